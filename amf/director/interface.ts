@@ -1,0 +1,321 @@
+import { z } from 'zod'
+import { defineInterface } from '../../idl/index.ts'
+import {
+  addressSchema,
+  CLIENT_ID,
+  csiDescriptorSchema,
+  haStateSchema,
+  nameEntrySchema,
+  recoverySchema,
+} from '../../runtime/internal.ts'
+
+/**
+ * Director and agents. The director listens on port 22 (AMS) of its node, agents on port 1. Each command carries the
+ * director's term; an agent refuses an older term than it has seen (`STALE_TERM`) and drops what it had queued from it.
+ */
+
+const none = z.strictObject({})
+const presenceSchema = z.enum([
+  'UNINSTANTIATED',
+  'INSTANTIATING',
+  'INSTANTIATED',
+  'TERMINATING',
+  'RESTARTING',
+  'INSTANTIATION_FAILED',
+  'TERMINATION_FAILED',
+])
+
+export const componentFactsSchema = z.strictObject({
+  component: z.string(),
+  presence: presenceSchema,
+  pid: z.int().nullable(),
+  incarnation: z.int(),
+  address: addressSchema.nullable(),
+  assignments: z.array(
+    z.strictObject({
+      csi: z.string(),
+      haState: haStateSchema,
+      epoch: z.int(),
+      confirmed: z.boolean(),
+    }),
+  ),
+})
+
+/** Events of one node, in the order they happened there. Shapes as in `engine/contract.ts`. */
+export const agentEventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('componentRegistered'),
+    component: z.string(),
+    incarnation: z.int(),
+    pid: z.int(),
+    address: addressSchema,
+  }),
+  z.strictObject({
+    kind: z.literal('instantiationFailed'),
+    component: z.string(),
+    cause: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('componentFailed'),
+    component: z.string(),
+    incarnation: z.int(),
+    recovery: recoverySchema,
+    cause: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('componentTerminated'),
+    component: z.string(),
+    incarnation: z.int(),
+  }),
+  z.strictObject({ kind: z.literal('cleanupFailed'), component: z.string(), cause: z.string() }),
+  z.strictObject({
+    kind: z.literal('csiSetDone'),
+    component: z.string(),
+    incarnation: z.int(),
+    csi: z.string(),
+    haState: haStateSchema,
+    invocation: z.int(),
+    complete: z.boolean(),
+  }),
+  z.strictObject({
+    kind: z.literal('csiRemoveDone'),
+    component: z.string(),
+    incarnation: z.int(),
+    csi: z.string(),
+    invocation: z.int(),
+  }),
+  z.strictObject({
+    kind: z.literal('busy'),
+    component: z.string(),
+    busy: z.boolean(),
+    delayMs: z.number(),
+  }),
+])
+export type AgentEvent = z.infer<typeof agentEventSchema>
+
+export const agentCommandSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('instantiate'), component: z.string(), why: z.string() }),
+  z.strictObject({
+    kind: z.literal('terminate'),
+    component: z.string(),
+    incarnation: z.int(),
+    why: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('cleanup'),
+    component: z.string(),
+    incarnation: z.int(),
+    why: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('csiSet'),
+    component: z.string(),
+    incarnation: z.int(),
+    invocation: z.int(),
+    haState: haStateSchema,
+    descriptor: csiDescriptorSchema,
+    replicas: z.array(z.string()),
+    inSync: z.array(z.string()).nullable(),
+    why: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('csiRemove'),
+    component: z.string(),
+    incarnation: z.int(),
+    invocation: z.int(),
+    csi: z.string(),
+    why: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('setReplicas'),
+    csi: z.string(),
+    epoch: z.int(),
+    replicas: z.array(z.string()),
+    inSync: z.array(z.string()).nullable(),
+    why: z.string(),
+  }),
+  z.strictObject({ kind: z.literal('restartNode'), why: z.string() }),
+  /** The director forgot nothing of this node: the agent may end itself and its components (cluster stops). */
+  z.strictObject({ kind: z.literal('stopNode'), why: z.string() }),
+])
+export type AgentCommand = z.infer<typeof agentCommandSchema>
+
+/** What agents call on the director. */
+export const DirectorNode = defineInterface({
+  name: 'DirectorNode',
+  clientId: CLIENT_ID.directorNode,
+  version: 'B.1.1',
+  methods: {
+    /** First call of an agent under a term: the whole truth about its node. */
+    join: {
+      serviceId: 0,
+      input: z.strictObject({
+        node: z.string(),
+        nodeId: z.int(),
+        term: z.int(),
+        pid: z.int(),
+        facts: z.array(componentFactsSchema),
+      }),
+      output: z.strictObject({ names: z.array(nameEntrySchema) }),
+    },
+    events: {
+      serviceId: 1,
+      input: z.strictObject({ node: z.string(), term: z.int(), events: z.array(agentEventSchema) }),
+      output: none,
+    },
+    /** Resolves when the change is durable. Errors: `STALE_EPOCH`, `TRY_AGAIN`. */
+    inSyncChange: {
+      serviceId: 2,
+      input: z.strictObject({
+        csi: z.string(),
+        epoch: z.int(),
+        node: z.int(),
+        inSync: z.boolean(),
+      }),
+      output: none,
+    },
+  },
+})
+
+/** What the director calls on agents. */
+export const AgentCommands = defineInterface({
+  name: 'AgentCommands',
+  clientId: CLIENT_ID.agentCommands,
+  version: 'B.1.1',
+  methods: {
+    commands: {
+      serviceId: 0,
+      input: z.strictObject({ term: z.int(), commands: z.array(agentCommandSchema) }),
+      output: none,
+    },
+    /** Changed entries of the name table; the whole table when `complete`. Sent one-way. */
+    names: {
+      serviceId: 1,
+      input: z.strictObject({
+        term: z.int(),
+        names: z.array(nameEntrySchema),
+        complete: z.boolean(),
+      }),
+      output: none,
+    },
+  },
+})
+
+export const adminOperationSchema = z.enum([
+  'lock',
+  'unlock',
+  'shutdown',
+  'restart',
+  'swap',
+  'repair',
+  'lock-instantiation',
+  'unlock-instantiation',
+])
+
+export const statusSchema = z.object({
+  cluster: z.string(),
+  director: z.object({ node: z.string(), term: z.int() }).nullable(),
+  nodes: z.array(z.object({ name: z.string(), state: z.string() })),
+  serviceUnits: z.array(
+    z.object({
+      name: z.string(),
+      node: z.string(),
+      readiness: z.string(),
+      presence: z.string(),
+      components: z.array(z.object({ name: z.string(), pid: z.int().nullable() })),
+    }),
+  ),
+  serviceInstances: z.array(
+    z.object({
+      name: z.string(),
+      state: z.string(),
+      /** Nodes that may become ACTIVE with nothing lost; null while nothing was written yet. */
+      inSync: z.array(z.string()).nullable(),
+      /** Plain words when nobody can be ACTIVE now: whom the cluster is waiting for. */
+      waitingFor: z.string().nullable(),
+      assignments: z.array(
+        z.object({
+          serviceUnit: z.string(),
+          node: z.string(),
+          haState: z.string(),
+          components: z.array(
+            z.object({
+              name: z.string(),
+              pid: z.int().nullable(),
+              address: z.string().nullable(),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+  /** Alarms that are raised now. */
+  alarms: z.array(z.object({ entity: z.string(), text: z.string() })),
+})
+export type ClusterStatus = z.infer<typeof statusSchema>
+
+export const notificationSchema = z.object({
+  kind: z.string(),
+  entity: z.string(),
+  from: z.string().nullable(),
+  to: z.string(),
+  serviceInstance: z.string().optional(),
+  serviceUnit: z.string().optional(),
+  epoch: z.number().optional(),
+  transition: z.string().optional(),
+  causes: z.array(z.string()),
+  atMs: z.number(),
+  /** Number of the notification under its term, from 1. */
+  id: z.int(),
+})
+export type NotificationRecord = z.infer<typeof notificationSchema>
+
+/** What operators' tools call: reach it as `@amf` through `connect()`. Everything the CLI does is here. */
+export const Management = defineInterface({
+  name: 'Management',
+  clientId: CLIENT_ID.management,
+  version: 'B.1.1',
+  methods: {
+    status: { serviceId: 0, input: none, output: statusSchema },
+    /** Every state of one entity. Error `NOT_EXIST`. */
+    state: {
+      serviceId: 1,
+      input: z.strictObject({ entity: z.string() }),
+      output: z.object({
+        entity: z.string(),
+        class: z.string(),
+        states: z.record(z.string(), z.string()),
+      }),
+    },
+    /** The cause chain of the entity's last role change (newest notification first). */
+    why: {
+      serviceId: 2,
+      input: z.strictObject({ entity: z.string() }),
+      output: z.object({ entity: z.string(), notifications: z.array(notificationSchema) }),
+    },
+    /** Answered when the operation is finished. Errors are the standard's: NO_OP, BAD_OPERATION, TRY_AGAIN, NOT_EXIST. */
+    admin: {
+      serviceId: 3,
+      input: z.strictObject({
+        id: z.string(),
+        operation: adminOperationSchema,
+        entity: z.string(),
+      }),
+      output: none,
+    },
+    /** Answered when the entity is in one of the states (any state name of the entity). */
+    wait: {
+      serviceId: 4,
+      input: z.strictObject({ entity: z.string(), states: z.array(z.string()) }),
+      output: z.object({ state: z.string() }),
+    },
+    /** Notifications with an id above `after`, oldest first; waits up to `waitMs` when there is none. */
+    notifications: {
+      serviceId: 5,
+      input: z.strictObject({ after: z.int(), waitMs: z.int() }),
+      output: z.object({ term: z.int(), notifications: z.array(notificationSchema) }),
+    },
+    /** Stops every component in order, then every node; answered when no component is left. */
+    stopCluster: { serviceId: 6, input: none, output: none },
+  },
+})

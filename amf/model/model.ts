@@ -1,0 +1,135 @@
+import type { Recovery } from '../../runtime/internal.ts'
+
+/** The complete, validated model: every default filled in, every reference resolved, frozen. Made by `parseModel`. */
+export interface Model {
+  readonly cluster: string
+  /** No assignment before it has passed since the first director, unless everything wanted is up earlier. */
+  readonly startupTimeoutMs: number
+  readonly timing: TimingModel
+  readonly nodes: ReadonlyMap<string, NodeModel>
+  readonly serviceGroups: ReadonlyMap<string, ServiceGroupModel>
+  /** Indexes over all service groups. */
+  readonly serviceUnits: ReadonlyMap<string, ServiceUnitModel>
+  readonly components: ReadonlyMap<string, ComponentModel>
+  readonly serviceInstances: ReadonlyMap<string, ServiceInstanceModel>
+  readonly csis: ReadonlyMap<string, CsiModel>
+}
+
+/** Liveness and replication times of the whole cluster. */
+export interface TimingModel {
+  /** Leader's beat and agents' beats. */
+  readonly beatMs: number
+  /** Silence of a node process or leader after which it is fenced. */
+  readonly nodeSilenceMs: number
+  /** A write waits this long for a replica before it is removed from the in-sync set. */
+  readonly replicaTimeoutMs: number
+}
+
+export interface NodeModel {
+  readonly name: string
+  /** 1 to 1023. Given, or by order of appearance. */
+  readonly id: number
+  readonly suFailoverWindowMs: number
+  readonly suFailoverMax: number
+  readonly autoRepair: boolean
+  readonly failfastOnTerminationFailure: boolean
+  readonly failfastOnInstantiationFailure: boolean
+}
+
+export type RedundancyModel = '2N' | 'N+M' | 'N-way' | 'N-way-active' | 'no-redundancy'
+
+export interface ServiceGroupModel {
+  readonly name: string
+  readonly application: string
+  readonly redundancy: RedundancyModel
+  readonly autoRepair: boolean
+  readonly autoAdjust: boolean
+  readonly autoAdjustProbationMs: number
+  readonly preemption: boolean
+  readonly preferredActiveSUs: number
+  readonly preferredStandbySUs: number
+  readonly preferredInServiceSUs: number
+  readonly preferredAssignedSUs: number
+  readonly maxActiveSIsPerSU: number
+  readonly maxStandbySIsPerSU: number
+  readonly componentRestartWindowMs: number
+  readonly componentRestartMax: number
+  readonly suRestartWindowMs: number
+  readonly suRestartMax: number
+  /** By (rank, name): rank 1 first, 0 last. */
+  readonly serviceUnits: readonly ServiceUnitModel[]
+  readonly serviceInstances: readonly ServiceInstanceModel[]
+}
+
+export interface ServiceUnitModel {
+  readonly name: string
+  readonly serviceGroup: string
+  readonly node: string
+  readonly rank: number
+  /** Component failover takes the whole SU along. */
+  readonly failover: boolean
+  readonly components: readonly ComponentModel[]
+}
+
+export type ComponentCategory = 'saAware' | 'nonSaAware' | 'proxied' | 'container' | 'contained'
+
+export interface CommandModel {
+  readonly argv: readonly string[]
+  readonly timeoutMs: number
+}
+
+export interface ComponentModel {
+  readonly name: string
+  readonly type: string
+  readonly serviceUnit: string
+  readonly serviceGroup: string
+  readonly node: string
+  readonly category: ComponentCategory
+  /** The process to launch: absolute program and arguments (for `run:` modules: node, the CLI, `component`, the file). */
+  readonly instantiate: CommandModel
+  readonly terminate: CommandModel | null
+  readonly cleanup: CommandModel | null
+  readonly workingDir: string
+  readonly env: Readonly<Record<string, string>>
+  readonly instantiationLevel: number
+  readonly instantiateAttemptsMax: number
+  readonly instantiateDelayMs: number
+  readonly terminateTimeoutMs: number
+  readonly csiSetTimeoutMs: number
+  readonly csiRemoveTimeoutMs: number
+  readonly quiescingTimeoutMs: number
+  readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number } | null
+  /** No progress stamp for this long: hung. Watchdog silent for this long: frozen. */
+  readonly hungMs: number
+  /** A stamp or answer later than this raises the busy alarm. */
+  readonly busyMs: number
+  readonly recovery: Recovery
+  readonly disableRestart: boolean
+  /** CS types it supports, with limits. An empty list: any CSI. */
+  readonly csTypes: readonly {
+    readonly csType: string
+    readonly maxActive: number
+    readonly maxStandby: number
+  }[]
+}
+
+export interface ServiceInstanceModel {
+  readonly name: string
+  readonly serviceGroup: string
+  readonly rank: number
+  readonly preferredActive: number
+  readonly preferredStandby: number
+  readonly rankedSUs: readonly string[]
+  readonly dependsOn: readonly { readonly serviceInstance: string; readonly toleranceMs: number }[]
+  readonly csis: readonly CsiModel[]
+}
+
+export interface CsiModel {
+  readonly name: string
+  readonly serviceInstance: string
+  readonly csType: string
+  /** What `@name` resolves to: default the CSI's own name. */
+  readonly logicalName: string
+  readonly attributes: Readonly<Record<string, readonly string[]>>
+  readonly dependsOn: readonly string[]
+}

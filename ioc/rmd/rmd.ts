@@ -1,0 +1,86 @@
+import type { ClientOf, Interface, MethodSpecs, SdkError } from '../../idl/index.ts'
+import type { Epoch, IocAddress } from '../address.ts'
+
+/**
+ * Where a call goes: an address, its text `2:64`, `@name` (whoever is active for it), or a connected peer by its caller
+ * id (the only way to reach a program that listens on no port).
+ */
+export type Destination = IocAddress | string | { readonly caller: string }
+
+/** Options of one call; a client's options are the defaults of its calls. */
+export interface RmdCallOptions {
+  /** The whole call lasts at most this long, retries included. 1 to 600_000. @defaultValue 10_000 */
+  readonly timeoutMs?: number
+  /** The callee runs the call at most once, across its failover too when it keeps a replicated reply cache. */
+  readonly atMostOnce?: boolean
+  /** Sends with one priority of the job queue. @defaultValue 'default' */
+  readonly priority?: RmdPriority
+  /** Calls to one destination with `ordered` run in the order they were made. */
+  readonly ordered?: boolean
+  /** Send and do not wait: resolves when handed to the transport. The method's output is dropped. */
+  readonly oneWay?: boolean
+  /** Gives the call up with `INTERRUPT`; the callee may have run it. */
+  readonly signal?: AbortSignal
+  /** Epoch put on the request frame: set by components that hold a role. @defaultValue 0 */
+  readonly epoch?: Epoch
+}
+
+export type RmdPriority = 'default' | 'high' | 'low' | 'ordered' | 'notification' | 'reserved'
+
+/** A request that arrived. Exactly one of `reply` and `fail` is called, once; later calls are ignored. */
+export interface IncomingCall {
+  readonly source: IocAddress
+  /** 16 hex digits: one life of one calling program. At-most-once is keyed on (caller, messageId). */
+  readonly caller: string
+  readonly messageId: number
+  /** The caller has received every reply with an id below this one. */
+  readonly acknowledgedBelow: number
+  readonly functionNumber: number
+  readonly priority: RmdPriority
+  readonly atMostOnce: boolean
+  readonly oneWay: boolean
+  /** On the receiver's monotonic clock (`performance.now()`). */
+  readonly deadlineMs: number
+  /** Epoch of the caller's role, 0 when it has none. */
+  readonly epoch: Epoch
+  /** Valid until `reply` or `fail`: copy what outlives it. */
+  readonly payload: Uint8Array
+  /** @param epoch - the role epoch under which the reply was made; callers drop older ones than they have seen. */
+  reply(payload: Uint8Array, epoch?: Epoch): void
+  fail(error: SdkError, epoch?: Epoch): void
+}
+
+/** The calling and the serving side of Remote Method Dispatch over one port. */
+export interface Rmd {
+  readonly address: IocAddress
+  /** 16 hex digits that name this life of this program. */
+  readonly caller: string
+  client<M extends MethodSpecs>(
+    face: Interface<M>,
+    options: RmdCallOptions & { readonly to: Destination },
+  ): ClientOf<M, RmdCallOptions>
+  /** One call by number and bytes: what typed clients are made of. */
+  call(
+    to: Destination,
+    functionNumber: number,
+    payload: Uint8Array,
+    options?: RmdCallOptions,
+  ): Promise<Uint8Array>
+  /** Sets who receives incoming calls. Replies never pass through it. */
+  serve(dispatch: (call: IncomingCall) => void): void
+  /** Calls back when a peer that was connected goes away, and when one arrives. */
+  onPresence(listener: (event: PresenceEvent) => void): () => void
+  /** The 21 counters of SAFplus RMD, section 5.6, in their order. */
+  statistics(): Readonly<Record<string, number>>
+  /** Calls made and not finished: 0 means drained. */
+  readonly pendingCount: number
+  close(): Promise<void>
+}
+
+export interface PresenceEvent {
+  readonly kind: 'arrival' | 'death'
+  readonly address: IocAddress
+  readonly caller: string
+  /** The name that the peer gave in its hello. */
+  readonly name: string
+}

@@ -1,0 +1,179 @@
+import { z } from 'zod'
+import { defineInterface } from '../../idl/index.ts'
+
+/** Client ids of the platform tables that Holdfast uses. SAFplus EO, section 3.7. */
+export const CLIENT_ID = {
+  native: 0,
+  eoManagement: 2,
+  cpmCallbacks: 5,
+  management: 10,
+  agentCommands: 11,
+  checkpoint: 13,
+  checkpointReplica: 14,
+  directorNode: 15,
+  cpm: 16,
+  checkpointPush: 18,
+  userFirst: 20,
+} as const
+
+export const haStateSchema = z.enum(['ACTIVE', 'STANDBY', 'QUIESCED', 'QUIESCING'])
+export type HaState = z.infer<typeof haStateSchema>
+
+/** How a component got its role: SAF AMF B.04.01, CSI descriptor. */
+export const transitionSchema = z.enum(['NEW_ASSIGN', 'QUIESCED', 'NOT_QUIESCED', 'STILL_ACTIVE'])
+export type Transition = z.infer<typeof transitionSchema>
+
+export const csiFlagsSchema = z.enum(['ADD_ONE', 'TARGET_ONE', 'TARGET_ALL'])
+
+export const addressSchema = z.strictObject({ node: z.int(), port: z.int() })
+
+export const nameEntrySchema = z.strictObject({
+  name: z.string(),
+  csi: z.string(),
+  address: addressSchema.nullable(),
+  epoch: z.int(),
+})
+
+/** What the agent tells a component about one CSI. */
+export const csiDescriptorSchema = z.strictObject({
+  csi: z.string(),
+  flags: csiFlagsSchema,
+  haState: haStateSchema,
+  /** Epoch of the ACTIVE grant; for other states the epoch known at that time. */
+  epoch: z.int(),
+  transition: transitionSchema.nullable(),
+  /** The component that was (ACTIVE) or is (STANDBY) the active one. */
+  activeComponent: z.string().nullable(),
+  /** 1 takes over first. 0 unless STANDBY. */
+  standbyRank: z.int(),
+  /** Present on ADD_ONE. */
+  attributes: z.record(z.string(), z.array(z.string())),
+})
+export type CsiDescriptor = z.infer<typeof csiDescriptorSchema>
+
+export const recoverySchema = z.enum([
+  'noRecommendation',
+  'componentRestart',
+  'suRestart',
+  'componentFailover',
+  'suFailover',
+  'nodeSwitchover',
+  'nodeFailover',
+  'nodeFailfast',
+  'applicationRestart',
+  'clusterReset',
+])
+export type Recovery = z.infer<typeof recoverySchema>
+
+const none = z.strictObject({})
+
+/** What a component calls on its node's agent (port 1 of the own node). */
+export const Cpm = defineInterface({
+  name: 'Cpm',
+  clientId: CLIENT_ID.cpm,
+  version: 'B.1.1',
+  methods: {
+    /** First call of a component: binds this connection to the component that the agent launched. */
+    initialize: {
+      serviceId: 0,
+      input: z.strictObject({ component: z.string(), pid: z.int(), version: z.string() }),
+      output: z.strictObject({ node: z.string(), nodeId: z.int(), cluster: z.string() }),
+    },
+    /** "I am ready for work." Nothing is assigned before it. */
+    register: {
+      serviceId: 1,
+      input: z.strictObject({
+        component: z.string(),
+        proxy: z.string().nullable(),
+        address: addressSchema,
+      }),
+      output: none,
+    },
+    unregister: { serviceId: 2, input: z.strictObject({ component: z.string() }), output: none },
+    /** Answer to csiSet, csiRemove, terminate and healthCheck. `rc` 0 is OK. Late answers are ignored. */
+    response: {
+      serviceId: 3,
+      input: z.strictObject({ invocation: z.int(), rc: z.int(), message: z.string() }),
+      output: none,
+    },
+    quiescingComplete: {
+      serviceId: 4,
+      input: z.strictObject({ invocation: z.int(), rc: z.int() }),
+      output: none,
+    },
+    /** The component reports an error of itself or of another one. */
+    errorReport: {
+      serviceId: 5,
+      input: z.strictObject({ component: z.string(), recovery: recoverySchema, message: z.string() }),
+      output: none,
+    },
+    haStateGet: {
+      serviceId: 6,
+      input: z.strictObject({ component: z.string(), csi: z.string() }),
+      output: z.strictObject({ haState: haStateSchema.nullable() }),
+    },
+    /** Subscribes this connection to the name table. The table comes back; changes follow by `namesChanged`. */
+    namesWatch: {
+      serviceId: 7,
+      input: none,
+      output: z.strictObject({ names: z.array(nameEntrySchema), complete: z.boolean() }),
+    },
+    finalize: { serviceId: 8, input: none, output: none },
+  },
+})
+
+/** What the agent calls on a component. Each callback with an invocation is answered by `Cpm.response`. */
+export const CpmCallbacks = defineInterface({
+  name: 'CpmCallbacks',
+  clientId: CLIENT_ID.cpmCallbacks,
+  version: 'B.1.1',
+  methods: {
+    csiSet: {
+      serviceId: 0,
+      input: z.strictObject({
+        invocation: z.int(),
+        component: z.string(),
+        haState: haStateSchema,
+        descriptor: csiDescriptorSchema,
+      }),
+      output: none,
+    },
+    csiRemove: {
+      serviceId: 1,
+      input: z.strictObject({
+        invocation: z.int(),
+        component: z.string(),
+        csi: z.string(),
+        flags: csiFlagsSchema,
+      }),
+      output: none,
+    },
+    terminate: {
+      serviceId: 2,
+      input: z.strictObject({ invocation: z.int(), component: z.string() }),
+      output: none,
+    },
+    healthCheck: {
+      serviceId: 3,
+      input: z.strictObject({ invocation: z.int(), component: z.string(), key: z.string() }),
+      output: none,
+    },
+    namesChanged: {
+      serviceId: 4,
+      /** `complete`: the table is the director's whole one; false only before the first director was heard. */
+      input: z.strictObject({ names: z.array(nameEntrySchema), complete: z.boolean() }),
+      output: none,
+    },
+  },
+})
+
+/** Environment that the agent gives to a component process. */
+export const COMPONENT_ENV = {
+  runDir: 'HOLDFAST_RUN_DIR',
+  component: 'HOLDFAST_COMPONENT',
+  node: 'HOLDFAST_NODE',
+  nodeId: 'HOLDFAST_NODE_ID',
+  /** Pid of the node process: a component whose parent is somebody else at start ends at once. */
+  parentPid: 'HOLDFAST_PARENT_PID',
+  hungMs: 'HOLDFAST_HUNG_MS',
+} as const

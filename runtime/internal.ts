@@ -1,0 +1,13 @@
+/** The door for the floors above (`amf/`). Outside users take `runtime/index.ts`. */
+export {
+  addressSchema,
+  CLIENT_ID,
+  COMPONENT_ENV,
+  Cpm,
+  CpmCallbacks,
+  csiDescriptorSchema,
+  haStateSchema,
+  nameEntrySchema,
+  recoverySchema,
+} from './cpm/interface.ts'
+export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interface.ts'
