@@ -1,0 +1,94 @@
+import type { Logger } from 'pino'
+import type { HandlersOf } from '../../../idl/index.ts'
+import type { Epoch, IocAddress, Rmd } from '../../../ioc/index.ts'
+import type { Call, CheckpointClient } from '../../eo/app.ts'
+import type { CachedReply, CheckpointPush } from './interface.ts'
+
+/**
+ * What the EO and the component side of the checkpoint agree on. The EO owns calls: when they arrive, run and are
+ * answered. The checkpoint owns what they change: which call may run, what is committed, when a reply may leave.
+ *
+ * Order of one call: `begin` when it arrives (before it is queued, so that a copy of it is seen), the handler, then
+ * `finish` with the reply to send, which leaves when `finish` resolves. A call that ends without an answer of its
+ * handler (dropped from the queue, its worker died, the process drains) is given up with `abort`. After `begin` said
+ * `run`, exactly one of `finish` and `abort` follows.
+ */
+export interface CommitGate {
+  /**
+   * Asks whether a call may run now.
+   *
+   * `run`: it is new. `inProgress`: the same call runs already, or its commit is under way; the caller gets INUSE and
+   * asks again. A cached reply: the call ran and is committed; this is what to send.
+   * @throws SdkError NOT_ACTIVE when the role is not held; TRY_AGAIN when the reply cache is full. Surely not run.
+   */
+  begin(call: Call, key: CallKey): 'run' | 'inProgress' | CachedReply
+  /**
+   * Commits what the call wrote together with its reply, after every earlier call whose uncommitted writes it saw.
+   * `rc` 0: `payload` is the encoded output. Otherwise `payload` is the encoded wire error, the call's writes are
+   * dropped, and only the reply is kept.
+   *
+   * Resolves when the reply may leave, with the epoch that it carries.
+   * @throws SdkError STALE_EPOCH when the role is gone: nothing leaves and the process ends. Any other error: nothing
+   * was committed, and the caller gets that error.
+   */
+  finish(
+    call: Call,
+    reply: { readonly rc: number; readonly payload: Uint8Array },
+  ): Promise<{
+    readonly epoch: Epoch
+  }>
+  /** Forgets the call and its writes. Calls that read them fail in their own `finish`. Harmless when unknown. */
+  abort(call: Call): void
+}
+
+/** What `begin` needs to know of a request. */
+export interface CallKey {
+  readonly caller: string
+  readonly messageId: number
+  /** The caller holds every reply with an id below this one. */
+  readonly acknowledgedBelow: number
+  readonly functionNumber: number
+  /** False: no reply is kept for it. */
+  readonly atMostOnce: boolean
+  /** On this process's monotonic clock. */
+  readonly deadlineMs: number
+  /** The function may answer without confirming the epoch when it wrote nothing. */
+  readonly staleReads: boolean
+}
+
+/** The component side of the checkpoint service as the EO drives it. Made by `createCheckpointClient` in `client.ts`. */
+export interface CheckpointService {
+  /** What `app.checkpoint` is. */
+  readonly client: CheckpointClient
+  /** Functions of the agent's pushes. The EO runs them on arrival, in order, before any later callback. */
+  readonly pushHandlers: HandlersOf<(typeof CheckpointPush)['spec'], unknown>
+  /** CSIs whose checkpoint this component opened. */
+  opened(): readonly string[]
+  /** The gate of a CSI's checkpoint; undefined when the component did not open it. */
+  gate(csi: string): CommitGate | undefined
+  /** Fetches the content of every opened checkpoint and subscribes. The EO awaits it before `register`. */
+  attach(): Promise<void>
+  /** The role of a CSI, before the component's csiSet callback runs. `epoch` counts for ACTIVE only. */
+  roleChanged(
+    csi: string,
+    role: 'ACTIVE' | 'STANDBY' | 'QUIESCING' | 'QUIESCED' | null,
+    epoch: Epoch,
+  ): Promise<void>
+  /** Resolves when nothing of the CSI waits for a commit any more. */
+  drained(csi: string): Promise<void>
+  /** Gives up what is pending with NOT_ACTIVE and detaches. */
+  close(): Promise<void>
+}
+
+/** What `createCheckpointClient` is given. */
+export interface CheckpointServiceOptions {
+  readonly rmd: Rmd
+  /** The agent of the own node, where the replica is. */
+  readonly agent: IocAddress
+  readonly log: Logger
+  /** A commit was refused for its epoch: the role is gone. The EO writes the crash record and ends the process. */
+  readonly onFenced: (csi: string, error: Error) => void
+}
+
+/** Shape of the factory that `client.ts` exports under the name `createCheckpointClient`. */
+export type CreateCheckpointClient = (options: CheckpointServiceOptions) => CheckpointService
