@@ -1,5 +1,8 @@
 import type { Recovery } from '../../runtime/internal.ts'
 
+/** Administrative state that an entity has before any operator changed it. */
+export type InitialAdminState = 'UNLOCKED' | 'LOCKED' | 'LOCKED_INSTANTIATION'
+
 /** The complete, validated model: every default filled in, every reference resolved, frozen. Made by `parseModel`. */
 export interface Model {
   readonly cluster: string
@@ -13,6 +16,8 @@ export interface Model {
   readonly components: ReadonlyMap<string, ComponentModel>
   readonly serviceInstances: ReadonlyMap<string, ServiceInstanceModel>
   readonly csis: ReadonlyMap<string, CsiModel>
+  /** What `parseModel` found odd but allowed, each `path: what; remedy`. */
+  readonly warnings: readonly string[]
 }
 
 /** Liveness and replication times of the whole cluster. */
@@ -29,6 +34,7 @@ export interface NodeModel {
   readonly name: string
   /** 1 to 1023. Given, or by order of appearance. */
   readonly id: number
+  readonly adminState: InitialAdminState
   readonly suFailoverWindowMs: number
   readonly suFailoverMax: number
   readonly autoRepair: boolean
@@ -42,6 +48,7 @@ export interface ServiceGroupModel {
   readonly name: string
   readonly application: string
   readonly redundancy: RedundancyModel
+  readonly adminState: InitialAdminState
   readonly autoRepair: boolean
   readonly autoAdjust: boolean
   readonly autoAdjustProbationMs: number
@@ -65,6 +72,8 @@ export interface ServiceUnitModel {
   readonly name: string
   readonly serviceGroup: string
   readonly node: string
+  readonly adminState: InitialAdminState
+  /** 1 is preferred most; 0 comes last. */
   readonly rank: number
   /** Component failover takes the whole SU along. */
   readonly failover: boolean
@@ -116,6 +125,8 @@ export interface ComponentModel {
 export interface ServiceInstanceModel {
   readonly name: string
   readonly serviceGroup: string
+  /** `LOCKED_INSTANTIATION` does not exist for a service instance. */
+  readonly adminState: 'UNLOCKED' | 'LOCKED'
   readonly rank: number
   readonly preferredActive: number
   readonly preferredStandby: number
