@@ -1,0 +1,243 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import type {
+  ComponentModel,
+  CsiModel,
+  Model,
+  NodeModel,
+  ServiceGroupModel,
+  ServiceInstanceModel,
+  ServiceUnitModel,
+} from './model.ts'
+import type { ParseOptions } from './parse.ts'
+import type { Problem } from './problem.ts'
+import { resolveRun } from './resolve-run.ts'
+import { COMPONENT_DEFAULTS, type ClusterText, type ComponentText } from './schema.ts'
+
+interface Built {
+  readonly model: Omit<Model, 'warnings'>
+  readonly problems: readonly Problem[]
+}
+
+type GroupText = ClusterText['serviceGroups'][string]
+type UnitText = GroupText['serviceUnits'][string]
+type InstanceText = GroupText['serviceInstances'][string]
+
+/** No limit, as a number that compares. */
+const UNLIMITED = 1_000_000
+
+/** Turns a checked text into the model: defaults that depend on other values, indexes, absolute paths. */
+export function buildModel(text: ClusterText, options: ParseOptions): Built {
+  const problems: Problem[] = []
+  const groups = new Map<string, ServiceGroupModel>()
+  const units = new Map<string, ServiceUnitModel>()
+  const components = new Map<string, ComponentModel>()
+  const instances = new Map<string, ServiceInstanceModel>()
+  const csis = new Map<string, CsiModel>()
+  for (const [name, groupText] of Object.entries(text.serviceGroups)) {
+    const place = { text, options, problems, group: name }
+    const group = buildGroup(name, groupText, place)
+    groups.set(name, group)
+    for (const unit of group.serviceUnits) {
+      units.set(unit.name, unit)
+      for (const component of unit.components) components.set(component.name, component)
+    }
+    for (const instance of group.serviceInstances) {
+      instances.set(instance.name, instance)
+      for (const csi of instance.csis) csis.set(csi.name, csi)
+    }
+  }
+  const model = {
+    cluster: text.cluster,
+    startupTimeoutMs: text.startupTimeoutMs,
+    timing: text.timing,
+    nodes: buildNodes(text),
+    serviceGroups: groups,
+    serviceUnits: units,
+    components,
+    serviceInstances: instances,
+    csis,
+  }
+  return { model, problems }
+}
+
+interface Place {
+  readonly text: ClusterText
+  readonly options: ParseOptions
+  readonly problems: Problem[]
+  readonly group: string
+}
+
+/** Nodes without an `id` get the free numbers in order of appearance. */
+function buildNodes(text: ClusterText): Map<string, NodeModel> {
+  const taken = new Set(Object.values(text.nodes).map((node) => node.id))
+  const nodes = new Map<string, NodeModel>()
+  let next = 1
+  for (const [name, node] of Object.entries(text.nodes)) {
+    let id = node.id
+    if (id === undefined) {
+      while (taken.has(next)) next += 1
+      id = next
+      next += 1
+    }
+    nodes.set(name, { ...node, name, id })
+  }
+  return nodes
+}
+
+function buildGroup(name: string, text: GroupText, place: Place): ServiceGroupModel {
+  const units = Object.entries(text.serviceUnits).map(([unit, unitText]) =>
+    buildUnit(unit, unitText, place),
+  )
+  const instances = Object.entries(text.serviceInstances).map(([instance, instanceText]) =>
+    buildInstance(instance, instanceText, name),
+  )
+  const inService = text.preferredInServiceSUs ?? Math.max(1, units.length)
+  return {
+    ...text,
+    name,
+    application: text.application ?? place.text.cluster,
+    preferredInServiceSUs: inService,
+    preferredAssignedSUs: text.preferredAssignedSUs ?? inService,
+    maxActiveSIsPerSU: text.maxActiveSIsPerSU ?? UNLIMITED,
+    maxStandbySIsPerSU: text.maxStandbySIsPerSU ?? UNLIMITED,
+    serviceUnits: units.sort(byRankThenName),
+    serviceInstances: instances.sort(byRankThenName),
+  }
+}
+
+/** Rank 1 first, 0 last, then the name. Numbers inside names count as numbers (SU2 before SU10). */
+export function byRankThenName(
+  a: { readonly rank: number; readonly name: string },
+  b: { readonly rank: number; readonly name: string },
+): number {
+  const byRank = (a.rank === 0 ? Infinity : a.rank) - (b.rank === 0 ? Infinity : b.rank)
+  if (byRank !== 0 && !Number.isNaN(byRank)) return byRank
+  return a.name.localeCompare(b.name, 'en', { numeric: true }) || (a.name < b.name ? -1 : 1)
+}
+
+function buildUnit(name: string, text: UnitText, place: Place): ServiceUnitModel {
+  const components = Object.entries(text.components).map(([component, componentText]) =>
+    buildComponent(component, componentText, { ...place, unit: name, node: text.node }),
+  )
+  return {
+    name,
+    serviceGroup: place.group,
+    node: text.node,
+    adminState: text.adminState,
+    rank: text.rank ?? 0,
+    failover: text.failover,
+    components,
+  }
+}
+
+function buildInstance(name: string, text: InstanceText, group: string): ServiceInstanceModel {
+  const csis = Object.entries(text.csis).map(([csi, csiText]): CsiModel => ({
+    name: csi,
+    serviceInstance: name,
+    csType: csiText.type ?? csi,
+    logicalName: csiText.name ?? csi,
+    attributes: Object.fromEntries(
+      Object.entries(csiText.attributes).map(([key, values]) => [key, values.map(String)]),
+    ),
+    dependsOn: csiText.dependsOn,
+  }))
+  return {
+    name,
+    serviceGroup: group,
+    adminState: text.adminState,
+    rank: text.rank ?? 0,
+    preferredActive: text.preferredActive,
+    preferredStandby: text.preferredStandby,
+    rankedSUs: text.rankedSUs,
+    dependsOn: text.dependsOn,
+    csis,
+  }
+}
+
+interface ComponentPlace extends Place {
+  readonly unit: string
+  readonly node: string
+}
+
+function buildComponent(name: string, own: ComponentText, place: ComponentPlace): ComponentModel {
+  const typeText = own.type === undefined ? {} : (place.text.componentTypes[own.type] ?? {})
+  const said = { ...typeText, ...definedOnly(own) }
+  const merged = { ...COMPONENT_DEFAULTS, ...said }
+  const directory = dirname(place.options.path)
+  const workingDir = resolve(directory, merged.workingDir ?? '.')
+  const healthCheck = merged.healthCheck ?? null
+  const hungMs = said.hungMs ?? healthCheck?.timeoutMs ?? COMPONENT_DEFAULTS.hungMs
+  const csTypes = Object.entries(merged.csTypes ?? {}).map(([csType, limits]) => ({
+    csType,
+    ...limits,
+  }))
+  const timeoutMs = merged.instantiateTimeoutMs
+  return {
+    name,
+    type: own.type ?? name,
+    serviceUnit: place.unit,
+    serviceGroup: place.group,
+    node: place.node,
+    category: merged.category,
+    instantiate: { argv: programOf(name, merged, place), timeoutMs },
+    terminate: commandOf(merged.terminate, directory),
+    cleanup: commandOf(merged.cleanup, directory),
+    workingDir,
+    env: Object.fromEntries(
+      Object.entries({ ...typeText.env, ...own.env }).map(([key, value]) => [key, String(value)]),
+    ),
+    instantiationLevel: merged.instantiationLevel,
+    instantiateAttemptsMax: merged.instantiateAttemptsMax,
+    instantiateDelayMs: merged.instantiateDelayMs,
+    terminateTimeoutMs: merged.terminateTimeoutMs,
+    csiSetTimeoutMs: merged.csiSetTimeoutMs,
+    csiRemoveTimeoutMs: merged.csiRemoveTimeoutMs,
+    quiescingTimeoutMs: merged.quiescingTimeoutMs,
+    healthCheck,
+    hungMs,
+    busyMs: said.busyMs ?? Math.min(COMPONENT_DEFAULTS.busyMs, Math.floor(hungMs / 2)),
+    recovery: merged.recovery,
+    disableRestart: merged.disableRestart,
+    csTypes,
+  }
+}
+
+/** A component's own keys win over its type's, but only those that it has. `run` and `command` replace each other. */
+function definedOnly(own: ComponentText): Partial<ComponentText> {
+  const said = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
+  if (own.run !== undefined) said['command'] = undefined
+  else if (own.command !== undefined) said['run'] = undefined
+  return said
+}
+
+function programOf(
+  name: string,
+  merged: { readonly run?: string | undefined; readonly command?: string[] | undefined },
+  place: ComponentPlace,
+): readonly string[] {
+  const { options } = place
+  if (merged.command) return absoluteProgram(merged.command, dirname(options.path))
+  if (merged.run === undefined) return []
+  const found = resolveRun(merged.run, options)
+  if (found.kind === 'found') return [options.nodePath, options.cliPath, 'component', found.path]
+  place.problems.push({
+    path: ['serviceGroups', place.group, 'serviceUnits', place.unit, 'components', name],
+    message: `module "${merged.run}" not found: looked for ${found.tried.join(' and ')}; build it or correct "run"`,
+  })
+  return []
+}
+
+function commandOf(
+  command: { readonly command: string[]; readonly timeoutMs: number } | undefined,
+  directory: string,
+): { argv: readonly string[]; timeoutMs: number } | null {
+  if (!command) return null
+  return { argv: absoluteProgram(command.command, directory), timeoutMs: command.timeoutMs }
+}
+
+/** `./program` and `dir/program` are relative to the model; a bare word is looked up in PATH by the launcher. */
+function absoluteProgram(command: readonly string[], directory: string): readonly string[] {
+  const [program = '', ...rest] = command
+  const relative = program.includes('/') && !isAbsolute(program)
+  return [relative ? join(directory, program) : program, ...rest]
+}

@@ -1,0 +1,28 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SdkError } from '../../idl/index.ts'
+import type { Model } from './model.ts'
+import { parseModel } from './parse.ts'
+
+/**
+ * Reads and parses a model file. `cliPath` is by default the program built beside this module.
+ * @throws SdkError NOT_EXIST when there is no such file; INVALID_PARAMETER with every problem of its text.
+ */
+export function loadModel(path: string, options: { readonly cliPath?: string } = {}): Model {
+  const absolute = resolve(path)
+  let text: string
+  try {
+    text = readFileSync(absolute, 'utf8')
+  } catch (cause) {
+    throw new SdkError('NOT_EXIST', `cannot read the model ${absolute}: ${String(cause)}`, {
+      cause,
+    })
+  }
+  return parseModel(text, {
+    path: absolute,
+    cliPath: options.cliPath ?? fileURLToPath(new URL('../cli/main.js', import.meta.url)),
+    nodePath: process.execPath,
+    fileExists: existsSync,
+  })
+}
