@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { makeMethodCodec, type ValueCodec } from './codec.ts'
+import { SdkError } from './sdk-error.ts'
 
 /** Services of one table: a service id has six bits. SAFplus EO, section 3.7. */
 export const SERVICE_ID_MAX = 63
@@ -62,4 +63,69 @@ export type ClientOf<M extends MethodSpecs, O = unknown> = {
     input: z.input<M[K]['input']>,
     options?: O,
   ) => Promise<z.output<M[K]['output']>>
+}
+
+const NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
+const VERSION = /^[A-Z]\.\d{1,3}\.\d{1,3}$/
+/** Function numbers are 32 bits: 26 are left for the client id. */
+const CLIENT_ID_MAX = 0x3ff_ffff
+
+/**
+ * Makes an interface that caller and callee share. Everything is checked here, nothing at the first call.
+ * @throws {SdkError} INVALID_PARAMETER naming the place: a name that is no identifier, a version that is not
+ * `R.M.m`, ids out of bounds or given twice, a schema without a wire form.
+ * @example
+ * const Sequence = defineInterface({
+ *   name: 'Sequence', clientId: 20, version: 'B.1.1',
+ *   methods: { next: { serviceId: 0, input: z.strictObject({ count: z.int() }), output: z.int() } },
+ * })
+ */
+export function defineInterface<const M extends MethodSpecs>(spec: InterfaceSpec<M>): Interface<M> {
+  const { name, clientId, version } = spec
+  check(NAME.test(name), `interface ${JSON.stringify(name)}`, 'the name must be an identifier')
+  check(
+    Number.isInteger(clientId) && clientId >= 0 && clientId <= CLIENT_ID_MAX,
+    `${name}.clientId`,
+    `must be an integer from 0 to ${CLIENT_ID_MAX}, not ${String(clientId)}`,
+  )
+  check(
+    VERSION.test(version),
+    `${name}.version`,
+    `must be release.major.minor such as B.1.1, not ${JSON.stringify(version)}`,
+  )
+  const taken = new Map<number, string>()
+  const methods: Record<string, Method> = {}
+  for (const [method, methodSpec] of Object.entries(spec.methods)) {
+    const place = `${name}.${method}`
+    const { serviceId } = methodSpec
+    check(NAME.test(method), place, 'the name must be an identifier')
+    check(
+      Number.isInteger(serviceId) && serviceId >= 0 && serviceId <= SERVICE_ID_MAX,
+      `${place}.serviceId`,
+      `must be an integer from 0 to ${SERVICE_ID_MAX}, not ${String(serviceId)}`,
+    )
+    const other = taken.get(serviceId)
+    check(other === undefined, `${place}.serviceId`, `${serviceId} is taken by ${String(other)}`)
+    taken.set(serviceId, method)
+    methods[method] = {
+      name: method,
+      serviceId,
+      functionNumber: clientId * 64 + serviceId,
+      staleReads: methodSpec.staleReads ?? false,
+      input: makeMethodCodec(`${place} input`, methodSpec.input),
+      output: makeMethodCodec(`${place} output`, methodSpec.output),
+    }
+  }
+  return Object.freeze({
+    name,
+    clientId,
+    version,
+    spec: spec.methods,
+    methods: Object.freeze(methods) as Interface<M>['methods'],
+  })
+}
+
+function check(holds: boolean, place: string, why: string): asserts holds {
+  if (holds) return
+  throw new SdkError('INVALID_PARAMETER', `${place}: ${why}`, { context: { place } })
 }

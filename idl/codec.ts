@@ -1,0 +1,142 @@
+import type { z } from 'zod'
+import { Packer, unpack } from './bytes.ts'
+import { plainFromWire, plainToWire } from './plain.ts'
+import { scan, VALUE_COUNT_MAX } from './scan.ts'
+import { isSdkError, SdkError } from './sdk-error.ts'
+import { shapeOf } from './shape-of.ts'
+import { pathText, type Shape } from './shape.ts'
+import { mismatchText, wireOf, WireMismatch, type Wire } from './wire.ts'
+
+/** Turns values of one schema into bytes and back. Exact inverses; both ends validate. */
+export interface ValueCodec<In = unknown, Out = In> {
+  /**
+   * The result is a view on a pooled buffer that nobody writes to again: copy it before transferring it to a thread.
+   * @throws {SdkError} INVALID_PARAMETER with the path of what does not fit the schema; TOO_BIG.
+   */
+  encode(value: In): Uint8Array
+  /**
+   * Reads untrusted bytes. The value shares no memory with them.
+   * @throws {SdkError} MESSAGE_ERROR when they are not the codec's; INVALID_PARAMETER with the path when they hold
+   * another shape; TOO_BIG.
+   */
+  decode(bytes: Uint8Array): Out
+  /** The wire form, as plain data. */
+  readonly shape: Shape
+}
+
+/**
+ * Makes the codec of one schema.
+ * @param place - how errors call the value, for example `Sequence.next input`.
+ * @throws {SdkError} INVALID_PARAMETER when a part of the schema has no wire form; the message has its path.
+ */
+export function makeMethodCodec<S extends z.ZodType>(
+  place: string,
+  schema: S,
+): ValueCodec<z.input<S>, z.output<S>> {
+  const shape = shapeOf(place, schema)
+  const wire = wireOf(shape)
+  const parse = (value: unknown): unknown => parsed(place, schema, value)
+  return {
+    encode: (value) => pack(place, wire, parse(value)),
+    decode: (bytes) => parse(read(place, wire, bytes)) as z.output<S>,
+    shape,
+  }
+}
+
+/**
+ * Makes a codec from a wire form alone, for programs that do not have the schema: it checks structure, and leaves the
+ * rules of the schema to the other end.
+ */
+export function makeShapeCodec(place: string, shape: Shape): ValueCodec {
+  const wire = wireOf(shape)
+  return {
+    encode(value) {
+      if (!wire.matches(value)) {
+        throw new SdkError('INVALID_PARAMETER', `${place}: the value does not have the shape`)
+      }
+      return pack(place, wire, value)
+    },
+    decode: (bytes) => read(place, wire, bytes),
+    shape,
+  }
+}
+
+/**
+ * Encodes a value without a schema: null, boolean, number, text, 64-bit bigint, Uint8Array, arrays and plain objects.
+ * Object members that are undefined are left out.
+ * @throws {SdkError} INVALID_PARAMETER with the path of what has no wire form; TOO_BIG when it nests too deep.
+ */
+export function encodeValue(value: unknown): Uint8Array {
+  return checkedSize(packer.pack(plainToWire(value)))
+}
+
+/**
+ * The inverse of {@link encodeValue}. Reads untrusted bytes; the value shares no memory with them.
+ * @throws {SdkError} MESSAGE_ERROR when the bytes are not the codec's; TOO_BIG.
+ */
+export function decodeValue(bytes: Uint8Array): unknown {
+  return plainFromWire(unpack(bytes))
+}
+
+const packer = new Packer()
+
+function pack(place: string, wire: Wire, value: unknown): Uint8Array {
+  try {
+    return checkedSize(packer.pack(wire.toWire(value)))
+  } catch (cause) {
+    throw placed(place, cause)
+  }
+}
+
+function read(place: string, wire: Wire, bytes: Uint8Array): unknown {
+  try {
+    return wire.fromWire(unpack(bytes))
+  } catch (cause) {
+    if (cause instanceof WireMismatch) {
+      throw new SdkError('INVALID_PARAMETER', `${place}: ${mismatchText(cause)}`, {
+        context: { place, path: pathText(cause.path) },
+      })
+    }
+    throw placed(place, cause)
+  }
+}
+
+/** What is written can be read: the reader's bound on the number of values holds for the writer too. */
+function checkedSize(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > VALUE_COUNT_MAX) scan(bytes)
+  return bytes
+}
+
+function parsed(place: string, schema: z.ZodType, value: unknown): unknown {
+  let result: z.ZodSafeParseResult<unknown>
+  try {
+    result = schema.safeParse(value)
+  } catch (cause) {
+    throw placed(place, cause)
+  }
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const path = pathText(issue?.path ?? [])
+  const more = result.error.issues.length - 1
+  const text = `${path === '' ? '' : `${path}: `}${issue?.message ?? 'does not fit'}`
+  throw new SdkError(
+    'INVALID_PARAMETER',
+    `${place}: ${text}${more > 0 ? ` (and ${more} more)` : ''}`,
+    {
+      context: { place, path },
+    },
+  )
+}
+
+function placed(place: string, cause: unknown): SdkError {
+  if (isSdkError(cause)) {
+    return new SdkError(cause.code, `${place}: ${cause.message}`, {
+      context: { ...cause.context, place },
+    })
+  }
+  if (cause instanceof RangeError) {
+    return new SdkError('TOO_BIG', `${place}: the value nests too deep`, { cause })
+  }
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new SdkError('INVALID_PARAMETER', `${place}: cannot be encoded: ${why}`, { cause })
+}
