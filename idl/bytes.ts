@@ -7,6 +7,8 @@ const OPTIONS = { useRecords: false, mapsAsObjects: true, copyBuffers: false } a
 
 /** A message above this size gets a packer of its own, whose buffer goes with it. */
 const POOLED_SIZE_BYTES_MAX = 65_536
+/** Messages up to this size are read through a buffer that msgpackr knows already. */
+const SCRATCH_SIZE_BYTES = 4_096
 
 /** Turns wire values (what `wire.ts` makes) into bytes. */
 export class Packer {
@@ -21,19 +23,29 @@ export class Packer {
   }
 }
 
-const unpackr = new Unpackr(OPTIONS)
+/** Reads wire values (for `wire.ts`) from untrusted bytes. */
+export class Unpacker {
+  readonly #unpackr = new Unpackr(OPTIONS)
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE_BYTES)
+  readonly #range = { start: 0, end: 0 }
 
-/**
- * Reads one wire value from untrusted bytes.
- * Byte strings in it are views on `bytes`.
- * @throws {SdkError} MESSAGE_ERROR or TOO_BIG as in `scan.ts`.
- */
-export function unpack(bytes: Uint8Array): unknown {
-  scan(bytes)
-  try {
-    // A view of its own: msgpackr leaves a property on the object that it is given.
-    return unpackr.unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-  } catch (cause) {
-    throw new SdkError('MESSAGE_ERROR', 'not the bytes of a value', { cause })
+  /**
+   * Reads one wire value. Byte strings in it are views that the next call overwrites: copy them.
+   * @throws {SdkError} MESSAGE_ERROR or TOO_BIG as in `scan.ts`.
+   */
+  unpack(bytes: Uint8Array): unknown {
+    scan(bytes)
+    try {
+      if (bytes.length > SCRATCH_SIZE_BYTES) {
+        // A view of its own: msgpackr leaves a property on the object that it is given.
+        return this.#unpackr.unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+      }
+      // Copying a small message costs less than the views that msgpackr makes for each new buffer.
+      this.#scratch.set(bytes)
+      this.#range.end = bytes.length
+      return this.#unpackr.unpack(this.#scratch, this.#range)
+    } catch (cause) {
+      throw new SdkError('MESSAGE_ERROR', 'not the bytes of a value', { cause })
+    }
   }
 }

@@ -1,5 +1,5 @@
-import type { z } from 'zod'
-import { Packer, unpack } from './bytes.ts'
+import { z } from 'zod'
+import { Packer, Unpacker } from './bytes.ts'
 import { plainFromWire, plainToWire } from './plain.ts'
 import { scan, VALUE_COUNT_MAX } from './scan.ts'
 import { isSdkError, SdkError } from './sdk-error.ts'
@@ -35,7 +35,7 @@ export function makeMethodCodec<S extends z.ZodType>(
 ): ValueCodec<z.input<S>, z.output<S>> {
   const shape = shapeOf(place, schema)
   const wire = wireOf(shape)
-  const parse = (value: unknown): unknown => parsed(place, schema, value)
+  const parse = parser(place, schema)
   return {
     encode: (value) => pack(place, wire, parse(value)),
     decode: (bytes) => parse(read(place, wire, bytes)) as z.output<S>,
@@ -75,10 +75,11 @@ export function encodeValue(value: unknown): Uint8Array {
  * @throws {SdkError} MESSAGE_ERROR when the bytes are not the codec's; TOO_BIG.
  */
 export function decodeValue(bytes: Uint8Array): unknown {
-  return plainFromWire(unpack(bytes))
+  return plainFromWire(unpacker.unpack(bytes))
 }
 
 const packer = new Packer()
+const unpacker = new Unpacker()
 
 function pack(place: string, wire: Wire, value: unknown): Uint8Array {
   try {
@@ -90,7 +91,7 @@ function pack(place: string, wire: Wire, value: unknown): Uint8Array {
 
 function read(place: string, wire: Wire, bytes: Uint8Array): unknown {
   try {
-    return wire.fromWire(unpack(bytes))
+    return wire.fromWire(unpacker.unpack(bytes))
   } catch (cause) {
     if (cause instanceof WireMismatch) {
       throw new SdkError('INVALID_PARAMETER', `${place}: ${mismatchText(cause)}`, {
@@ -107,25 +108,35 @@ function checkedSize(bytes: Uint8Array): Uint8Array {
   return bytes
 }
 
-function parsed(place: string, schema: z.ZodType, value: unknown): unknown {
-  let result: z.ZodSafeParseResult<unknown>
-  try {
-    result = schema.safeParse(value)
-  } catch (cause) {
-    throw placed(place, cause)
+/**
+ * Checks values against the schema. A schema in use is compiled: that makes it several times faster, but costs too much
+ * at start for the many that are never used.
+ */
+function parser(place: string, schema: z.ZodType): (value: unknown) => unknown {
+  let ready = schema
+  let uses = 0
+  return (value) => {
+    let result: z.ZodSafeParseResult<unknown>
+    try {
+      uses += 1
+      if (uses === USES_BEFORE_COMPILED) ready = z.compile(schema)
+      result = ready.safeParse(value)
+    } catch (cause) {
+      throw placed(place, cause)
+    }
+    if (result.success) return result.data
+    throw invalid(place, result.error)
   }
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const path = pathText(issue?.path ?? [])
-  const more = result.error.issues.length - 1
-  const text = `${path === '' ? '' : `${path}: `}${issue?.message ?? 'does not fit'}`
-  throw new SdkError(
-    'INVALID_PARAMETER',
-    `${place}: ${text}${more > 0 ? ` (and ${more} more)` : ''}`,
-    {
-      context: { place, path },
-    },
-  )
+}
+
+/** Uses of a schema after which it is compiled. */
+const USES_BEFORE_COMPILED = 64
+
+function invalid(place: string, { issues }: z.ZodError): SdkError {
+  const path = pathText(issues[0]?.path ?? [])
+  const text = `${path === '' ? '' : `${path}: `}${issues[0]?.message ?? 'does not fit'}`
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
+  return new SdkError('INVALID_PARAMETER', `${place}: ${text}${more}`, { context: { place, path } })
 }
 
 function placed(place: string, cause: unknown): SdkError {

@@ -52,6 +52,6 @@ export function isSdkError(error: unknown, code?: SdkErrorCode | (string & {})):
     typeof error === 'object' &&
     error !== null &&
     BRAND in error &&
-    (code === undefined || (error as SdkError).code === code)
+    (code === undefined || ('code' in error && error.code === code))
   )
 }

@@ -50,7 +50,7 @@ class Compiler {
       case 'string':
         return {
           toWire: (value) => wellFormed(value as string),
-          fromWire: (wire) => wire,
+          fromWire: itself,
           matches: (value) => typeof value === 'string',
           types: TYPE.text,
         }
@@ -151,7 +151,11 @@ class Compiler {
 type ObjectShape = Extract<Shape, { kind: 'object' }>
 
 function same(types: number, matches: (value: unknown) => boolean): Wire {
-  return { toWire: (value) => value, fromWire: (wire) => wire, matches, types }
+  return { toWire: itself, fromWire: itself, matches, types }
+}
+
+function itself(value: unknown): unknown {
+  return value
 }
 
 const BIGINT: Wire = {
@@ -224,7 +228,8 @@ function missingWire(inner: Wire, missing: undefined | null): Wire {
 
 function arrayWire(item: Wire): Wire {
   return {
-    toWire: (value) => (value as unknown[]).map((element) => item.toWire(element)),
+    toWire: (value) =>
+      item.toWire === itself ? value : (value as unknown[]).map((element) => item.toWire(element)),
     fromWire: (wire) => elements(item, wire, 'an array'),
     matches: (value) => Array.isArray(value) && value.every((element) => item.matches(element)),
     types: TYPE.array,
@@ -319,6 +324,9 @@ interface ObjectParts {
 function objectWire({ names, wires, optional, strict, key }: ObjectParts): Wire {
   const first = key === undefined ? 0 : 1
   const length = first + names.length
+  // Most members are their own wire form: no call for those.
+  const writers = wires.map(({ toWire }) => (toWire === itself ? undefined : toWire))
+  const readers = wires.map(({ fromWire }) => (fromWire === itself ? undefined : fromWire))
   // Only optional members at the end may be cut.
   let fixed = names.length
   while (fixed > 0 && optional[fixed - 1] === true) fixed -= 1
@@ -329,7 +337,9 @@ function objectWire({ names, wires, optional, strict, key }: ObjectParts): Wire 
       let count = names.length
       while (count > fixed && record[names[count - 1] as string] === undefined) count -= 1
       for (let i = 0; i < count; i += 1) {
-        wire.push((wires[i] as Wire).toWire(record[names[i] as string]))
+        const member = record[names[i] as string]
+        const to = writers[i]
+        wire.push(to === undefined ? member : to(member))
       }
       return wire
     },
@@ -338,10 +348,15 @@ function objectWire({ names, wires, optional, strict, key }: ObjectParts): Wire 
       if (strict && wire.length > length) throw mismatch(`at most ${length} members`, wire)
       const count = Math.min(wire.length, length) - first
       const record: Record<string, unknown> = key === undefined ? {} : { [key]: wire[0] }
-      for (let i = 0; i < count; i += 1) {
-        const name = names[i] as string
-        const member = at(name, wires[i] as Wire, wire[i + first])
-        if (member !== undefined || optional[i] === false) record[name] = member
+      let i = 0
+      try {
+        for (; i < count; i += 1) {
+          const from = readers[i]
+          const member: unknown = from === undefined ? wire[i + first] : from(wire[i + first])
+          if (member !== undefined || optional[i] === false) record[names[i] as string] = member
+        }
+      } catch (error) {
+        throw inside(names[i] as string, error)
       }
       return record
     },
@@ -433,8 +448,14 @@ function disjoint(options: readonly Wire[]): boolean {
 
 function elements(item: Wire, wire: unknown, what: string): unknown[] {
   if (!Array.isArray(wire)) throw mismatch(what, wire)
+  if (item.fromWire === itself) return wire
   const out: unknown[] = []
-  for (let i = 0; i < wire.length; i += 1) out.push(at(i, item, wire[i]))
+  let i = 0
+  try {
+    for (; i < wire.length; i += 1) out.push(item.fromWire(wire[i]))
+  } catch (error) {
+    throw inside(i, error)
+  }
   return out
 }
 
@@ -447,9 +468,13 @@ function at(key: PropertyKey, wire: Wire, value: unknown): unknown {
   try {
     return wire.fromWire(value)
   } catch (error) {
-    if (error instanceof WireMismatch) error.path.unshift(key)
-    throw error
+    throw inside(key, error)
   }
+}
+
+function inside(key: PropertyKey, error: unknown): unknown {
+  if (error instanceof WireMismatch) error.path.unshift(key)
+  return error
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
