@@ -1,0 +1,17 @@
+import { runComponentFile } from '../../runtime/internal.ts'
+
+/**
+ * `holdfast component FILE`: becomes the component that the module describes. Agents start it; the environment says
+ * which component of which node it is. `--run-dir DIR` is only there to be seen in the process list.
+ */
+export async function runComponentCommand(words: readonly string[]): Promise<void> {
+  const file = words.find(
+    (word, index) => !word.startsWith('-') && words[index - 1] !== '--run-dir',
+  )
+  if (file === undefined) {
+    process.stderr.write('holdfast: USAGE: component needs the FILE of a module\n')
+    process.exitCode = 2
+    return
+  }
+  await runComponentFile(file)
+}

@@ -1,0 +1,96 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isSdkError, SdkError } from '../../idl/index.ts'
+import { loadModel } from '../model/load.ts'
+import { openLink } from '../operator/link.ts'
+import { runDirOfCluster } from '../operator/run-dir.ts'
+import { watchCluster } from '../operator/watch.ts'
+import { print, timeoutMsOf, type CliIo, type GlobalOptions } from './context.ts'
+import { CommandFailure, EXIT } from './exit-code.ts'
+import { problemsOf } from './render.ts'
+import { isAllAssigned } from './settled.ts'
+import type { StartReport } from './up-foreground.ts'
+
+/** `up --detach`: leaves a supervisor behind in a session of its own, and waits until the cluster serves. */
+export async function runUpDetached(
+  io: CliIo,
+  options: GlobalOptions,
+  modelPath: string,
+): Promise<void> {
+  const timeoutMs = timeoutMsOf(options)
+  const deadlineMs = performance.now() + timeoutMs
+  // Problems of the model are this program's to tell: the background process has no terminal.
+  const model = loadModel(modelPath)
+  const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, model.cluster)
+  mkdirSync(runDir, { recursive: true, mode: 0o700 })
+  const pid = await launchSupervisor(resolve(modelPath), realpathSync(runDir), timeoutMs)
+  io.stderr(`started in the background (pid ${pid}); waiting until all is assigned\n`)
+  await waitAssigned(io, realpathSync(runDir), Math.max(1, deadlineMs - performance.now()))
+  print(io, options, {
+    document: { cluster: model.cluster, runDir: realpathSync(runDir), pid, result: 'ASSIGNED' },
+    text: `cluster ${model.cluster} is up, run directory ${realpathSync(runDir)}`,
+  })
+}
+
+async function launchSupervisor(
+  modelPath: string,
+  runDir: string,
+  timeoutMs: number,
+): Promise<number> {
+  const log = openSync(join(runDir, 'up.log'), 'a', 0o600)
+  const tool = fileURLToPath(new URL('./main.js', import.meta.url))
+  const child = spawn(
+    process.execPath,
+    [tool, 'up', modelPath, '--supervise', '--run-dir', runDir],
+    { detached: true, cwd: '/', stdio: ['ignore', log, log, 'ipc'] },
+  )
+  closeSync(log)
+  const report = await firstReport(child, timeoutMs)
+  if (child.connected) child.disconnect()
+  child.unref()
+  if (report.kind === 'failed') throw new SdkError(report.code, report.message)
+  return report.pid
+}
+
+function firstReport(child: ChildProcess, timeoutMs: number): Promise<StartReport> {
+  return new Promise((resolveReport) => {
+    const fail = (code: string, message: string): void =>
+      resolveReport({ kind: 'failed', code, message })
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      fail('TIMEOUT', 'the background supervisor did not start in time; it was ended')
+    }, timeoutMs)
+    child.once('message', (message) => {
+      clearTimeout(timer)
+      resolveReport(message as StartReport)
+    })
+    child.once('error', (error) => fail('FAILED_OPERATION', error.message))
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer)
+      fail('FAILED_OPERATION', `the supervisor ended (${signal ?? `code ${code}`}); see up.log`)
+    })
+  })
+}
+
+async function waitAssigned(io: CliIo, runDir: string, timeoutMs: number): Promise<void> {
+  const watch = watchCluster((signal) => openLink(runDir, signal))
+  const giveUp = (): void => void watch.stop()
+  io.signal.addEventListener('abort', giveUp, { once: true })
+  try {
+    await watch.until((view) => isAllAssigned(view.status), timeoutMs)
+  } catch (error) {
+    if (!isSdkError(error, 'TIMEOUT')) throw error
+    const missing =
+      watch.view === null ? [watch.trouble ?? 'no status'] : problemsOf(watch.view.status)
+    throw new CommandFailure(
+      'TIMEOUT',
+      `not everything is assigned; the cluster keeps running:\n  ${missing.join('\n  ')}`,
+      EXIT.timedOut,
+    )
+  } finally {
+    io.signal.removeEventListener('abort', giveUp)
+    await watch.stop()
+  }
+}

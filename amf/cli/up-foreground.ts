@@ -1,0 +1,110 @@
+import { mkdirSync, realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { loadModel } from '../model/load.ts'
+import type { Model } from '../model/model.ts'
+import { startSupervisor, type Supervisor } from '../node/supervisor.ts'
+import { openLink } from '../operator/link.ts'
+import { runDirOfCluster } from '../operator/run-dir.ts'
+import { watchCluster, type ClusterWatch } from '../operator/watch.ts'
+import { type CliIo, type GlobalOptions } from './context.ts'
+import { codeOf } from './exit-code.ts'
+import { showLive } from './live-view.ts'
+
+export interface UpRequest {
+  readonly model: string
+  /** True in the process that `--detach` leaves behind. */
+  readonly background: boolean
+}
+
+/** What the background supervisor tells the program that started it, once, before it lets go of it. */
+export type StartReport =
+  | { readonly kind: 'started'; readonly pid: number }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+
+/** How long nodes may take to stop in order before they are killed. */
+const STOP_MS = 20_000
+
+/** `up`: supervises the nodes of a model until it is told to stop. */
+export async function runUp(io: CliIo, options: GlobalOptions, request: UpRequest): Promise<void> {
+  if (!request.background) return supervise(io, options, request, () => undefined)
+  let reported = false
+  const report = (message: StartReport): void => {
+    if (reported) return
+    reported = true
+    process.send?.(message, () => process.disconnect?.())
+  }
+  try {
+    await supervise(io, options, request, () => report({ kind: 'started', pid: process.pid }))
+  } catch (error) {
+    report({
+      kind: 'failed',
+      code: codeOf(error),
+      message: error instanceof Error ? error.message : String(error),
+    })
+    throw error
+  }
+}
+
+async function supervise(
+  io: CliIo,
+  options: GlobalOptions,
+  request: UpRequest,
+  onStarted: () => void,
+): Promise<void> {
+  const model = loadModel(request.model)
+  const runDir = prepareRunDir(io, options, model.cluster)
+  const supervisor = await startNodes(model, resolve(request.model), runDir)
+  onStarted()
+  // A second Ctrl-C does not wait: the kernel ends every process below this one with it.
+  const stopNow = io.signal.aborted ? Promise.resolve() : aborted(io.signal)
+  const watch = watchCluster((signal) => openLink(runDir, signal))
+  const heading = `cluster ${model.cluster}, run directory ${runDir}`
+  const live = request.background ? null : showLive(quietWhenJson(io, options), watch, heading)
+  if (!io.isTerminal && !request.background) io.stderr(`${heading}\n`)
+  try {
+    await Promise.race([stopNow, supervisor.done])
+  } finally {
+    live?.stop()
+    process.once('SIGINT', () => process.kill(process.pid, 'SIGKILL'))
+    await stopAll(io, supervisor, watch)
+  }
+  if (options.json === true)
+    io.stdout(`${JSON.stringify({ cluster: model.cluster, runDir, result: 'STOPPED' })}\n`)
+}
+
+async function stopAll(io: CliIo, supervisor: Supervisor, watch: ClusterWatch): Promise<void> {
+  io.stderr('stopping; Ctrl-C again kills\n')
+  await watch.stop()
+  await supervisor.stop(STOP_MS)
+  io.stderr('stopped\n')
+}
+
+function startNodes(model: Model, modelPath: string, runDir: string): Promise<Supervisor> {
+  const tool = fileURLToPath(new URL('./main.js', import.meta.url))
+  return startSupervisor({
+    runDir,
+    nodes: [...model.nodes.keys()].map((name) => ({
+      name,
+      argv: [process.execPath, tool, 'node', name, '--model', modelPath, '--run-dir', runDir],
+      env: {},
+    })),
+  })
+}
+
+/** Makes the run directory, private, and gives its one true name. */
+function prepareRunDir(io: CliIo, options: GlobalOptions, cluster: string): string {
+  const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, cluster)
+  mkdirSync(runDir, { recursive: true, mode: 0o700 })
+  return realpathSync(runDir)
+}
+
+function quietWhenJson(io: CliIo, options: GlobalOptions): CliIo {
+  return options.json === true ? { ...io, stdout: io.stderr, isTerminal: false } : io
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolveAborted) =>
+    signal.addEventListener('abort', () => resolveAborted(), { once: true }),
+  )
+}
