@@ -61,7 +61,10 @@ export interface Store {
    * Applies all changes in one transaction if `term` is still the present term.
    * @throws SdkError STALE_TERM otherwise, with nothing changed.
    */
-  commit(term: number, changes: readonly { readonly key: string; readonly value: Uint8Array | null }[]): void
+  commit(
+    term: number,
+    changes: readonly { readonly key: string; readonly value: Uint8Array | null }[],
+  ): void
 }
 
 export interface Backplane {
