@@ -31,11 +31,14 @@ export const recordSchema = z.strictObject({
   reply: cachedReplySchema.nullable(),
   /** Callers and the id below which they hold every reply: older cached replies of them go. */
   acknowledged: z.array(z.tuple([z.string(), z.int()])),
+  /** Replies whose time to be kept has passed: the active decides it, so that every replica holds the same ones. */
+  expired: z.array(z.tuple([z.string(), z.int()])),
 })
 export type CheckpointRecord = z.infer<typeof recordSchema>
 
-/** Records that travel and commit together. An empty list confirms the epoch. */
+/** Records that travel and commit together, applied whole or not at all. An empty list confirms the epoch. */
 export const batchSchema = z.strictObject({
+  /** Of the ACTIVE grant under which the records were made. */
   epoch: z.int(),
   /** Sequence of the first record; sequences count records from 1 over the life of the checkpoint. */
   firstSequence: z.int(),
@@ -49,6 +52,8 @@ export const snapshotSchema = z.strictObject({
   sequence: z.int(),
   sections: z.array(z.tuple([z.string(), bytes])),
   replies: z.array(cachedReplySchema),
+  /** For each caller that is known: the id below which it holds every reply. */
+  acknowledged: z.array(z.tuple([z.string(), z.int()])),
 })
 export type CheckpointSnapshot = z.infer<typeof snapshotSchema>
 
@@ -121,15 +126,26 @@ export const CheckpointReplica = defineInterface({
       serviceId: 0,
       input: z.strictObject({ csi: z.string(), epoch: z.int() }),
       output: z.strictObject({
-        /** Last record held: its epoch and sequence. The primary checks that it is a prefix of its own history. */
+        /**
+         * Last record held: its epoch and sequence. The primary checks that it is a prefix of its own history.
+         * Sequence -1: this node has no content that it may rely on (new, or damaged); it must be replaced whole.
+         */
         lastEpoch: z.int(),
         lastSequence: z.int(),
       }),
     },
-    /** The next batch. Errors: `STALE_EPOCH`, `OUT_OF_SYNC` (a gap: the primary opens again). */
+    /**
+     * The next batch. Errors: `STALE_EPOCH`, `OUT_OF_SYNC` (a gap: the primary opens again).
+     * `under`: the epoch of the stream, left out when it is the batch's own; so the bytes of a `commit` are those of the
+     * `append` and of the push that follow from it, and no one encodes them again.
+     */
     append: {
       serviceId: 1,
-      input: z.strictObject({ csi: z.string(), batch: batchSchema }),
+      input: z.strictObject({
+        csi: z.string(),
+        batch: batchSchema,
+        under: z.int().optional(),
+      }),
       output: z.strictObject({ sequence: z.int() }),
     },
     /** Replaces the whole replica, in one transaction. `history`: first sequence of each epoch, ascending. */

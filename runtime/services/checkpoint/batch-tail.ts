@@ -1,0 +1,87 @@
+import type { CheckpointBatch } from './interface.ts'
+
+/** A batch with its wire form, ready to be sent again. */
+export interface KeptBatch {
+  readonly batch: CheckpointBatch
+  readonly payload: Uint8Array
+}
+
+export interface BatchTailLimits {
+  readonly countMax: number
+  readonly sizeBytesMax: number
+}
+
+export const BATCH_TAIL_LIMITS: BatchTailLimits = {
+  countMax: 8_192,
+  sizeBytesMax: 16 * 1_024 * 1_024,
+}
+
+/** The newest batches of a checkpoint, for replicas that were away shortly. At the bound the oldest go. */
+export class BatchTail {
+  readonly #limits: BatchTailLimits
+  #batches: KeptBatch[] = []
+  #head = 0
+  #sizeBytes = 0
+
+  constructor(limits: BatchTailLimits = BATCH_TAIL_LIMITS) {
+    this.#limits = limits
+  }
+
+  push(kept: KeptBatch): void {
+    this.#batches.push(kept)
+    this.#sizeBytes += kept.payload.byteLength
+    while (this.#count() > 1 && this.#isOverLimit()) this.#dropOldest()
+    if (this.#head > 1_024 && this.#head * 2 > this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  /**
+   * The batches from the record after `sequence` on, up to about `sizeBytesMax` bytes (one at least).
+   * @returns undefined when they are not all here any more, or `sequence` lies inside a batch.
+   */
+  after(sequence: number, sizeBytesMax: number): readonly KeptBatch[] | undefined {
+    let at = this.#indexOf(sequence + 1)
+    if (at === undefined) return undefined
+    const found: KeptBatch[] = []
+    for (let bytes = 0; at < this.#batches.length && bytes < sizeBytesMax; at++) {
+      const kept = this.#batches[at]
+      if (kept === undefined) break
+      found.push(kept)
+      bytes += kept.payload.byteLength
+    }
+    return found
+  }
+
+  clear(): void {
+    this.#batches = []
+    this.#head = 0
+    this.#sizeBytes = 0
+  }
+
+  /** Binary search: first sequences ascend. */
+  #indexOf(firstSequence: number): number | undefined {
+    let low = this.#head
+    let high = this.#batches.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#batches[middle]?.batch.firstSequence ?? 0) < firstSequence) low = middle + 1
+      else high = middle
+    }
+    return this.#batches[low]?.batch.firstSequence === firstSequence ? low : undefined
+  }
+
+  #count(): number {
+    return this.#batches.length - this.#head
+  }
+
+  #isOverLimit(): boolean {
+    return this.#count() > this.#limits.countMax || this.#sizeBytes > this.#limits.sizeBytesMax
+  }
+
+  #dropOldest(): void {
+    this.#sizeBytes -= this.#batches[this.#head]?.payload.byteLength ?? 0
+    this.#head++
+  }
+}

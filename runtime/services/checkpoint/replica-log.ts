@@ -1,0 +1,101 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { open, type RootDatabase } from 'lmdb'
+import type { Logger } from 'pino'
+import { SdkError } from '../../../idl/index.ts'
+import { checkEnvironment } from './environment-check.ts'
+import { StoredReplica, type StoredReplicaLimits } from './stored-replica.ts'
+
+export interface ReplicaLogOptions {
+  /** The environment's own directory. Made when missing (0700). */
+  readonly directory: string
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Monotonic, in milliseconds. */
+  readonly clock: () => number
+  readonly limits?: StoredReplicaLimits
+}
+
+/**
+ * The checkpoints of one node in one LMDB environment without fsync: it survives the death of every process, not of the
+ * machine. Exactly one process opens it, the node process.
+ *
+ * An environment that cannot be opened is put aside as `DIRECTORY.damaged` (the one before it goes), and every replica
+ * starts as lost: it is rebuilt from a peer.
+ */
+export class ReplicaLog {
+  readonly #options: ReplicaLogOptions
+  readonly #database: RootDatabase<Buffer>
+  readonly #replicas = new Map<string, StoredReplica>()
+  #isClosed = false
+
+  /** @throws SdkError LIBRARY when the directory cannot be made or used. */
+  constructor(options: ReplicaLogOptions) {
+    this.#options = options
+    this.#database = openEnvironment(options)
+  }
+
+  /** The replica of a CSI: read from the store at first use, new when there is none. */
+  replica(csi: string): StoredReplica {
+    let replica = this.#replicas.get(csi)
+    if (replica === undefined) {
+      const { log, clock, limits } = this.#options
+      replica = new StoredReplica(
+        limits === undefined
+          ? { csi, database: this.#database, log, clock }
+          : { csi, database: this.#database, log, clock, limits },
+      )
+      this.#replicas.set(csi, replica)
+    }
+    return replica
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const replica of this.#replicas.values()) replica.close()
+    await this.#database.close()
+  }
+}
+
+function openEnvironment(options: ReplicaLogOptions): RootDatabase<Buffer> {
+  const { directory, log } = options
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const state = checkEnvironment(directory)
+    if (state.kind === 'damaged') putAside(options, state.why)
+    try {
+      return openDatabase(directory)
+    } catch (error) {
+      putAside(options, error instanceof Error ? error.message : String(error))
+      return openDatabase(directory)
+    }
+  } catch (cause) {
+    const message = `the checkpoint store ${directory} cannot be opened; check its owner and the space left on its disk`
+    log.error({ err: cause }, message)
+    throw new SdkError('LIBRARY', message, { cause, context: { directory } })
+  }
+}
+
+function putAside({ directory, log }: ReplicaLogOptions, why: string): void {
+  const aside = `${directory}.damaged`
+  log.error(
+    { directory, aside },
+    `the checkpoint store is damaged (${why}): put aside, replicas are rebuilt from their peers`,
+  )
+  rmSync(aside, { recursive: true, force: true })
+  renameSync(directory, aside)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+}
+
+function openDatabase(directory: string): RootDatabase<Buffer> {
+  const database = open<Buffer>({
+    path: directory,
+    noSubdir: false,
+    noSync: true,
+    overlappingSync: false,
+    encoding: 'binary',
+    keyEncoding: 'ordered-binary',
+    cache: false,
+  })
+  database.readerCheck()
+  return database
+}

@@ -1,0 +1,443 @@
+import type { Key, RootDatabase } from 'lmdb'
+import type { Logger } from 'pino'
+import { z } from 'zod'
+import { BatchTail, type KeptBatch } from './batch-tail.ts'
+import { lastSequenceOf } from './commit-pipeline.ts'
+import { History, type EpochHistory } from './history.ts'
+import {
+  CheckpointReplica,
+  type CachedReply,
+  type CheckpointBatch,
+  type CheckpointSnapshot,
+} from './interface.ts'
+import { Replica, type AppendOutcome } from './replica.ts'
+import { seal, sealValue, unseal, unsealValue } from './stored-value.ts'
+
+export interface StoredReplicaLimits {
+  /** Batches in the log after which content is written out and the log cut. */
+  readonly logCountMax: number
+  readonly logSizeBytesMax: number
+  /** Keys written in one go while others wait. */
+  readonly sliceCount: number
+}
+
+export const STORED_REPLICA_LIMITS: StoredReplicaLimits = {
+  logCountMax: 4_096,
+  logSizeBytesMax: 8 * 1_024 * 1_024,
+  sliceCount: 256,
+}
+
+export interface StoredReplicaOptions {
+  readonly csi: string
+  readonly database: RootDatabase<Buffer>
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly clock: () => number
+  readonly limits?: StoredReplicaLimits
+}
+
+const metaSchema = z.strictObject({
+  epoch: z.int(),
+  /** False: the content was lost or never there; only a peer can say what belongs here. */
+  isReliable: z.boolean(),
+  /** Records up to this one are in the written-out content; the log has the later ones. */
+  writtenOut: z.int(),
+  history: z.array(z.tuple([z.int(), z.int()])),
+})
+type Meta = z.infer<typeof metaSchema>
+
+const replySchema = z.strictObject({
+  caller: z.string(),
+  messageId: z.int(),
+  functionNumber: z.int(),
+  rc: z.int(),
+  payload: z.instanceof(Uint8Array),
+  keepMs: z.int(),
+})
+
+const appendCodec = CheckpointReplica.methods.append.input
+
+/**
+ * A {@link Replica} that outlives its process. Keys of the store, for a CSI: `m` meta; `l` and the first sequence: a
+ * batch; `s` and the name: a section; `r`, caller and id: a reply.
+ *
+ * I1 What a method answers is in the store before it returns (in the kernel's pages: no fsync).
+ * I2 Content written out may be newer than `writtenOut` says: replaying the log over it gives the same end, since a
+ *    record says values, not differences.
+ * I3 The log is cut only after `writtenOut` says that it is not needed.
+ */
+export class StoredReplica {
+  readonly csi: string
+  readonly replica = new Replica((caller, id) => this.#noteDirtyReply(caller, id))
+  readonly tail = new BatchTail()
+  readonly #options: StoredReplicaOptions
+  readonly #limits: StoredReplicaLimits
+  #isReliable = false
+  #writtenOut = 0
+  #logCount = 0
+  #logSizeBytes = 0
+  #dirtySections = new Set<string>()
+  #dirtyReplies = new Map<string, readonly [string, number]>()
+  /** Grows when content is replaced or the store closes: a running write-out then stops. */
+  #generation = 0
+  #isWritingOut = false
+
+  constructor(options: StoredReplicaOptions) {
+    this.csi = options.csi
+    this.#options = options
+    this.#limits = options.limits ?? STORED_REPLICA_LIMITS
+    this.#load()
+  }
+
+  /** True when the content is what this node held when it last answered; false when new, or damaged. */
+  get isReliable(): boolean {
+    return this.#isReliable
+  }
+
+  /** Refuses older epochs from now on, also after a restart. @returns false when a newer one was promised. */
+  promise(epoch: number): boolean {
+    if (epoch < this.replica.epoch) return false
+    if (epoch > this.replica.epoch) {
+      this.#putMeta({ epoch })
+      this.replica.promise(epoch)
+    }
+    return true
+  }
+
+  /**
+   * Stores and applies a batch.
+   * @param payload - its wire form as an `append` without `under`, or null to have it encoded.
+   * @throws SdkError of LMDB's failure: nothing changed.
+   */
+  append(batch: CheckpointBatch, under: number, payload: Uint8Array | null): AppendOutcome {
+    const outcome = this.replica.examine(batch, under)
+    if (outcome.kind !== 'applied') return outcome
+    const bytes =
+      payload !== null && outcome.batch === batch
+        ? payload
+        : appendCodec.encode({ csi: this.csi, batch: outcome.batch })
+    this.#store(outcome.batch, outcome.newEpoch, bytes)
+    this.replica.append(outcome.batch, under, this.#options.clock())
+    this.tail.push({ batch: outcome.batch, payload: bytes })
+    this.#noteDirty(outcome.batch)
+    this.#maybeWriteOut()
+    return outcome
+  }
+
+  /** Takes the whole content of another replica, in one transaction. From then on it can be relied on. */
+  replace(snapshot: CheckpointSnapshot, history: EpochHistory): void {
+    const { database } = this.#options
+    this.#generation++
+    this.#isWritingOut = false
+    database.transactionSync(() => {
+      this.#clearStore()
+      for (const [name, value] of snapshot.sections) {
+        database.putSync(this.#sectionKey(name), sealed(value))
+      }
+      for (const reply of snapshot.replies) {
+        database.putSync(this.#replyKey(reply.caller, reply.messageId), sealedReply(reply))
+      }
+      this.#putMeta({ isReliable: true, writtenOut: snapshot.sequence, history })
+    })
+    this.#isReliable = true
+    this.#writtenOut = snapshot.sequence
+    this.#forgetLog()
+    this.replica.replace(snapshot, history, this.#options.clock())
+  }
+
+  /** Nothing was ever acknowledged for the CSI: what is here may be relied on, whatever it is. */
+  makeReliable(): void {
+    if (this.#isReliable) return
+    this.#putMeta({ isReliable: true })
+    this.#isReliable = true
+  }
+
+  /** The wire form of a kept batch in a stream under `epoch`. */
+  payloadUnder(kept: KeptBatch, epoch: number): Uint8Array {
+    if (kept.batch.epoch === epoch) return kept.payload
+    return appendCodec.encode({ csi: this.csi, batch: kept.batch, under: epoch })
+  }
+
+  /** Stops background work. */
+  close(): void {
+    this.#generation++
+  }
+
+  #store(batch: CheckpointBatch, isNewEpoch: boolean, payload: Uint8Array): void {
+    const { database } = this.#options
+    const value = sealed(payload)
+    const key = this.#logKey(batch.firstSequence)
+    if (isNewEpoch) {
+      const history = new History(this.replica.history)
+      history.note(batch.epoch, batch.firstSequence)
+      database.transactionSync(() => {
+        database.putSync(key, value)
+        this.#putMeta({ history: history.toArray() })
+      })
+    } else {
+      database.putSync(key, value)
+    }
+    this.#logCount++
+    this.#logSizeBytes += value.byteLength
+  }
+
+  #putMeta(changes: Partial<Meta> & { history?: EpochHistory }): void {
+    const meta = {
+      epoch: this.replica.epoch,
+      isReliable: this.#isReliable,
+      writtenOut: this.#writtenOut,
+      history: this.replica.history,
+      ...changes,
+    }
+    this.#options.database.putSync(this.#metaKey(), Buffer.from(sealValue(meta)))
+  }
+
+  #load(): void {
+    const meta = this.#loadMeta()
+    if (meta === undefined) return
+    this.replica.promise(meta.epoch)
+    if (!meta.isReliable) return
+    const problem = this.#loadContent(meta)
+    if (problem !== undefined) this.#lose(problem)
+    else this.#isReliable = true
+  }
+
+  #loadMeta(): Meta | undefined {
+    const stored = this.#options.database.getBinary(this.#metaKey())
+    if (stored === undefined) return undefined
+    const meta = metaSchema.safeParse(unsealValue(stored))
+    if (meta.success) return meta.data
+    this.#lose('its meta record does not check')
+    return undefined
+  }
+
+  /** @returns what is wrong with it, if anything. */
+  #loadContent(meta: Meta): string | undefined {
+    const { database, clock } = this.#options
+    const content: CheckpointSnapshot = {
+      epoch: 0,
+      sequence: meta.writtenOut,
+      sections: [],
+      replies: [],
+      acknowledged: [],
+    }
+    for (const { key, value } of database.getRange(this.#range('s'))) {
+      const body = unseal(value)
+      if (body === undefined) return `section ${String(nameOf(key))} does not check`
+      content.sections.push([String(nameOf(key)), body])
+    }
+    for (const { value } of database.getRange(this.#range('r'))) {
+      const reply = replySchema.safeParse(unsealValue(value))
+      if (!reply.success) return 'a cached reply does not check'
+      content.replies.push(reply.data)
+    }
+    const written = meta.history.filter(([, first]) => first <= meta.writtenOut)
+    this.replica.replace(content, written, clock())
+    this.#writtenOut = meta.writtenOut
+    return this.#replayLog(meta)
+  }
+
+  #replayLog(meta: Meta): string | undefined {
+    const { database, clock } = this.#options
+    for (const { key, value } of database.getRange(this.#range('l'))) {
+      this.#logCount++
+      this.#logSizeBytes += value.byteLength
+      const batch = decodeBatch(this.csi, value)
+      if (batch === undefined) return `the batch at ${String(nameOf(key))} does not check`
+      const kept = { batch, payload: appendCodec.encode({ csi: this.csi, batch }) }
+      this.tail.push(kept)
+      if (lastSequenceOf(batch) <= meta.writtenOut) continue
+      const outcome = this.replica.append(batch, this.replica.epoch, clock())
+      if (outcome.kind !== 'applied') {
+        return `the log has a gap: ${batch.firstSequence} follows ${this.replica.sequence}`
+      }
+      this.#noteDirty(batch)
+    }
+    const same = JSON.stringify(this.replica.history) === JSON.stringify(meta.history)
+    return same ? undefined : 'the log ends before the record that its history names'
+  }
+
+  /** Content that cannot be trusted goes, durably: a peer has to give it again. */
+  #lose(why: string): void {
+    const { csi } = this
+    this.#options.log.error({ csi }, `checkpoint ${csi} is lost on this node: ${why}`)
+    const empty = { epoch: 0, sequence: 0, sections: [], replies: [], acknowledged: [] }
+    this.replica.replace(empty, [], this.#options.clock())
+    this.#writtenOut = 0
+    this.#isReliable = false
+    this.#options.database.transactionSync(() => {
+      this.#clearStore()
+      this.#putMeta({})
+    })
+    this.#forgetLog()
+  }
+
+  #forgetLog(): void {
+    this.#logCount = 0
+    this.#logSizeBytes = 0
+    this.#dirtySections.clear()
+    this.#dirtyReplies.clear()
+    this.tail.clear()
+  }
+
+  #clearStore(): void {
+    const { database } = this.#options
+    for (const kind of ['l', 's', 'r'] as const) {
+      for (const key of [...database.getKeys(this.#range(kind))]) database.removeSync(key)
+    }
+  }
+
+  #noteDirty(batch: CheckpointBatch): void {
+    for (const record of batch.records) {
+      for (const [name] of record.writes) this.#dirtySections.add(name)
+    }
+  }
+
+  #noteDirtyReply(caller: string, id: number): void {
+    this.#dirtyReplies.set(`${caller} ${id}`, [caller, id])
+  }
+
+  #maybeWriteOut(): void {
+    if (this.#isWritingOut) return
+    const { logCountMax, logSizeBytesMax } = this.#limits
+    if (this.#logCount <= logCountMax && this.#logSizeBytes <= logSizeBytesMax) return
+    this.#isWritingOut = true
+    this.#inSlices(this.#writeOutSteps(), this.#generation)
+  }
+
+  /** Runs one step a turn of the event loop, so that commits are not held up. */
+  #inSlices(steps: Iterator<undefined>, generation: number): void {
+    setImmediate(() => {
+      if (generation !== this.#generation) return
+      try {
+        if (steps.next().done === true) this.#isWritingOut = false
+        else this.#inSlices(steps, generation)
+      } catch (error) {
+        // The log still has everything; the next commit tries again.
+        this.#isWritingOut = false
+        this.#options.log.error(
+          { err: error, csi: this.csi },
+          'checkpoint could not be written out',
+        )
+      }
+    })
+  }
+
+  *#writeOutSteps(): Generator<undefined> {
+    const target = this.replica.sequence
+    const sections = this.#dirtySections
+    const replies = this.#dirtyReplies
+    this.#dirtySections = new Set()
+    this.#dirtyReplies = new Map()
+    try {
+      yield* this.#writeDirty([...sections], [...replies.values()])
+      this.#putMeta({ writtenOut: target })
+    } catch (error) {
+      for (const name of sections) this.#dirtySections.add(name)
+      for (const [key, reply] of replies) this.#dirtyReplies.set(key, reply)
+      throw error
+    }
+    this.#writtenOut = target
+    yield
+    yield* this.#cutLog(target)
+  }
+
+  *#writeDirty(
+    sections: readonly string[],
+    replies: readonly (readonly [string, number])[],
+  ): Generator<undefined> {
+    const { database } = this.#options
+    for (const names of slices(sections, this.#limits.sliceCount)) {
+      database.transactionSync(() => {
+        for (const name of names) this.#writeSection(name)
+      })
+      yield
+    }
+    for (const keys of slices(replies, this.#limits.sliceCount)) {
+      database.transactionSync(() => {
+        for (const [caller, id] of keys) this.#writeReply(caller, id)
+      })
+      yield
+    }
+  }
+
+  *#cutLog(target: number): Generator<undefined> {
+    const { database } = this.#options
+    const range = { start: this.#logKey(0), end: this.#logKey(target + 1) }
+    for (const keys of slices([...database.getKeys(range)], this.#limits.sliceCount)) {
+      database.transactionSync(() => {
+        for (const key of keys) {
+          this.#logSizeBytes -= database.getBinary(key)?.byteLength ?? 0
+          this.#logCount--
+          database.removeSync(key)
+        }
+      })
+      yield
+    }
+  }
+
+  #writeSection(name: string): void {
+    const { database } = this.#options
+    const value = this.replica.sections.get(name)
+    if (value === undefined) database.removeSync(this.#sectionKey(name))
+    else database.putSync(this.#sectionKey(name), sealed(value))
+  }
+
+  #writeReply(caller: string, id: number): void {
+    const { database } = this.#options
+    const found = this.replica.replies.lookup(caller, id)
+    if (found.kind !== 'done') database.removeSync(this.#replyKey(caller, id))
+    else database.putSync(this.#replyKey(caller, id), sealedReply(found.reply))
+  }
+
+  #metaKey(): Key {
+    return ['m', this.csi]
+  }
+
+  #logKey(firstSequence: number): Key[] {
+    return ['l', this.csi, firstSequence]
+  }
+
+  #sectionKey(name: string): Key {
+    return ['s', this.csi, name]
+  }
+
+  #replyKey(caller: string, id: number): Key {
+    return ['r', this.csi, caller, id]
+  }
+
+  #range(kind: 'l' | 's' | 'r'): { start: Key; end: Key } {
+    return { start: [kind, this.csi], end: [kind, this.csi, Buffer.from([0xff, 0xff])] }
+  }
+}
+
+function sealed(body: Uint8Array): Buffer {
+  return asBuffer(seal(body))
+}
+
+function sealedReply(reply: CachedReply): Buffer {
+  return asBuffer(sealValue(reply))
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function decodeBatch(csi: string, value: Uint8Array): CheckpointBatch | undefined {
+  const body = unseal(value)
+  if (body === undefined) return undefined
+  try {
+    const input = appendCodec.decode(body)
+    return input.csi === csi ? input.batch : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Last part of a key: section, sequence. */
+function nameOf(key: Key): unknown {
+  return Array.isArray(key) ? key.at(-1) : key
+}
+
+function* slices<T>(items: readonly T[], count: number): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += count) yield items.slice(at, at + count)
+}

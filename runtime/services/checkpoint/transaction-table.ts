@@ -1,0 +1,246 @@
+/**
+ * Uncommitted writes of running calls, over the content of one checkpoint.
+ *
+ * Calls see each other's uncommitted writes. What a call saw or overwrote binds it to the one that wrote it: its own
+ * changes become final together with or after that one's, and when that one is given up, so is it.
+ *
+ * I1 A section's versions are in the order of the writes; each later writer depends on each earlier one.
+ * I2 A transaction leaves the table only with everything it depends on (its closure), as one group.
+ * I3 In a group, a section is in the changes of its last writer only: applying the changes in any order is the same.
+ */
+
+/** One call, or one write outside any call. Handled by reference; its fields are the table's. */
+export interface Transaction {
+  /** Handed back with what became of it. */
+  readonly state: TransactionState
+  readonly dependencies: Set<Transaction>
+  readonly dependents: Set<Transaction>
+  readonly sections: Set<string>
+}
+
+interface TransactionState {
+  phase: 'open' | 'finished' | 'left' | 'doomed'
+}
+
+/** Changes of one transaction that became final. */
+export interface FinalChanges {
+  readonly transaction: Transaction
+  /** Section and new value; null deletes. */
+  readonly writes: [string, Uint8Array | null][]
+}
+
+export type WriteOutcome = 'written' | 'noSpace' | 'doomed'
+
+interface Version {
+  readonly writer: Transaction
+  value: Uint8Array | null
+}
+
+interface Section {
+  /** Held by every replica. */
+  committed: Uint8Array | null
+  /** Final: it was handed out, its commit is on the way or done. */
+  base: Uint8Array | null
+  versions: Version[]
+}
+
+export class TransactionTable {
+  readonly #sizeBytesMax: number
+  readonly #sections = new Map<string, Section>()
+  #sizeBytes = 0
+
+  constructor(sizeBytesMax: number) {
+    this.#sizeBytesMax = sizeBytesMax
+  }
+
+  /** Bytes of all sections as running calls see them. */
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  begin(): Transaction {
+    return {
+      state: { phase: 'open' },
+      dependencies: new Set(),
+      dependents: new Set(),
+      sections: new Set(),
+    }
+  }
+
+  /** @returns null when there is no such section, undefined when the transaction was given up with another one. */
+  read(transaction: Transaction, name: string): Uint8Array | null | undefined {
+    if (transaction.state.phase === 'doomed') return undefined
+    const section = this.#sections.get(name)
+    if (section === undefined) return null
+    dependOnWriters(transaction, section, true)
+    return present(section)
+  }
+
+  /** Writes, or deletes with null. Nothing changes unless the outcome is `written`. */
+  write(transaction: Transaction, name: string, value: Uint8Array | null): WriteOutcome {
+    if (transaction.state.phase !== 'open') return 'doomed'
+    const section = this.#sections.get(name) ?? { committed: null, base: null, versions: [] }
+    const size = this.#sizeBytes - sizeOf(name, present(section)) + sizeOf(name, value)
+    if (value !== null && size > this.#sizeBytesMax && size > this.#sizeBytes) return 'noSpace'
+    this.#sizeBytes = size
+    this.#sections.set(name, section)
+    dependOnWriters(transaction, section, false)
+    const top = section.versions.at(-1)
+    if (top?.writer === transaction) top.value = value
+    else section.versions.push({ writer: transaction, value })
+    transaction.sections.add(name)
+    return 'written'
+  }
+
+  /**
+   * The call ended well. Returns what became final by it, in an order that can be committed: nothing while a call that
+   * it depends on runs, and with the last of them the whole group.
+   */
+  finish(transaction: Transaction): FinalChanges[] {
+    if (transaction.state.phase !== 'open') return []
+    transaction.state.phase = 'finished'
+    const final: FinalChanges[] = []
+    for (const candidate of [transaction, ...finishedDependents(transaction)]) {
+      const group = finishedClosure(candidate)
+      if (group !== undefined) this.#leave(group, final)
+    }
+    return final
+  }
+
+  /** Gives a transaction up and everything that depends on it. Returns the others that were given up with it. */
+  abort(transaction: Transaction): Transaction[] {
+    const { phase } = transaction.state
+    if (phase === 'left' || phase === 'doomed') return []
+    const doomed = reachable(transaction, (t) => t.dependents)
+    for (const each of doomed) {
+      each.state.phase = 'doomed'
+      for (const name of each.sections) this.#removeVersions(name, doomed)
+    }
+    for (const each of doomed) unlink(each)
+    doomed.delete(transaction)
+    return [...doomed]
+  }
+
+  /** Content held by every replica. */
+  committed(name: string): Uint8Array | null {
+    return this.#sections.get(name)?.committed ?? null
+  }
+
+  committedNames(): string[] {
+    const names: string[] = []
+    for (const [name, section] of this.#sections) if (section.committed !== null) names.push(name)
+    return names
+  }
+
+  /** Changes that were handed out by {@link finish} are held by every replica now. */
+  confirm(writes: readonly (readonly [string, Uint8Array | null])[]): void {
+    for (const [name, value] of writes) {
+      const section = this.#sections.get(name)
+      if (section === undefined) continue
+      section.committed = value
+      this.#dropIfEmpty(name, section)
+    }
+  }
+
+  /** Content that came from outside, in order: the standby's way. Not to be used while calls run. */
+  replicate(writes: readonly (readonly [string, Uint8Array | null])[]): void {
+    for (const [name, value] of writes) {
+      const section = this.#sections.get(name) ?? { committed: null, base: null, versions: [] }
+      this.#sizeBytes += sizeOf(name, value) - sizeOf(name, present(section))
+      section.committed = value
+      section.base = value
+      this.#sections.set(name, section)
+      this.#dropIfEmpty(name, section)
+    }
+  }
+
+  /** Forgets everything and takes new content. */
+  replace(sections: readonly (readonly [string, Uint8Array])[]): void {
+    this.#sections.clear()
+    this.#sizeBytes = 0
+    this.replicate(sections)
+  }
+
+  #leave(group: ReadonlySet<Transaction>, final: FinalChanges[]): void {
+    const writes = new Map<Transaction, [string, Uint8Array | null][]>()
+    for (const each of group) writes.set(each, [])
+    for (const name of new Set([...group].flatMap((each) => [...each.sections]))) {
+      const section = this.#sections.get(name)
+      const last = section?.versions.findLast((version) => group.has(version.writer))
+      if (section === undefined || last === undefined) continue
+      section.base = last.value
+      section.versions = section.versions.filter((version) => !group.has(version.writer))
+      writes.get(last.writer)?.push([name, last.value])
+    }
+    for (const each of group) {
+      each.state.phase = 'left'
+      unlink(each)
+      final.push({ transaction: each, writes: writes.get(each) ?? [] })
+    }
+  }
+
+  #removeVersions(name: string, writers: ReadonlySet<Transaction>): void {
+    const section = this.#sections.get(name)
+    if (section === undefined) return
+    this.#sizeBytes -= sizeOf(name, present(section))
+    section.versions = section.versions.filter((version) => !writers.has(version.writer))
+    this.#sizeBytes += sizeOf(name, present(section))
+    this.#dropIfEmpty(name, section)
+  }
+
+  #dropIfEmpty(name: string, section: Section): void {
+    if (section.committed !== null || section.base !== null) return
+    if (section.versions.length === 0) this.#sections.delete(name)
+  }
+}
+
+function present(section: Section): Uint8Array | null {
+  const top = section.versions.at(-1)
+  return top === undefined ? section.base : top.value
+}
+
+function sizeOf(name: string, value: Uint8Array | null): number {
+  return value === null ? 0 : value.byteLength + name.length
+}
+
+/** A reader depends on the writer of what it sees, which depends on the earlier ones; a writer on all of them (I1). */
+function dependOnWriters(transaction: Transaction, section: Section, lastOnly: boolean): void {
+  for (let i = section.versions.length - 1; i >= 0; i--) {
+    const writer = section.versions[i]?.writer
+    if (writer !== undefined && writer !== transaction) {
+      transaction.dependencies.add(writer)
+      writer.dependents.add(transaction)
+    }
+    if (lastOnly) return
+  }
+}
+
+/** Everything that a finished transaction depends on, if all of it is finished. */
+function finishedClosure(transaction: Transaction): Set<Transaction> | undefined {
+  if (transaction.state.phase !== 'finished') return undefined
+  if (transaction.dependencies.size === 0) return new Set([transaction])
+  const closure = reachable(transaction, (t) => t.dependencies)
+  for (const each of closure) if (each.state.phase !== 'finished') return undefined
+  return closure
+}
+
+function finishedDependents(transaction: Transaction): Iterable<Transaction> {
+  if (transaction.dependents.size === 0) return []
+  return reachable(transaction, (t) => t.dependents)
+}
+
+function reachable(
+  from: Transaction,
+  next: (transaction: Transaction) => Iterable<Transaction>,
+): Set<Transaction> {
+  const found = new Set([from])
+  for (const each of found) for (const neighbour of next(each)) found.add(neighbour)
+  return found
+}
+
+function unlink(transaction: Transaction): void {
+  for (const each of transaction.dependencies) each.dependents.delete(transaction)
+  for (const each of transaction.dependents) each.dependencies.delete(transaction)
+  transaction.dependencies.clear()
+  transaction.dependents.clear()
+}
