@@ -17,6 +17,8 @@ export interface RetryOptions {
   /** What is being attempted, for the error's text: `lock of sequenceSU1`. */
   readonly what: string
   readonly signal?: AbortSignal | undefined
+  /** Codes that end this undertaking at once although they may pass for others. */
+  readonly final?: readonly string[]
 }
 
 /**
@@ -42,7 +44,7 @@ export async function untilDone<T>(
     } catch (error) {
       if (options.signal?.aborted === true) throw interrupted(options)
       if (isSdkError(error, 'TIMEOUT')) throw tooLate(options, reason || error.message)
-      if (!isSdkError(error) || !PASSING.has(error.code)) throw error
+      if (!isSdkError(error) || !isPassing(error.code, options)) throw error
       reason = `${error.code}: ${error.message}`
     }
     await pause(Math.min(pauseMs, Math.max(0, deadlineMs - performance.now())), options.signal)
@@ -62,6 +64,10 @@ export function pause(delayMs: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(done, delayMs)
     signal?.addEventListener('abort', done)
   })
+}
+
+function isPassing(code: string, options: RetryOptions): boolean {
+  return PASSING.has(code) && options.final?.includes(code) !== true
 }
 
 function tooLate(options: RetryOptions, reason: string): SdkError {

@@ -1,0 +1,66 @@
+import { fileURLToPath } from 'node:url'
+import { afterEach, expect } from 'vitest'
+import type { Connection } from '../../dist/runtime/index.js'
+import { startCluster, type Cluster, type ClusterOptions } from '../../dist/amf/testkit/index.js'
+import { SequenceLoad } from '../../dist/samples/sequence/load.js'
+
+export const SEQUENCE_MODEL = fileURLToPath(
+  new URL('../../samples/sequence/cluster.yaml', import.meta.url),
+)
+export const SI = 'sequenceSI'
+
+const open: Cluster[] = []
+
+afterEach(async () => {
+  for (const cluster of open.splice(0)) await cluster.stop()
+})
+
+/** A cluster that is stopped after the test, whatever happens; a process that outlives it fails the test. */
+export async function testCluster(
+  model: Parameters<typeof startCluster>[0] = SEQUENCE_MODEL,
+  options: ClusterOptions = {},
+): Promise<Cluster> {
+  const cluster = await startCluster(model, options)
+  open.push(cluster)
+  return cluster
+}
+
+/** Puts the sample's verifying load on the cluster. */
+export async function startLoad(cluster: Cluster): Promise<SequenceLoad> {
+  const connection: Connection = await cluster.connect()
+  const load = new SequenceLoad(connection)
+  await load.start()
+  return load
+}
+
+/** Ends the load and holds every promise about numbers: none failed, lost or given twice. */
+export async function expectNothingLost(load: SequenceLoad): Promise<void> {
+  const { drawn, ...bad } = await load.stop()
+  expect({ ...bad, errors: load.errors, gaps: load.gaps }).toEqual({
+    failed: 0,
+    lost: 0,
+    duplicated: 0,
+    errors: [],
+    gaps: [],
+  })
+  expect(drawn).toBeGreaterThan(0)
+}
+
+/** After every fault: one active, one standby, one process for each of the model's, no orphan, no zombie. */
+export async function expectSound(cluster: Cluster, timeoutMs = 15_000): Promise<void> {
+  const view = await cluster.until(
+    (s) =>
+      s.settled &&
+      s.holders(SI, 'ACTIVE').length === 1 &&
+      s.holders(SI, 'STANDBY').length === 1 &&
+      s.status.serviceUnits.every((su) => su.components.every((c) => c.pid !== null)),
+    timeoutMs,
+  )
+  const processes = cluster.processes()
+  expect(processes.filter((one) => one.state === 'Z')).toEqual([])
+  const components = view.status.serviceUnits.flatMap((su) => su.components.map((c) => c.name))
+  const running = processes.filter((one) => one.kind === 'component').map((one) => one.name)
+  expect(running.toSorted()).toEqual(components.toSorted())
+  expect(processes.filter((one) => one.kind === 'other')).toEqual([])
+  expect(cluster.log('up', 200_000)).not.toContain('invariant')
+}
