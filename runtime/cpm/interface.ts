@@ -104,7 +104,11 @@ export const Cpm = defineInterface({
     /** The component reports an error of itself or of another one. */
     errorReport: {
       serviceId: 5,
-      input: z.strictObject({ component: z.string(), recovery: recoverySchema, message: z.string() }),
+      input: z.strictObject({
+        component: z.string(),
+        recovery: recoverySchema,
+        message: z.string(),
+      }),
       output: none,
     },
     haStateGet: {

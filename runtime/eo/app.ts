@@ -36,18 +36,32 @@ export interface CpmClient {
   haStateGet(csi: string): HaState | null
 }
 
+/** Where and under which role the functions of a table run. */
+export interface ClientInstallOptions {
+  /** The functions are those that the module at this URL exports, and run on worker threads. */
+  readonly worker?: URL
+  /**
+   * The functions answer only while the component is ACTIVE for this CSI, and keep their at-most-once replies in its
+   * checkpoint where one is open. null: they answer in every role. Left out: the CSI of the only open checkpoint, else
+   * whatever CSI the component is ACTIVE for.
+   */
+  readonly csi?: string | null
+}
+
 export interface EoClient {
   /**
-   * Installs the functions of an interface. With `worker` the functions are those that the module at that URL exports
-   * and run on worker threads; `functions` is then left out (null).
-   * @throws SdkError ALREADY_EXIST when the client id is taken.
+   * Installs the functions of an interface. `functions` is null where `options.worker` is given.
+   * @throws SdkError ALREADY_EXIST when the client id is taken; INVALID_CLIENTID for a platform id; NO_SPACE beyond
+   * `clEoConfig.userClients`; INVALID_PARAMETER when functions and methods do not match.
    */
   clientInstall<M extends MethodSpecs>(
     face: Interface<M>,
     functions: HandlersOf<M, Call> | null,
-    options?: { readonly worker?: URL; readonly csi?: string },
+    options?: ClientInstallOptions,
   ): void
   clientUninstall<M extends MethodSpecs>(face: Interface<M>): void
+  /** Sets who gets the custom actions of the management table; a second call replaces the first. */
+  customActionRegister(action: (type: number, data: Uint8Array) => void | Promise<void>): void
 }
 
 /** Context of one call, second argument of every function. */

@@ -1,0 +1,374 @@
+import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
+import type { EoConfig } from './config.schema.ts'
+import { EoCall } from './eo-call.ts'
+import { handlerError, isTryAgain } from './handler-error.ts'
+import { JobQueue } from './job-queue.ts'
+import type { Job } from './job.ts'
+import { Quarantine } from './quarantine.ts'
+import { isThenable, where } from './receiver.ts'
+import { WorkerPool, type WorkerFailure } from './worker-pool.ts'
+
+/** What a {@link JobRunner} is given. */
+export interface JobRunnerOptions {
+  readonly config: Pick<EoConfig, 'threads' | 'queueCountMax' | 'workerHeapMiB'>
+  /** Monotonic milliseconds: the clock of deadlines. */
+  readonly clock: () => number
+  readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  readonly workerEntry?: URL
+}
+
+/** Functions of one priority that may be awaited at a time on the EO's thread. */
+const RUNNING_COUNT_MAX = 1_024
+/** The queue is drained for this long at most before input and output get their turn. */
+const SLICE_MS = 5
+const SLICE_CHECK_COUNT = 32
+
+interface DrainWaiter {
+  readonly csi: string | null
+  readonly resolve: () => void
+}
+
+/** What became of jobs. */
+export interface JobRunnerCounters {
+  replied: number
+  failed: number
+  abandoned: number
+  commitFailed: number
+}
+
+/**
+ * Runs admitted jobs, on the EO's thread or on workers, and sends their answers through the commit gate.
+ *
+ * I1 A job ends once: answered, or given up with its gate aborted. I2 A reply never leaves before its commit. I3 A job
+ * that runs past its deadline gives its place in the queue back; what it does then still commits or aborts whole.
+ */
+export class JobRunner {
+  readonly counters: JobRunnerCounters = { replied: 0, failed: 0, abandoned: 0, commitFailed: 0 }
+  readonly #options: JobRunnerOptions
+  readonly #queue: JobQueue<Job>
+  readonly #quarantine = new Quarantine({ deathCountMax: 2, windowMs: 60_000, jobCountMax: 1_000 })
+  /** Admitted and not answered. */
+  readonly #live = new Set<Job>()
+  #drainWaiters: DrainWaiter[] = []
+  #pool: WorkerPool | undefined
+  #scheduled = false
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options
+    this.#queue = new JobQueue({
+      queuedCountMax: options.config.queueCountMax,
+      runningCountMax: RUNNING_COUNT_MAX,
+    })
+  }
+
+  /** Prepares workers for the functions of a module. */
+  place(module: string): void {
+    this.#pool ??= new WorkerPool({
+      threads: this.#options.config.threads,
+      queueCountMax: this.#options.config.queueCountMax,
+      heapMiB: this.#options.config.workerHeapMiB,
+      clock: this.#options.clock,
+      log: this.#options.log,
+      ...(this.#options.workerEntry === undefined ? {} : { entry: this.#options.workerEntry }),
+    })
+    this.#pool.place(module)
+  }
+
+  /** Takes an admitted job. False: its queue is full. */
+  accept(job: Job): boolean {
+    this.#live.add(job)
+    const taken = job.service.placement.kind === 'worker' ? this.#toWorker(job) : this.#toQueue(job)
+    if (!taken) this.#live.delete(job)
+    return taken
+  }
+
+  get liveCount(): number {
+    return this.#live.size
+  }
+
+  /** Resolves when no job of the CSI (of any, when null) is queued, running or committing. */
+  drained(csi: string | null): Promise<void> {
+    if (!this.#isBusy(csi)) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#drainWaiters.push({ csi, resolve })
+    })
+  }
+
+  /** Answers what passed its deadline. The EO calls it every few ms while there is work. */
+  sweep(nowMs: number): void {
+    for (const job of this.#queue.removeExpired(nowMs)) this.#expire(job)
+    this.#pool?.sweep(nowMs)
+    for (const job of this.#live) {
+      if (job.stage === 'running' && job.deadlineMs <= nowMs) this.#abandon(job)
+    }
+  }
+
+  /** Fails what is left and ends the workers. */
+  async close(): Promise<void> {
+    for (const job of this.#queue.remove(() => true)) {
+      this.#giveUp(job, new SdkError('NOT_ACTIVE', `${where(job.service)}: the component stops`))
+    }
+    for (const job of this.#live) {
+      EoCall.abort(job.call, new SdkError('INTERRUPT', 'the component stops'))
+    }
+    await this.#pool?.close()
+  }
+
+  statistics(): Readonly<Record<string, number>> {
+    return {
+      jobsLive: this.#live.size,
+      jobsQueued: this.#queue.queuedCount,
+      jobsRunning: this.#queue.runningCount,
+      jobsStarted: this.#queue.counters.started,
+      jobsOverflowed: this.#queue.counters.overflowed,
+      jobsExpired: this.#queue.counters.expired,
+      ...this.counters,
+      ...prefixed('worker.', this.#pool?.statistics() ?? {}),
+    }
+  }
+
+  #toQueue(job: Job): boolean {
+    if (!this.#queue.push(job)) return false
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      process.nextTick(this.#drain)
+    }
+    return true
+  }
+
+  readonly #drain = (): void => {
+    this.#scheduled = false
+    const nowMs = this.#options.clock()
+    for (let count = 1; ; count++) {
+      const taken = this.#queue.take(nowMs)
+      if (taken === undefined) return
+      if (taken.kind === 'expired') this.#expire(taken.job)
+      else this.#run(taken.job)
+      if (count % SLICE_CHECK_COUNT !== 0 || this.#options.clock() - nowMs < SLICE_MS) continue
+      this.#scheduled = true
+      setImmediate(this.#drain)
+      return
+    }
+  }
+
+  #run(job: Job): void {
+    job.stage = 'running'
+    const { method, run } = job.service
+    let input: unknown
+    try {
+      input = method.input.decode(job.incoming.payload)
+    } catch (error) {
+      this.#leaveQueue(job)
+      this.#giveUp(job, asSdkError(error, job))
+      return
+    }
+    try {
+      const output = run!(input, job.call)
+      if (isThenable(output)) {
+        output.then(
+          (value) => {
+            this.#finished(job, value)
+          },
+          (error: unknown) => {
+            this.#threw(job, error)
+          },
+        )
+      } else this.#finished(job, output)
+    } catch (error) {
+      this.#threw(job, error)
+    }
+  }
+
+  #toWorker(job: Job): boolean {
+    const { service, incoming, call } = job
+    const { placement, method } = service
+    if (placement.kind !== 'worker' || this.#pool === undefined) return false
+    const nowMs = this.#options.clock()
+    if (this.#quarantine.refuses(incoming.functionNumber, incoming.payload, nowMs)) {
+      const message = `${where(service)}: a job like this ended several workers and is not run again`
+      this.#giveUp(job, new SdkError('JOB_QUARANTINED', message))
+      return true
+    }
+    let input: unknown
+    try {
+      input = method.input.decode(incoming.payload)
+    } catch (error) {
+      this.#giveUp(job, asSdkError(error, job))
+      return true
+    }
+    job.stage = 'running'
+    return this.#pool.submit({
+      module: placement.module,
+      name: method.name,
+      input,
+      call: {
+        source: call.source,
+        caller: call.caller,
+        messageId: call.messageId,
+        priority: call.priority,
+        deadlineEpochMs: performance.timeOrigin + call.deadlineMs,
+        epoch: call.epoch,
+      },
+      priority: job.priority,
+      deadlineMs: job.deadlineMs,
+      done: (value) => {
+        this.#finished(job, value)
+      },
+      failed: (error, died) => {
+        this.#workerFailed(job, error, died)
+      },
+    })
+  }
+
+  #workerFailed(job: Job, error: SdkError | WorkerFailure, died: boolean): void {
+    if (died) {
+      const { functionNumber, payload } = job.incoming
+      this.#quarantine.recordDeath(functionNumber, payload, this.#options.clock())
+    }
+    // A job that may have run keeps its answer: asked again, it must not run again.
+    if (isSdkError(error, 'WORKER_DIED')) this.#answerError(job, error)
+    else if (isSdkError(error) && PLATFORM_CODES.has(error.code)) this.#giveUp(job, error)
+    else this.#threw(job, error)
+  }
+
+  #finished(job: Job, output: unknown): void {
+    let payload: Uint8Array
+    try {
+      payload = job.service.method.output.encode(output)
+    } catch (error) {
+      const message = `its result does not fit the interface: ${String(error)}`
+      this.#threw(job, new Error(message, { cause: error }))
+      return
+    }
+    this.#leaveQueue(job)
+    if (job.gate === undefined) {
+      job.incoming.reply(payload, job.epoch)
+      this.counters.replied++
+      this.#end(job)
+      return
+    }
+    job.stage = 'committing'
+    job.gate.finish(job.call, { rc: 0, payload }).then(
+      ({ epoch }) => {
+        job.incoming.reply(payload, epoch)
+        this.counters.replied++
+        this.#end(job)
+      },
+      (error: unknown) => {
+        this.#commitFailed(job, error)
+      },
+    )
+  }
+
+  #threw(job: Job, thrown: unknown): void {
+    this.#leaveQueue(job)
+    const error = handlerError(thrown, where(job.service))
+    if (error.code === 'HANDLER_FAILED') {
+      this.#options.log('a function failed', { function: where(job.service), err: thrown })
+    }
+    if (isTryAgain(error)) this.#giveUp(job, error)
+    else this.#answerError(job, error)
+  }
+
+  /** Answers an error as a result: without a gate at once, else when it is committed as the call's reply. */
+  #answerError(job: Job, error: SdkError): void {
+    if (job.gate === undefined) {
+      this.#giveUp(job, error)
+      return
+    }
+    job.stage = 'committing'
+    const reply = { rc: error.rc, payload: encodeWireError(toWireError(error)) }
+    job.gate.finish(job.call, reply).then(
+      ({ epoch }) => {
+        job.incoming.fail(error, epoch)
+        this.counters.failed++
+        this.#end(job)
+      },
+      (refused: unknown) => {
+        this.#commitFailed(job, refused)
+      },
+    )
+  }
+
+  /** STALE_EPOCH answers nothing: the process ends, and the caller goes to the new active. */
+  #commitFailed(job: Job, error: unknown): void {
+    this.counters.commitFailed++
+    if (!isSdkError(error, 'STALE_EPOCH')) job.incoming.fail(asSdkError(error, job))
+    this.#end(job)
+  }
+
+  #expire(job: Job): void {
+    const message = `${where(job.service)}: waited past its deadline`
+    this.#giveUp(job, new SdkError('DEADLINE_PASSED', message))
+  }
+
+  /** Answers without a commit: the call left no trace. */
+  #giveUp(job: Job, error: SdkError): void {
+    job.gate?.abort(job.call)
+    job.incoming.fail(error)
+    this.counters.failed++
+    this.#end(job)
+  }
+
+  #abandon(job: Job): void {
+    const message = `${where(job.service)}: still runs at its deadline`
+    const error = new SdkError('TIMEOUT', message, { mayHaveRun: true })
+    this.#leaveQueue(job)
+    job.stage = 'abandoned'
+    this.counters.abandoned++
+    EoCall.abort(job.call, error)
+    job.incoming.fail(error)
+    this.#live.delete(job)
+    this.#wakeDrained()
+  }
+
+  #leaveQueue(job: Job): void {
+    if (job.stage !== 'running' || job.service.placement.kind === 'worker') return
+    this.#queue.release(job.priority)
+    if (this.#queue.queuedCount > 0 && !this.#scheduled) {
+      this.#scheduled = true
+      process.nextTick(this.#drain)
+    }
+  }
+
+  #end(job: Job): void {
+    job.stage = 'ended'
+    this.#live.delete(job)
+    this.#wakeDrained()
+  }
+
+  #isBusy(csi: string | null): boolean {
+    if (csi === null) return this.#live.size > 0
+    for (const job of this.#live) if (job.csi === csi) return true
+    return false
+  }
+
+  #wakeDrained(): void {
+    if (this.#drainWaiters.length === 0) return
+    const left: DrainWaiter[] = []
+    for (const waiter of this.#drainWaiters) {
+      if (this.#isBusy(waiter.csi)) left.push(waiter)
+      else waiter.resolve()
+    }
+    this.#drainWaiters = left
+  }
+}
+
+/** Answers of the pool itself, as against what a function threw. */
+const PLATFORM_CODES: ReadonlySet<string> = new Set([
+  'DEADLINE_PASSED',
+  'NO_RESOURCE',
+  'NOT_IMPLEMENTED',
+  'INTERRUPT',
+])
+
+function asSdkError(error: unknown, job: Job): SdkError {
+  return isSdkError(error) ? error : handlerError(error, where(job.service))
+}
+
+function prefixed(
+  prefix: string,
+  values: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [prefix + key, value]))
+}

@@ -1,0 +1,276 @@
+import { decodeWireError, fromWireError, SdkError } from '../../idl/index.ts'
+import type { IncomingCall } from '../../ioc/index.ts'
+import type { CommitGate } from '../services/checkpoint/commit-gate.ts'
+import type { ClientTable, CsiBinding, Service } from './client-table.ts'
+import { EoCall } from './eo-call.ts'
+import { handlerError } from './handler-error.ts'
+import type { EoState } from './health.ts'
+import type { Job } from './job.ts'
+import { Parking, type Parked } from './parking.ts'
+import type { Admission, RoleTable } from './role-table.ts'
+
+/** What the receiver needs of the EO around it. */
+export interface ReceiverOptions {
+  readonly tables: ClientTable
+  readonly roles: RoleTable
+  /** The checkpoint gate of a CSI, where the component opened one. */
+  readonly gate: (csi: string) => CommitGate | undefined
+  /** The one CSI whose checkpoint is open, to which functions without a CSI of their own are bound. */
+  readonly onlyCheckpoint: () => string | undefined
+  /** Whether the name table says that somebody else is active for the CSI. */
+  readonly isElsewhere: (csi: string) => boolean
+  /** Takes an admitted call. False: its queue is full. */
+  readonly accept: (job: Job) => boolean
+  readonly clock: () => number
+  readonly parkedCountMax: number
+}
+
+/** A call for a role that somebody else holds is kept this long: the news of our own role may be on its way. */
+const PARK_GRACE_MS = 250
+
+interface ParkedCall {
+  readonly incoming: IncomingCall
+  readonly service: Service
+}
+
+/** What became of calls on arrival. */
+export interface ReceiverCounters {
+  received: number
+  unknown: number
+  suspended: number
+  notActive: number
+  parked: number
+  replayed: number
+  inProgress: number
+}
+
+/**
+ * The receive path of an EO: every request passes here once, and nothing on it waits. Platform functions run at once;
+ * the others are refused, parked, answered from the reply cache, or queued.
+ *
+ * I1 Every call gets exactly one answer, by its deadline. I2 What is refused here surely did not run.
+ */
+export class Receiver {
+  readonly counters: ReceiverCounters = {
+    received: 0,
+    unknown: 0,
+    suspended: 0,
+    notActive: 0,
+    parked: 0,
+    replayed: 0,
+    inProgress: 0,
+  }
+  readonly #options: ReceiverOptions
+  readonly #parking: Parking<ParkedCall>
+  #state: EoState = 'init'
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options
+    this.#parking = new Parking(options.parkedCountMax)
+  }
+
+  get state(): EoState {
+    return this.#state
+  }
+
+  set state(state: EoState) {
+    this.#state = state
+    if (state === 'stopping') this.#refuseParked(() => true)
+    if (state === 'active') this.unpark()
+  }
+
+  get parkedCount(): number {
+    return this.#parking.count
+  }
+
+  dispatch(incoming: IncomingCall): void {
+    this.counters.received++
+    const service = this.#options.tables.lookup(incoming.functionNumber)
+    if (service instanceof SdkError) {
+      this.counters.unknown++
+      incoming.fail(service)
+    } else if (service.placement.kind === 'platform') {
+      runPlatform(service, incoming)
+    } else {
+      this.#admit(incoming, service)
+    }
+  }
+
+  /** Looks at parked calls again: after a change of role or state. */
+  unpark(): void {
+    if (this.#state !== 'active') return
+    const ready = this.#parking.take(({ call }) => this.#admission(call.service).kind !== 'park')
+    for (const { incoming, service } of ready) this.#admit(incoming, service)
+  }
+
+  /** Answers parked calls whose time is over, or for which somebody else is active. */
+  sweep(nowMs: number): void {
+    if (this.#parking.count === 0) return
+    for (const { incoming, service } of this.#parking.take((p) => p.deadlineMs <= nowMs)) {
+      this.counters.notActive++
+      incoming.fail(notActive(service, 'got no role before the deadline'))
+    }
+    this.#refuseParked((parked) => {
+      const late = nowMs - parked.parkedAtMs >= PARK_GRACE_MS
+      return late && this.#isElsewhere(parked.call.service)
+    })
+  }
+
+  /** The CSI to which a function is bound: its own, else that of the only checkpoint, else whatever is held. */
+  binding(service: Service): CsiBinding {
+    if (service.placement.kind === 'platform') return { kind: 'none' }
+    const { csi } = service.placement
+    if (csi.kind !== 'any') return csi
+    const only = this.#options.onlyCheckpoint()
+    return only === undefined ? csi : { kind: 'csi', csi: only }
+  }
+
+  #admit(incoming: IncomingCall, service: Service): void {
+    if (this.#state === 'suspended') {
+      this.counters.suspended++
+      incoming.fail(new SdkError('EO_SUSPENDED', `${where(service)}: the component is suspended`))
+      return
+    }
+    if (this.#state === 'stopping') {
+      this.counters.notActive++
+      incoming.fail(notActive(service, 'is stopping'))
+      return
+    }
+    const admission = this.#admission(service)
+    if (admission.kind === 'run') this.#begin(incoming, service, admission)
+    else if (admission.kind === 'park') this.#park(incoming, service)
+    else {
+      this.counters.notActive++
+      incoming.fail(notActive(service, `is ${admission.state}`))
+    }
+  }
+
+  #admission(service: Service): Admission {
+    return this.#options.roles.admit(this.binding(service))
+  }
+
+  #park(incoming: IncomingCall, service: Service): void {
+    const nowMs = this.#options.clock()
+    if (this.#parking.park({ incoming, service }, incoming.deadlineMs, nowMs)) {
+      this.counters.parked++
+      return
+    }
+    const message = `${where(service)}: ${this.#parking.count} calls wait for the role already`
+    incoming.fail(new SdkError('TRY_AGAIN', message))
+  }
+
+  #begin(
+    incoming: IncomingCall,
+    service: Service,
+    { csi, epoch }: Extract<Admission, { kind: 'run' }>,
+  ): void {
+    const gate = csi === null ? undefined : this.#options.gate(csi)
+    const call = new EoCall(incoming)
+    if (gate !== undefined && !this.#passGate(gate, call, incoming, service, epoch)) return
+    const { priority, deadlineMs } = incoming
+    const job: Job = {
+      incoming,
+      call,
+      service,
+      gate,
+      csi,
+      epoch,
+      priority,
+      deadlineMs,
+      stage: 'queued',
+    }
+    if (this.#options.accept(job)) return
+    gate?.abort(call)
+    incoming.fail(
+      new SdkError('QUEUE_OVERFLOW', `${where(service)}: its ${priority} queue is full`),
+    )
+  }
+
+  #passGate(
+    gate: CommitGate,
+    call: EoCall,
+    incoming: IncomingCall,
+    service: Service,
+    epoch: number,
+  ): boolean {
+    try {
+      const outcome = gate.begin(call, {
+        caller: incoming.caller,
+        messageId: incoming.messageId,
+        acknowledgedBelow: incoming.acknowledgedBelow,
+        functionNumber: incoming.functionNumber,
+        atMostOnce: incoming.atMostOnce,
+        deadlineMs: incoming.deadlineMs,
+        staleReads: service.method.staleReads,
+      })
+      if (outcome === 'run') return true
+      if (outcome === 'inProgress') {
+        this.counters.inProgress++
+        incoming.fail(new SdkError('INUSE', `${where(service)}: the same call runs already`))
+      } else {
+        this.counters.replayed++
+        if (outcome.rc === 0) incoming.reply(outcome.payload, epoch)
+        else incoming.fail(fromWireError(decodeWireError(outcome.payload)), epoch)
+      }
+    } catch (error) {
+      incoming.fail(error instanceof SdkError ? error : handlerError(error, where(service)))
+    }
+    return false
+  }
+
+  #isElsewhere(service: Service): boolean {
+    const binding = this.binding(service)
+    if (binding.kind === 'csi') return this.#options.isElsewhere(binding.csi)
+    const csis = this.#options.roles.csis()
+    return csis.length > 0 && csis.every((csi) => this.#options.isElsewhere(csi))
+  }
+
+  #refuseParked(pick: (parked: Parked<ParkedCall>) => boolean): void {
+    for (const { incoming, service } of this.#parking.take(pick)) {
+      this.counters.notActive++
+      incoming.fail(
+        notActive(service, this.#state === 'stopping' ? 'is stopping' : 'is not active'),
+      )
+    }
+  }
+}
+
+/** `Sequence.next`. */
+export function where(service: Service): string {
+  return `${service.face.name}.${service.method.name}`
+}
+
+function notActive(service: Service, why: string): SdkError {
+  return new SdkError('NOT_ACTIVE', `${where(service)}: the component ${why}`)
+}
+
+/** Decodes, runs and answers on the receive path. Synchronous functions run in the order of arrival. */
+function runPlatform(service: Service, incoming: IncomingCall): void {
+  const fail = (error: unknown): void => {
+    incoming.fail(handlerError(error, where(service)))
+  }
+  const reply = (output: unknown): void => {
+    try {
+      incoming.reply(service.method.output.encode(output))
+    } catch (error) {
+      fail(error)
+    }
+  }
+  try {
+    const input = service.method.input.decode(incoming.payload)
+    const output = service.run?.(input, incoming)
+    if (isThenable(output)) output.then(reply, fail)
+    else reply(output)
+  } catch (error) {
+    fail(error)
+  }
+}
+
+/** True for promises and what behaves like one. */
+export function isThenable(value: unknown): value is Promise<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}

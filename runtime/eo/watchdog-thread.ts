@@ -1,0 +1,82 @@
+/**
+ * The watchdog thread of a component: tells the agent, over a connection of its own, how old the progress stamp of the
+ * judged thread is, and ends the process when the agent is gone. It must work while everything else of the process is
+ * stuck, so it imports Node.js and the frame encoders only, starts no asynchronous file, name or crypto call (their
+ * threads are shared with the component), and logs by writeSync.
+ */
+import { writeSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { workerData } from 'node:worker_threads'
+import { encodeHeartbeat, encodeHello } from '../../ioc/frame.ts'
+import { CELL, monotonicMs, type WatchdogData } from './watchdog-cells.ts'
+import { StampAge } from './stamp-age.ts'
+
+const RECONNECT_MS = 50
+/** An agent that stopped reading gets no more beats until it reads again. */
+const UNSENT_BYTES_MAX = 65_536
+
+const data = workerData as WatchdogData
+const age = new StampAge(data.beatMs)
+let socket: Socket | undefined
+let connected = false
+let lostAtMs = monotonicMs()
+let beat = 0
+
+function dial(): void {
+  if (Atomics.load(data.cells, CELL.stop) === 1) return
+  const link = connect(data.socketPath)
+  socket = link
+  link.on('connect', () => {
+    connected = true
+    link.write(
+      encodeHello({
+        address: { node: 0, port: 0 },
+        caller: data.caller,
+        name: data.component,
+        monitor: true,
+      }),
+    )
+    tick()
+  })
+  link.on('error', () => undefined)
+  link.on('close', () => {
+    if (connected) lostAtMs = monotonicMs()
+    connected = false
+    setTimeout(dial, RECONNECT_MS)
+  })
+  link.resume()
+}
+
+function tick(): void {
+  if (Atomics.load(data.cells, CELL.stop) === 1) return end()
+  const nowMs = monotonicMs()
+  if (data.parentPid !== 0 && process.ppid !== data.parentPid) {
+    die(`its node process ${data.parentPid} is gone`)
+  }
+  const stampAgeMs = age.at(nowMs, Atomics.load(data.cells, CELL.stamp))
+  if (!connected && nowMs - lostAtMs > data.graceMs) {
+    die(`no agent at ${data.socketPath} for ${data.graceMs} ms`)
+  }
+  if (socket === undefined || !connected || socket.writableLength > UNSENT_BYTES_MAX) return
+  beat++
+  const source = { node: data.nodeId, port: Atomics.load(data.cells, CELL.port) }
+  socket.write(encodeHeartbeat({ source, beat, stampAgeMs }))
+}
+
+function die(why: string): never {
+  try {
+    writeSync(2, `${data.component}: watchdog ends the process: ${why}\n`)
+  } finally {
+    // process.exit would end this thread only.
+    process.kill(process.pid, 'SIGKILL')
+  }
+  throw new Error(why)
+}
+
+const timer = setInterval(tick, data.beatMs)
+dial()
+
+function end(): void {
+  clearInterval(timer)
+  socket?.destroy()
+}

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
+import { CELL, CELL_COUNT, monotonicMs, type WatchdogData } from './watchdog-cells.ts'
+
+/** What {@link startWatchdog} is given. */
+export interface WatchdogOptions {
+  /** The agent's socket. */
+  readonly socketPath: string
+  readonly component: string
+  readonly nodeId: number
+  /** After which the agent calls a silent component dead; the beat follows from it. */
+  readonly hungMs: number
+  /** @defaultValue `hungMs` */
+  readonly graceMs?: number
+  /** 0: not checked. */
+  readonly parentPid: number
+  /** The watchdog itself failed: nobody would notice a hang any more, so the process must end. */
+  readonly onFailure: (error: Error) => void
+  /** The compiled thread entry, where this code runs from sources. */
+  readonly entry?: URL
+}
+
+/** A running watchdog, held by the thread that it judges. */
+export interface Watchdog {
+  /** Tells it the component's port, which beats carry as their source. */
+  setPort(port: number): void
+  /** Ends it in order: beats stop, and the process lives on. */
+  stop(): Promise<void>
+}
+
+/** The judged thread shows progress this often. */
+const STAMP_INTERVAL_MS = 20
+const BEAT_MS_MAX = 100
+const BEAT_MS_MIN = 10
+
+/** Starts the watchdog thread. The calling thread is the one that it judges. */
+export function startWatchdog(options: WatchdogOptions): Watchdog {
+  const cells = new Int32Array(new SharedArrayBuffer(4 * CELL_COUNT))
+  const beatMs = Math.max(BEAT_MS_MIN, Math.min(BEAT_MS_MAX, Math.floor(options.hungMs / 4)))
+  const data: WatchdogData = {
+    socketPath: options.socketPath,
+    component: options.component,
+    caller: randomBytes(8).toString('hex'),
+    nodeId: options.nodeId,
+    beatMs,
+    graceMs: options.graceMs ?? options.hungMs,
+    parentPid: options.parentPid,
+    cells,
+  }
+  const stamp = (): void => {
+    // 0 stands for "not started": a stamp that happens to be 0 is moved by one.
+    Atomics.store(cells, CELL.stamp, Math.floor(monotonicMs()) | 0 || 1)
+  }
+  stamp()
+  const timer = setInterval(stamp, STAMP_INTERVAL_MS)
+  const worker = new Worker(options.entry ?? new URL('./watchdog-thread.js', import.meta.url), {
+    workerData: data,
+    execArgv: [],
+    name: 'watchdog',
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
+  })
+  let stopping = false
+  const ended = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      resolve()
+      if (!stopping) options.onFailure(new Error('the watchdog thread ended'))
+    })
+  })
+  worker.once('error', (error) => {
+    options.onFailure(error instanceof Error ? error : new Error(String(error)))
+  })
+  worker.unref()
+  return {
+    setPort: (port) => {
+      Atomics.store(cells, CELL.port, port)
+    },
+    stop: async () => {
+      stopping = true
+      clearInterval(timer)
+      Atomics.store(cells, CELL.stop, 1)
+      void worker.terminate()
+      await ended
+    },
+  }
+}
