@@ -43,6 +43,8 @@ export interface IncomingCall {
   readonly deadlineMs: number
   /** Epoch of the caller's role, 0 when it has none. */
   readonly epoch: Epoch
+  /** Version of the caller's interface as one number (see `versionNumber`); 0 or left out: unspecified. */
+  readonly interfaceVersion?: number
   /** Valid until `reply` or `fail`: copy what outlives it. */
   readonly payload: Uint8Array
   /** @param epoch - the role epoch under which the reply was made; callers drop older ones than they have seen. */

@@ -1,0 +1,97 @@
+import { FRAGMENT_PREFIX_BYTES, type FrameHeader, readU32 } from './frame.ts'
+
+/** What became of one fragment. */
+export type FragmentOutcome =
+  | { readonly kind: 'incomplete' }
+  | { readonly kind: 'complete'; readonly payload: Uint8Array }
+  | { readonly kind: 'fault'; readonly reason: string }
+
+export interface ReassemblyLimits {
+  /** Largest message put together, bytes of payload. */
+  readonly messageSizeBytesMax: number
+  /** Messages of one connection that may be incomplete at a time. */
+  readonly partialCountMax: number
+  /** A message whose next fragment does not come for so long is dropped. SAFplus IOC, section 4.6. */
+  readonly partialAgeMsMax: number
+}
+
+interface Partial {
+  readonly total: number
+  readonly pieces: Uint8Array[]
+  length: number
+  touchedMs: number
+}
+
+const INCOMPLETE: FragmentOutcome = { kind: 'incomplete' }
+
+/**
+ * Puts the fragments of long messages of one connection together. Fragments of one message arrive in order; those of
+ * several messages may alternate. Memory grows with the bytes that arrived, not with the size that was announced.
+ */
+export class Reassembler {
+  readonly #limits: ReassemblyLimits
+  readonly #partials = new Map<string, Partial>()
+
+  constructor(limits: ReassemblyLimits) {
+    this.#limits = limits
+  }
+
+  get partialCount(): number {
+    return this.#partials.size
+  }
+
+  /** Takes the payload of one frame with the fragment flag. */
+  add(header: Readonly<FrameHeader>, body: Uint8Array, nowMs: number): FragmentOutcome {
+    if (body.length <= FRAGMENT_PREFIX_BYTES) return fault('a fragment without content')
+    const total = readU32(body, 0)
+    const offset = readU32(body, 4)
+    const piece = body.subarray(FRAGMENT_PREFIX_BYTES)
+    if (total > this.#limits.messageSizeBytesMax) {
+      return fault(`a message of ${total} bytes is above ${this.#limits.messageSizeBytesMax}`)
+    }
+    if (offset + piece.length > total) return fault('a fragment beyond the end of its message')
+    const key = `${header.protocol}/${header.messageId}`
+    let partial = this.#partials.get(key)
+    if (partial === undefined || offset === 0) {
+      if (offset !== 0) return INCOMPLETE // the rest of a message that was dropped
+      if (partial === undefined && this.#partials.size >= this.#limits.partialCountMax) {
+        return fault(`more than ${this.#limits.partialCountMax} incomplete messages`)
+      }
+      partial = { total, pieces: [], length: 0, touchedMs: nowMs }
+      this.#partials.set(key, partial)
+    }
+    if (offset !== partial.length || partial.total !== total) {
+      this.#partials.delete(key)
+      return fault('fragments out of order')
+    }
+    partial.pieces.push(new Uint8Array(piece)) // a view would hold the whole chunk it lies in
+    partial.length += piece.length
+    partial.touchedMs = nowMs
+    if (partial.length < total) return INCOMPLETE
+    this.#partials.delete(key)
+    return { kind: 'complete', payload: join(partial.pieces, total) }
+  }
+
+  /** Drops messages whose rest did not come. @returns how many. */
+  sweep(nowMs: number): number {
+    let dropped = 0
+    for (const [key, partial] of this.#partials) {
+      if (nowMs - partial.touchedMs < this.#limits.partialAgeMsMax) continue
+      this.#partials.delete(key)
+      dropped += 1
+    }
+    return dropped
+  }
+}
+
+function join(pieces: readonly Uint8Array[], total: number): Uint8Array {
+  const whole = new Uint8Array(total)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
+const fault = (reason: string): FragmentOutcome => ({ kind: 'fault', reason })

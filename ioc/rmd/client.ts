@@ -1,0 +1,393 @@
+import { decodeWireError, fromWireError, type SdkError } from '../../idl/index.ts'
+import type { NameEntry, NameResolver } from '../address.ts'
+import type { Clock } from '../clock.ts'
+import type { Connection } from '../connection.ts'
+import { closedError } from '../errors.ts'
+import { type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
+import type { Port } from '../port.ts'
+import type { LinkFailure } from '../transport/transport.ts'
+import { CallTable } from './call-table.ts'
+import * as failures from './call-failure.ts'
+import { type CallSpec, PendingCall } from './pending-call.ts'
+import {
+  askAgainMs,
+  isTriedAgainAfterLoss,
+  isTriedAgainAfterRefusal,
+  retryDelayMs,
+} from './retry.ts'
+import type { RmdStatistics } from './statistics.ts'
+import type { NameTarget } from './target.ts'
+
+/** Deadlines are looked at together, at most this often. */
+const SWEEP_MS_MIN = 5
+/** What a callee must not forget is told explicitly when no request has carried it for so long. */
+const ACKNOWLEDGE_AFTER_MS = 1_000
+const NAME_COUNT_MAX = 10_000
+
+export interface RmdClientSetup {
+  readonly port: Port
+  readonly names: NameResolver | null
+  readonly clock: Clock
+  readonly statistics: RmdStatistics
+}
+
+/**
+ * The calling side: sends requests, matches replies, and decides with `retry.ts` what to do when none comes.
+ *
+ * I1 A call that is not finished is in the table with a `dueMs` not after its deadline: it ends by then, come what may.
+ * I2 A reply counts only on the connection that carries the present copy of its call.
+ */
+export class RmdClient {
+  readonly #port: Port
+  readonly #names: NameResolver | null
+  readonly #clock: Clock
+  readonly #statistics: RmdStatistics
+  readonly #table = new CallTable<PendingCall>()
+  readonly #nameTargets = new Map<string, NameTarget>()
+  readonly #header: FrameHeader = makeFrameHeader()
+  readonly #stopNames: (() => void) | null
+  #namesReady = false
+  #closed = false
+  #armedForMs = Number.POSITIVE_INFINITY
+  #cancelTimer: (() => void) | null = null
+  #cancelAcknowledge: (() => void) | null = null
+
+  constructor(setup: RmdClientSetup) {
+    this.#port = setup.port
+    this.#names = setup.names
+    this.#clock = setup.clock
+    this.#statistics = setup.statistics
+    this.#stopNames = setup.names?.onChange((entry) => this.#onName(entry)) ?? null
+    setup.names?.ready.then(
+      () => this.#onNamesReady(),
+      () => this.#onNamesReady(),
+    )
+  }
+
+  get pendingCount(): number {
+    return this.#table.size
+  }
+
+  /** The one object of a name. */
+  nameTarget(name: string): NameTarget {
+    const present = this.#nameTargets.get(name)
+    if (present !== undefined) return present
+    const target: NameTarget = { kind: 'name', name, text: `@${name}`, epochSeen: 0 }
+    if (this.#nameTargets.size < NAME_COUNT_MAX) this.#nameTargets.set(name, target)
+    return target
+  }
+
+  /** Makes a call. The promise always ends, by the deadline at the latest. */
+  start(spec: CallSpec): Promise<unknown> {
+    this.#statistics.nRmdCalls += 1
+    if (spec.atMostOnce) this.#statistics.nAtmostOnceCalls += 1
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('this RMD'))
+      if (spec.signal?.aborted === true) return reject(failures.givenUp(spec, false))
+      const nowMs = this.#clock.nowMs()
+      const call = new PendingCall(this.#table.takeId(), spec, nowMs, { resolve, reject })
+      this.#table.add(call)
+      if (spec.signal !== undefined) this.#watchSignal(call, spec.signal)
+      this.#route(call, nowMs)
+      this.#arm(nowMs)
+    })
+  }
+
+  onReply(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
+    const call = this.#table.get(header.messageId)
+    if (call === undefined || call.connection !== connection || call.spec.oneWay) {
+      this.#statistics.nBadReplies += 1
+      return
+    }
+    this.#statistics.nRmdReplies += 1
+    if (call.atMostOnce) this.#oweAcknowledge(connection)
+    if (header.rcOrTimeoutMs !== 0) return this.#onRefusal(call, payload)
+    const { target } = call.spec
+    if (target.kind === 'name' && !this.#isFresh(target, header.epoch || call.epochSent)) {
+      return this.#onStale(call)
+    }
+    let value: unknown
+    try {
+      value = call.spec.decode(payload)
+    } catch (error) {
+      this.#statistics.nBadReplies += 1
+      return this.#fail(call, error as Error)
+    }
+    this.#finish(call)
+    call.resolve(value)
+  }
+
+  onLinkOpen(connection: Connection): void {
+    for (const call of this.#table.values()) {
+      if (call.connection !== connection || !call.spec.oneWay) continue
+      this.#finish(call)
+      call.resolve(undefined)
+    }
+  }
+
+  onClose(connection: Connection, cause: LinkFailure | null): void {
+    if (this.#table.size === 0) return
+    const nowMs = this.#clock.nowMs()
+    for (const call of this.#table.values()) {
+      if (call.connection === connection) this.#onLoss(call, cause, nowMs)
+    }
+    this.#arm(nowMs)
+  }
+
+  /** Fails what is pending and makes no more calls. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#stopNames?.()
+    this.#cancelTimer?.()
+    this.#cancelAcknowledge?.()
+    for (const call of this.#table.values()) {
+      call.lose()
+      this.#fail(call, failures.givenUp(call.spec, call.mayHaveRun))
+    }
+  }
+
+  /** Finds the connection for a call and sends it, or lets it wait, or fails it. */
+  #route(call: PendingCall, nowMs: number): void {
+    const { target } = call.spec
+    if (target.kind === 'name') return this.#routeByName(call, target, nowMs)
+    if (target.kind === 'address') return this.#sendTo(call, target.address, nowMs)
+    const connection = this.#port.connectionOf(target.caller)
+    if (connection !== undefined) return this.#transmit(call, connection, nowMs)
+    this.#fail(call, failures.unreachable(call, 'it is not connected'))
+  }
+
+  #routeByName(call: PendingCall, target: NameTarget, nowMs: number): void {
+    const entry = this.#names?.lookup(target.name)
+    if (entry === undefined) {
+      if (this.#names !== null && !this.#namesReady) return this.#wait(call, call.deadlineMs)
+      if (target.epochSeen === 0) this.#nameTargets.delete(target.name)
+      this.#fail(call, failures.nameNotFound(target.name))
+      return
+    }
+    if (entry.epoch > target.epochSeen) target.epochSeen = entry.epoch
+    if (entry.address === null) return this.#wait(call, call.deadlineMs)
+    call.epochSent = entry.epoch
+    this.#sendTo(call, entry.address, nowMs)
+  }
+
+  #sendTo(call: PendingCall, address: { node: number; port: number }, nowMs: number): void {
+    let connection: Connection
+    try {
+      connection = this.#port.connectionTo(address)
+    } catch (error) {
+      this.#fail(call, error as Error)
+      return
+    }
+    this.#transmit(call, connection, nowMs)
+  }
+
+  #transmit(call: PendingCall, connection: Connection, nowMs: number): void {
+    const { spec } = call
+    const header = this.#header
+    header.protocol = spec.protocol
+    header.flags = spec.flags
+    header.priority = spec.priority
+    header.sourceNode = this.#port.address.node
+    header.sourcePort = this.#port.address.port
+    const peer = connection.dialed ?? connection.peer?.address
+    header.destinationNode = peer?.node ?? 0
+    header.destinationPort = peer?.port ?? 0
+    header.messageId = call.id
+    header.functionNumber = spec.functionNumber
+    header.rcOrTimeoutMs = Math.max(1, Math.ceil(call.deadlineMs - nowMs))
+    header.epoch = spec.epoch
+    header.acknowledgedBelow = this.#table.watermark()
+    header.interfaceVersion = spec.interfaceVersion
+    if (call.tries > 0) this.#statistics.nResendRequests += 1
+    call.tries += 1
+    const outcome = connection.send(header, spec.payload)
+    if (outcome !== 'sent') return this.#onUnsent(call, outcome, nowMs)
+    connection.acknowledgedBelow = header.acknowledgedBelow
+    call.connection = connection
+    call.mark = connection.acceptedBytes
+    if (spec.oneWay && connection.linkOpen) {
+      this.#finish(call)
+      call.resolve(undefined)
+      return
+    }
+    const dueMs = call.atMostOnce
+      ? Math.min(call.deadlineMs, nowMs + askAgainMs(call.tries - 1))
+      : call.deadlineMs
+    this.#table.setDue(call, dueMs)
+  }
+
+  #onUnsent(call: PendingCall, outcome: 'full' | 'tooBig' | 'closed', nowMs: number): void {
+    if (call.tries > 1) this.#statistics.nFailedResendRequests += 1
+    if (outcome === 'tooBig') {
+      this.#fail(call, failures.tooBig(call, this.#port.limits.messageSizeBytesMax))
+    } else if (outcome === 'closed') {
+      this.#fail(call, failures.unreachable(call, 'its connection is closing'))
+    } else {
+      const refusal = failures.queueFull(call, this.#port.limits.sendQueueBytesMax)
+      this.#refuse(call, refusal, nowMs)
+    }
+  }
+
+  #onRefusal(call: PendingCall, payload: Uint8Array): void {
+    let error: SdkError
+    try {
+      error = fromWireError(decodeWireError(payload))
+    } catch (cause) {
+      this.#statistics.nBadReplies += 1
+      return this.#fail(call, cause as Error)
+    }
+    call.connection = null
+    const nowMs = this.#clock.nowMs()
+    this.#refuse(call, error, nowMs)
+    this.#arm(nowMs)
+  }
+
+  #refuse(call: PendingCall, error: SdkError, nowMs: number): void {
+    if (!isTriedAgainAfterRefusal(error.code, call)) return this.#fail(call, error)
+    if (error.code !== 'INUSE') call.refusal = error
+    else call.mayHaveRun = true
+    this.#wait(call, nowMs + retryDelayMs(call.tries - 1, call.id))
+  }
+
+  /** A reply under an epoch that is past: its writer held the role no more, so it proves nothing. */
+  #onStale(call: PendingCall): void {
+    this.#statistics.nBadReplies += 1
+    call.mayHaveRun = true
+    call.connection = null
+    if (!isTriedAgainAfterLoss(call)) {
+      this.#fail(call, failures.unreachable(call, 'it answered under a role that it holds no more'))
+      return
+    }
+    const nowMs = this.#clock.nowMs()
+    this.#wait(call, nowMs + retryDelayMs(call.tries - 1, call.id))
+    this.#arm(nowMs)
+  }
+
+  #onLoss(call: PendingCall, cause: LinkFailure | null, nowMs: number): void {
+    const wasOpen = call.connection?.handedBytes !== 0
+    const reached = call.lose()
+    if (cause?.kind === 'busy' && !reached) return this.#refuse(call, failures.busy(call), nowMs)
+    if (call.named && isTriedAgainAfterLoss(call)) {
+      return this.#wait(call, nowMs + retryDelayMs(call.tries - 1, call.id))
+    }
+    // The peer went away before this call left: its successor may listen at the address by now.
+    if (!reached && wasOpen && call.spec.target.kind === 'address' && !this.#closed) {
+      return this.#route(call, nowMs)
+    }
+    const why = cause?.message ?? (reached ? 'it went away before it answered' : 'it went away')
+    this.#fail(call, failures.unreachable(call, why))
+  }
+
+  #wait(call: PendingCall, untilMs: number): void {
+    this.#table.setDue(call, Math.min(call.deadlineMs, untilMs))
+  }
+
+  #onName(entry: NameEntry): void {
+    if (this.#closed || this.#table.size === 0) return
+    const nowMs = this.#clock.nowMs()
+    for (const call of this.#table.values()) {
+      const { target } = call.spec
+      if (target.kind !== 'name' || target.name !== entry.name) continue
+      if (entry.epoch > target.epochSeen) target.epochSeen = entry.epoch
+      if (entry.address === null) continue
+      if (call.connection === null) this.#route(call, nowMs)
+      else if (call.atMostOnce && entry.epoch > call.epochSent) {
+        call.lose()
+        this.#route(call, nowMs)
+      }
+    }
+    this.#arm(nowMs)
+  }
+
+  #onNamesReady(): void {
+    this.#namesReady = true
+    if (this.#closed) return
+    const nowMs = this.#clock.nowMs()
+    for (const call of this.#table.values()) {
+      if (call.named && call.connection === null) this.#route(call, nowMs)
+    }
+    this.#arm(nowMs)
+  }
+
+  #isFresh(target: NameTarget, epoch: number): boolean {
+    if (epoch < target.epochSeen) return false
+    target.epochSeen = epoch
+    return true
+  }
+
+  #watchSignal(call: PendingCall, signal: AbortSignal): void {
+    call.onAbort = () => {
+      call.lose()
+      this.#fail(call, failures.givenUp(call.spec, call.mayHaveRun))
+    }
+    signal.addEventListener('abort', call.onAbort, { once: true })
+  }
+
+  #finish(call: PendingCall): void {
+    this.#table.delete(call.id)
+    call.connection = null
+    if (call.onAbort !== null) call.spec.signal?.removeEventListener('abort', call.onAbort)
+  }
+
+  #fail(call: PendingCall, error: Error): void {
+    this.#statistics.nFailedCalls += 1
+    if (call.atMostOnce) this.#statistics.nFailedAtmostOnceCalls += 1
+    this.#finish(call)
+    call.reject(error)
+  }
+
+  #arm(nowMs: number): void {
+    const dueMs = this.#table.nextDueMs
+    if (dueMs >= this.#armedForMs || dueMs === Number.POSITIVE_INFINITY) return
+    this.#cancelTimer?.()
+    this.#armedForMs = dueMs
+    const delayMs = Math.max(SWEEP_MS_MIN, Math.ceil(dueMs - nowMs))
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.#sweep())
+  }
+
+  #sweep(): void {
+    this.#armedForMs = Number.POSITIVE_INFINITY
+    const nowMs = this.#clock.nowMs()
+    for (const call of this.#table.takeDue(nowMs)) {
+      if (nowMs >= call.deadlineMs) this.#expire(call)
+      else {
+        call.lose()
+        this.#route(call, nowMs)
+      }
+    }
+    this.#arm(nowMs)
+  }
+
+  #expire(call: PendingCall): void {
+    const underWay = call.connection !== null
+    call.lose()
+    this.#statistics.nCallTimeouts += 1
+    this.#fail(call, failures.expired(call, underWay, this.#namesReady))
+  }
+
+  #oweAcknowledge(connection: Connection): void {
+    connection.acknowledgeOwed = true
+    this.#cancelAcknowledge ??= this.#clock.after(ACKNOWLEDGE_AFTER_MS, () => this.#acknowledge())
+  }
+
+  /** Tells callees of which replies nothing more will be asked, where no later request has said so. */
+  #acknowledge(): void {
+    this.#cancelAcknowledge = null
+    const below = this.#table.watermark()
+    const header = makeFrameHeader()
+    header.protocol = PROTOCOL.acknowledge
+    header.acknowledgedBelow = below
+    for (const connection of this.#port.connections()) {
+      if (!connection.acknowledgeOwed || !connection.usable) continue
+      connection.acknowledgeOwed = false
+      if (connection.acknowledgedBelow >= below) continue
+      const sent = connection.send(header, NO_BYTES) === 'sent'
+      if (sent) this.#statistics.nAtmostOnceAcksSent += 1
+      else this.#statistics.nFailedAtmostOnceAcksSent += 1
+      if (sent) connection.acknowledgedBelow = below
+    }
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)

@@ -1,0 +1,228 @@
+import type { ClientOf, Interface, MethodSpecs } from '../../idl/index.ts'
+import type { NameResolver } from '../address.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import type { Connection } from '../connection.ts'
+import { invalidParameter } from '../errors.ts'
+import { type FrameHeader, PROTOCOL } from '../frame.ts'
+import type { Port } from '../port.ts'
+import type { LinkFailure } from '../transport/transport.ts'
+import { RmdClient } from './client.ts'
+import { type DedupeLimits, DedupeTable } from './dedupe-table.ts'
+import type { CallSpec } from './pending-call.ts'
+import type { Destination, IncomingCall, PresenceEvent, Rmd, RmdCallOptions } from './rmd.ts'
+import { RmdServer } from './server.ts'
+import { RmdStatistics } from './statistics.ts'
+import { parseTarget, type Target } from './target.ts'
+import { priorityNumber, requestFlags, requestProtocol, versionNumber } from './wire.ts'
+
+/** Time-out of a call when nothing else is said. SAFplus RMD, section 5.1. */
+export const DEFAULT_TIMEOUT_MS = 10_000
+/** Longest time-out of a call. */
+export const TIMEOUT_MS_MAX = 600_000
+
+/** What {@link createRmd} is given. */
+export interface RmdOptions {
+  readonly port: Port
+  /** Who is behind `@name`. Without it every name is unknown. */
+  readonly names?: NameResolver
+  readonly clock?: Clock
+  /** Bounds of the at-most-once table. */
+  readonly limits?: Partial<DedupeLimits>
+  /**
+   * Whether this program's table keeps at-most-once for a function. A floor above that keeps its own replies (across
+   * failover) says false for those. @defaultValue true for all
+   */
+  readonly dedupe?: (functionNumber: number) => boolean
+  /** A caller said, outside of any request, that it holds every reply below an id. */
+  readonly onAcknowledged?: (caller: string, below: number) => void
+}
+
+/** Makes the calling and serving side over a port, and takes the port over: `close` closes it too. */
+export function createRmd(options: RmdOptions): Rmd {
+  return new PortRmd(options)
+}
+
+class PortRmd implements Rmd {
+  readonly #port: Port
+  readonly #client: RmdClient
+  readonly #server: RmdServer
+  readonly #statistics = new RmdStatistics()
+
+  constructor(options: RmdOptions) {
+    const { port, clock = systemClock } = options
+    this.#port = port
+    const statistics = this.#statistics
+    this.#client = new RmdClient({ port, names: options.names ?? null, clock, statistics })
+    this.#server = new RmdServer({
+      port,
+      clock,
+      statistics,
+      table: new DedupeTable(options.limits),
+      isDeduped: options.dedupe ?? (() => true),
+      onAcknowledged: options.onAcknowledged ?? null,
+    })
+    port.attach({
+      onMessage: (connection, header, payload) => this.#onMessage(connection, header, payload),
+      onLinkOpen: (connection) => this.#client.onLinkOpen(connection),
+      onClose: (connection: Connection, cause: LinkFailure | null) =>
+        this.#client.onClose(connection, cause),
+    })
+  }
+
+  get address(): Port['address'] {
+    return this.#port.address
+  }
+
+  get caller(): string {
+    return this.#port.caller
+  }
+
+  get pendingCount(): number {
+    return this.#client.pendingCount
+  }
+
+  client<M extends MethodSpecs>(
+    face: Interface<M>,
+    options: RmdCallOptions & { readonly to: Destination },
+  ): ClientOf<M, RmdCallOptions> {
+    const target = this.#target(options.to)
+    const version = versionNumber(face.version)
+    const methods: Record<string, (input: unknown, extra?: RmdCallOptions) => Promise<unknown>> = {}
+    const defaults = checkOptions(options)
+    for (const method of Object.values(face.methods)) {
+      const { input, output, functionNumber } = method
+      const decode = (payload: Uint8Array): unknown => output.decode(payload)
+      const base = { target, functionNumber, version, decode }
+      methods[method.name] = (value, extra) => {
+        try {
+          const merged = extra === undefined ? defaults : checkOptions({ ...options, ...extra })
+          return this.#client.start(specOf(base, merged, input.encode(value)))
+        } catch (error) {
+          return Promise.reject(error)
+        }
+      }
+    }
+    return Object.freeze(methods) as ClientOf<M, RmdCallOptions>
+  }
+
+  async call(
+    to: Destination,
+    functionNumber: number,
+    payload: Uint8Array,
+    options: RmdCallOptions = {},
+  ): Promise<Uint8Array> {
+    const base = { target: this.#target(to), functionNumber, version: 0, decode: copied }
+    const spec = specOf(base, checkOptions(options), payload)
+    const output = (await this.#client.start(spec)) as Uint8Array | undefined
+    return output ?? NO_BYTES
+  }
+
+  serve(dispatch: (call: IncomingCall) => void): void {
+    this.#server.serve(dispatch)
+  }
+
+  onPresence(listener: (event: PresenceEvent) => void): () => void {
+    return this.#port.onPresence(listener)
+  }
+
+  statistics(): Readonly<Record<string, number>> {
+    return { ...this.#statistics }
+  }
+
+  close(): Promise<void> {
+    this.#client.close()
+    return this.#port.close()
+  }
+
+  #target(to: Destination): Target {
+    return parseTarget(to, (name) => this.#client.nameTarget(name))
+  }
+
+  #onMessage(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): boolean {
+    switch (header.protocol) {
+      case PROTOCOL.syncReply:
+      case PROTOCOL.asyncReply:
+        this.#client.onReply(connection, header, payload)
+        return true
+      case PROTOCOL.syncRequest:
+      case PROTOCOL.asyncRequest:
+      case PROTOCOL.ordered:
+        this.#server.onRequest(connection, header, payload)
+        return true
+      case PROTOCOL.acknowledge:
+        this.#server.onAcknowledge(connection, header)
+        return true
+      default:
+        return false
+    }
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** The payload lies in the chunk that was read; whoever keeps it would keep the chunk. */
+const copied = (payload: Uint8Array): Uint8Array => new Uint8Array(payload)
+
+interface CallBase {
+  readonly target: Target
+  readonly functionNumber: number
+  readonly version: number
+  readonly decode: (payload: Uint8Array) => unknown
+}
+
+interface CheckedOptions {
+  readonly timeoutMs: number
+  readonly protocol: number
+  readonly flags: number
+  readonly priority: number
+  readonly atMostOnce: boolean
+  readonly ordered: boolean
+  readonly oneWay: boolean
+  readonly epoch: number
+  readonly signal: AbortSignal | undefined
+}
+
+function specOf(base: CallBase, options: CheckedOptions, payload: Uint8Array): CallSpec {
+  return {
+    target: base.target,
+    functionNumber: base.functionNumber,
+    payload,
+    protocol: options.protocol,
+    flags: options.flags,
+    priority: options.priority,
+    interfaceVersion: base.version,
+    atMostOnce: options.atMostOnce,
+    ordered: options.ordered,
+    oneWay: options.oneWay,
+    epoch: options.epoch,
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+    decode: base.decode,
+  }
+}
+
+function checkOptions(options: RmdCallOptions): CheckedOptions {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, priority = 'default', epoch = 0, signal } = options
+  const { ordered = false, oneWay = false } = options
+  if (!(timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX)) {
+    throw invalidParameter(`timeoutMs is ${timeoutMs}: give 1 to ${TIMEOUT_MS_MAX}`)
+  }
+  if (!Number.isSafeInteger(epoch) || epoch < 0) {
+    throw invalidParameter(`epoch is ${epoch}: give a safe integer, 0 for none`)
+  }
+  const number = priorityNumber(priority)
+  if (number < 0) throw invalidParameter(`${JSON.stringify(priority)} is no priority`)
+  // A one-way call is sent once and never again: that is at most once already.
+  const atMostOnce = options.atMostOnce === true && !oneWay
+  return {
+    timeoutMs,
+    protocol: requestProtocol(oneWay, ordered),
+    flags: requestFlags(oneWay, atMostOnce),
+    priority: number,
+    atMostOnce,
+    ordered,
+    oneWay,
+    epoch,
+    signal,
+  }
+}

@@ -1,0 +1,82 @@
+import type { SdkError } from '../../idl/index.ts'
+import type { Epoch } from '../address.ts'
+import type { Connection } from '../connection.ts'
+import type { TableCall } from './call-table.ts'
+import type { TriedCall } from './retry.ts'
+import type { Target } from './target.ts'
+
+/** Everything about a call that does not change while it is pending. */
+export interface CallSpec {
+  readonly target: Target
+  readonly functionNumber: number
+  readonly payload: Uint8Array
+  readonly protocol: number
+  readonly flags: number
+  readonly priority: number
+  readonly interfaceVersion: number
+  readonly atMostOnce: boolean
+  readonly ordered: boolean
+  readonly oneWay: boolean
+  readonly epoch: Epoch
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  /** Reads the output of a reply. */
+  readonly decode: (payload: Uint8Array) => unknown
+}
+
+/**
+ * One call that waits for its end.
+ *
+ * I1 `connection` is set exactly while a copy of the call is under way on it; `mark` is that copy's place in the stream.
+ */
+export class PendingCall implements TableCall, TriedCall {
+  readonly id: number
+  readonly spec: CallSpec
+  readonly atMostOnce: boolean
+  readonly deadlineMs: number
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+  dueMs: number
+  connection: Connection | null = null
+  mark = 0
+  /** Epoch of the name's entry to which the present copy was sent. */
+  epochSent: Epoch = 0
+  tries = 0
+  mayHaveRun = false
+  /** The last refusal that made the call wait: what it ends with when nothing better comes. */
+  refusal: SdkError | null = null
+  onAbort: (() => void) | null = null
+
+  constructor(
+    id: number,
+    spec: CallSpec,
+    nowMs: number,
+    end: { resolve: (value: unknown) => void; reject: (error: Error) => void },
+  ) {
+    this.id = id
+    this.spec = spec
+    this.atMostOnce = spec.atMostOnce
+    this.deadlineMs = nowMs + spec.timeoutMs
+    this.dueMs = this.deadlineMs
+    this.resolve = end.resolve
+    this.reject = end.reject
+  }
+
+  get named(): boolean {
+    return this.spec.target.kind === 'name'
+  }
+
+  get ordered(): boolean {
+    return this.spec.ordered
+  }
+
+  /** The copy under way, if any, is taken as lost. @returns whether it may have reached the callee. */
+  lose(): boolean {
+    const { connection } = this
+    if (connection === null) return false
+    const reached = connection.handedBytes >= this.mark
+    if (reached) this.mayHaveRun = true
+    this.connection = null
+    return reached
+  }
+}

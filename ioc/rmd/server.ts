@@ -1,0 +1,225 @@
+import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
+import type { Epoch, IocAddress } from '../address.ts'
+import type { Clock } from '../clock.ts'
+import type { Connection } from '../connection.ts'
+import { FLAG, type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
+import type { Port } from '../port.ts'
+import type { DedupeTable, KeptReply } from './dedupe-table.ts'
+import type { IncomingCall, RmdPriority } from './rmd.ts'
+import type { RmdStatistics } from './statistics.ts'
+import { priorityOf } from './wire.ts'
+
+/** Time-outs of callers are cut to this. */
+const TIMEOUT_MS_MAX = 600_000
+
+export interface RmdServerSetup {
+  readonly port: Port
+  readonly clock: Clock
+  readonly statistics: RmdStatistics
+  readonly table: DedupeTable
+  /** Whether the table keeps at-most-once for a function; false where the floor above does. */
+  readonly isDeduped: (functionNumber: number) => boolean
+  readonly onAcknowledged: ((caller: string, below: number) => void) | null
+}
+
+/** The serving side: makes an {@link IncomingCall} of each request and sends what it is answered with. */
+export class RmdServer {
+  readonly #setup: RmdServerSetup
+  readonly #header = makeFrameHeader()
+  #dispatch: ((call: IncomingCall) => void) | null = null
+
+  constructor(setup: RmdServerSetup) {
+    this.#setup = setup
+  }
+
+  serve(dispatch: (call: IncomingCall) => void): void {
+    this.#dispatch = dispatch
+  }
+
+  onRequest(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
+    const { clock, statistics, isDeduped } = this.#setup
+    statistics.nRmdRequests += 1
+    const nowMs = clock.nowMs()
+    const call = new Request(this, connection, header, payload, nowMs)
+    if (call.atMostOnce && isDeduped(call.functionNumber) && !this.#admit(call, nowMs)) return
+    if (this.#dispatch === null) {
+      statistics.nBadRequests += 1
+      const message = `${this.#setup.port.name} serves no functions`
+      call.fail(new SdkError('FUNC_NOT_REGISTERED', message))
+      return
+    }
+    try {
+      this.#dispatch(call)
+    } catch (error) {
+      call.fail(toSdkError(error))
+    }
+  }
+
+  onAcknowledge(connection: Connection, header: Readonly<FrameHeader>): void {
+    const { statistics, table, clock, onAcknowledged } = this.#setup
+    const caller = connection.peer?.caller
+    if (caller === undefined) {
+      statistics.nFailedAtmostOnceAcksRecvd += 1
+      return
+    }
+    statistics.nAtmostOnceAcksRecvd += 1
+    table.acknowledge(caller, header.acknowledgedBelow, clock.nowMs())
+    onAcknowledged?.(caller, header.acknowledgedBelow)
+  }
+
+  /** Sends the answer of a request, and keeps it first where the table is asked to. */
+  answer(call: Request, rc: number, payload: Uint8Array, epoch: Epoch, notRun: boolean): void {
+    if (call.deduped) {
+      const { table } = this.#setup
+      if (notRun) table.forget(call.caller, call.messageId)
+      else {
+        const kept = { rc, payload: new Uint8Array(payload), epoch }
+        table.finish(call.caller, call.messageId, kept)
+      }
+    }
+    if (call.oneWay) return
+    const { statistics } = this.#setup
+    if (this.#send(call, rc, payload, epoch, notRun)) statistics.nReplySend += 1
+    else statistics.nFailedReplySend += 1
+  }
+
+  /** @returns true when the call is to be run. Otherwise it was answered or dropped. */
+  #admit(call: Request, nowMs: number): boolean {
+    const { statistics, table } = this.#setup
+    const verdict = table.begin(call, nowMs)
+    switch (verdict.kind) {
+      case 'run':
+        call.deduped = true
+        return true
+      case 'inProgress':
+        statistics.nDupRequests += 1
+        call.fail(new SdkError('INUSE', 'the same call still runs'))
+        return false
+      case 'done':
+        statistics.nDupRequests += 1
+        this.#sendKept(call, verdict.reply)
+        return false
+      case 'acknowledged':
+        statistics.nDupRequests += 1
+        return false
+      case 'full':
+        call.fail(new SdkError('TRY_AGAIN', 'the table of at-most-once calls is full'))
+        return false
+    }
+  }
+
+  #sendKept(call: Request, reply: KeptReply): void {
+    const { statistics } = this.#setup
+    const sent = this.#send(call, reply.rc, reply.payload, reply.epoch, false)
+    if (sent) statistics.nResendReplies += 1
+    else statistics.nFailedResendReplies += 1
+  }
+
+  #send(call: Request, rc: number, payload: Uint8Array, epoch: Epoch, notRun: boolean): boolean {
+    const { port } = this.#setup
+    const header = this.#header
+    header.protocol = call.isAsync ? PROTOCOL.asyncReply : PROTOCOL.syncReply
+    header.priority = 0
+    header.flags = notRun ? FLAG.notRun : 0
+    header.sourceNode = port.address.node
+    header.sourcePort = port.address.port
+    header.destinationNode = call.source.node
+    header.destinationPort = call.source.port
+    header.messageId = call.messageId
+    header.functionNumber = call.functionNumber
+    header.rcOrTimeoutMs = rc
+    header.epoch = epoch
+    const outcome = call.connection.sendReply(header, payload)
+    if (outcome === 'tooBig') return this.#sendTooBig(call, payload.length, epoch)
+    if (outcome === 'full') {
+      const fields = { peer: call.connection.peer?.name, queuedBytes: call.connection.queuedBytes }
+      port.log.warn('replyDropped', fields, 'reply dropped: the caller does not read its replies')
+    }
+    return outcome === 'sent'
+  }
+
+  #sendTooBig(call: Request, bytes: number, epoch: Epoch): boolean {
+    const bytesMax = this.#setup.port.limits.messageSizeBytesMax
+    const error = new SdkError('TOO_BIG', `a reply of ${bytes} bytes is above ${bytesMax}`, {
+      context: { bytes, bytesMax },
+      mayHaveRun: true,
+    })
+    return this.#send(call, error.rc, this.encodeError(error), epoch, false)
+  }
+
+  encodeError(error: SdkError): Uint8Array {
+    return encodeWireError(toWireError(error, this.#setup.port.name))
+  }
+}
+
+class Request implements IncomingCall {
+  readonly source: IocAddress
+  readonly caller: string
+  readonly messageId: number
+  readonly acknowledgedBelow: number
+  readonly functionNumber: number
+  readonly priority: RmdPriority
+  readonly atMostOnce: boolean
+  readonly oneWay: boolean
+  readonly deadlineMs: number
+  readonly epoch: Epoch
+  readonly interfaceVersion: number
+  readonly payload: Uint8Array
+  readonly connection: Connection
+  readonly isAsync: boolean
+  /** The table of the server waits for this call's answer. */
+  deduped = false
+  readonly #server: RmdServer
+  #answered = false
+
+  constructor(
+    server: RmdServer,
+    connection: Connection,
+    header: Readonly<FrameHeader>,
+    payload: Uint8Array,
+    nowMs: number,
+  ) {
+    const peer = connection.peer!
+    const { flags, protocol } = header
+    this.#server = server
+    this.connection = connection
+    this.source = peer.address
+    this.caller = peer.caller
+    this.messageId = header.messageId
+    this.acknowledgedBelow = header.acknowledgedBelow
+    this.functionNumber = header.functionNumber
+    this.priority =
+      protocol === PROTOCOL.ordered && header.priority === 0
+        ? 'ordered'
+        : priorityOf(header.priority)
+    this.oneWay = (flags & FLAG.oneWay) !== 0
+    this.atMostOnce = (flags & FLAG.atMostOnce) !== 0 && !this.oneWay
+    this.isAsync = protocol !== PROTOCOL.syncRequest
+    this.deadlineMs = nowMs + Math.min(header.rcOrTimeoutMs, TIMEOUT_MS_MAX)
+    this.epoch = header.epoch
+    this.interfaceVersion = header.interfaceVersion
+    this.payload = payload
+  }
+
+  reply(payload: Uint8Array, epoch: Epoch = 0): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#server.answer(this, 0, payload, epoch, false)
+  }
+
+  fail(error: SdkError, epoch: Epoch = 0): void {
+    if (this.#answered) return
+    this.#answered = true
+    const payload = this.#server.encodeError(error)
+    this.#server.answer(this, error.rc, payload, epoch, isRefusal(error))
+  }
+}
+
+/** The call did not run, or this copy of it did not: it may come again. */
+const isRefusal = (error: SdkError): boolean => error.retryable || error.code === 'INUSE'
+
+function toSdkError(error: unknown): SdkError {
+  if (isSdkError(error)) return error
+  const cause = error instanceof Error ? error : new Error(String(error))
+  return new SdkError('HANDLER_FAILED', `${cause.name}: ${cause.message}`, { cause })
+}

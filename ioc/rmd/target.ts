@@ -1,0 +1,43 @@
+import { addressText, isListenAddress, tryParseAddress } from '../address-text.ts'
+import type { Epoch, IocAddress } from '../address.ts'
+import { invalidParameter } from '../errors.ts'
+import type { Destination } from './rmd.ts'
+
+/** A destination, read and checked. `text` is for messages. */
+export type Target =
+  | { readonly kind: 'address'; readonly address: IocAddress; readonly text: string }
+  | { readonly kind: 'caller'; readonly caller: string; readonly text: string }
+  | NameTarget
+
+/** A logical name, one object for all calls to it. */
+export interface NameTarget {
+  readonly kind: 'name'
+  readonly name: string
+  readonly text: string
+  /** Highest epoch seen for the name, in its entry or in replies. */
+  epochSeen: Epoch
+}
+
+const NAME_LENGTH_MAX = 255
+
+/** Reads a destination. @throws SdkError INVALID_PARAMETER when it is none. */
+export function parseTarget(to: Destination, nameTarget: (name: string) => NameTarget): Target {
+  if (typeof to === 'string') return parseText(to, nameTarget)
+  if ('caller' in to) return { kind: 'caller', caller: to.caller, text: `caller ${to.caller}` }
+  if (!isListenAddress(to)) throw noDestination(addressText(to))
+  return { kind: 'address', address: to, text: addressText(to) }
+}
+
+function parseText(text: string, nameTarget: (name: string) => NameTarget): Target {
+  if (text.startsWith('@') && text.length > 1 && text.length <= NAME_LENGTH_MAX) {
+    return nameTarget(text.slice(1))
+  }
+  const address = tryParseAddress(text)
+  if (address === undefined) throw noDestination(text)
+  return { kind: 'address', address, text }
+}
+
+const noDestination = (text: string): Error =>
+  invalidParameter(
+    `${JSON.stringify(text.slice(0, 80))} is no destination: give an address such as 2:64 (1 to 1023 each) or @name`,
+  )

@@ -1,0 +1,34 @@
+import { FLAG, PROTOCOL } from '../frame.ts'
+import type { RmdPriority } from './rmd.ts'
+
+/** Priorities by their number on the wire. SAFplus IOC, section 4.2. */
+const PRIORITIES: readonly RmdPriority[] = [
+  'default',
+  'high',
+  'low',
+  'ordered',
+  'notification',
+  'reserved',
+]
+
+export const priorityNumber = (priority: RmdPriority): number => PRIORITIES.indexOf(priority)
+
+/** Numbers of users (6 to 16) are served as `default`. */
+export const priorityOf = (number: number): RmdPriority => PRIORITIES[number] ?? 'default'
+
+/** The protocol id of a request. */
+export function requestProtocol(oneWay: boolean, ordered: boolean): number {
+  if (ordered) return PROTOCOL.ordered
+  return oneWay ? PROTOCOL.asyncRequest : PROTOCOL.syncRequest
+}
+
+/** The flags byte of a request. */
+export const requestFlags = (oneWay: boolean, atMostOnce: boolean): number =>
+  (oneWay ? FLAG.oneWay : 0) | (atMostOnce ? FLAG.atMostOnce : 0)
+
+/** `B.1.1` as one number, higher for later versions of a release; 0 for a text of another shape. */
+export function versionNumber(version: string): number {
+  const match = /^([A-Z])\.(\d{1,3})\.(\d{1,3})$/.exec(version)
+  if (match === null) return 0
+  return match[1]!.charCodeAt(0) * 0x10_0000 + Number(match[2]) * 0x400 + Number(match[3])
+}
