@@ -1,5 +1,12 @@
 export { decodeValue, encodeValue, makeMethodCodec, makeShapeCodec } from './codec.ts'
 export type { ValueCodec } from './codec.ts'
+export {
+  describedMethods,
+  describeInterface,
+  interfaceDescriptionSchema,
+  shapeSchema,
+} from './description.ts'
+export type { DescribedMethod, InterfaceDescription } from './description.ts'
 export { errorRow, ERRORS, rcOfCode } from './errors.ts'
 export type { SdkErrorCode, SdkErrorKind, SdkErrorRow } from './errors.ts'
 export { defineInterface, SERVICE_ID_MAX, USER_CLIENT_ID_MIN } from './interface.ts'
@@ -12,6 +19,7 @@ export type {
   MethodSpec,
   MethodSpecs,
 } from './interface.ts'
+export { valueFromJson, valueToJson } from './json.ts'
 export {
   CL_CID,
   CL_ERR,

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { makeMethodCodec } from '../../idl/codec.ts'
-import { isSdkError } from '../../idl/sdk-error.ts'
+import { isSdkError, makeMethodCodec } from '../../idl/index.ts'
 
 interface Tree {
   readonly name: string

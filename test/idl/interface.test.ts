@@ -1,0 +1,184 @@
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import { z } from 'zod'
+import {
+  type ClientOf,
+  defineInterface,
+  describedMethods,
+  describeInterface,
+  type HandlersOf,
+  interfaceDescriptionSchema,
+  makeMethodCodec,
+  SERVICE_ID_MAX,
+  shapeSchema,
+  type Shape,
+  USER_CLIENT_ID_MIN,
+  valueFromJson,
+  valueToJson,
+} from '../../idl/index.ts'
+
+const Sequence = defineInterface({
+  name: 'Sequence',
+  clientId: USER_CLIENT_ID_MIN,
+  version: 'B.1.1',
+  methods: {
+    next: {
+      serviceId: 0,
+      input: z.strictObject({ count: z.int().min(1).default(1) }),
+      output: z.strictObject({ first: z.int(), last: z.int() }),
+    },
+    reset: { serviceId: 63, input: z.void(), output: z.void(), staleReads: true },
+  },
+})
+
+describe('defineInterface', () => {
+  test('gives each method its function number and codecs', () => {
+    expect(Sequence.methods.next.functionNumber).toBe(20 * 64)
+    expect(Sequence.methods.reset.functionNumber).toBe(20 * 64 + 63)
+    expect(Sequence.methods.next.staleReads).toBe(false)
+    expect(Sequence.methods.reset.staleReads).toBe(true)
+    const { input } = Sequence.methods.next
+    expect(input.decode(input.encode({}))).toStrictEqual({ count: 1 })
+  })
+
+  const good = { name: 'I', clientId: 20, version: 'B.1.1' }
+  const method = { serviceId: 0, input: z.void(), output: z.void() }
+  test.each<[string, Parameters<typeof defineInterface>[0], string]>([
+    ['name', { ...good, name: 'a b', methods: {} }, 'interface "a b"'],
+    ['version', { ...good, version: '1.0', methods: {} }, 'I.version'],
+    ['client id', { ...good, clientId: -1, methods: {} }, 'I.clientId'],
+    ['client id, not whole', { ...good, clientId: 1.5, methods: {} }, 'I.clientId'],
+    ['client id, too large', { ...good, clientId: 2 ** 26, methods: {} }, 'I.clientId'],
+    [
+      'service id',
+      { ...good, methods: { m: { ...method, serviceId: SERVICE_ID_MAX + 1 } } },
+      'I.m.serviceId',
+    ],
+    [
+      'service id twice',
+      { ...good, methods: { m: method, n: method } },
+      'I.n.serviceId: 0 is taken by m',
+    ],
+    ['method name', { ...good, methods: { 'm-m': method } }, 'I.m-m: the name'],
+  ])('refuses a bad %s and names the place', (_name, spec, message) => {
+    expect(() => defineInterface(spec)).toThrow(message)
+  })
+})
+
+test('types follow from the schemas', () => {
+  type Methods = (typeof Sequence)['spec']
+  type Handlers = HandlersOf<Methods, { readonly epoch: number }>
+  type Client = ClientOf<Methods, { readonly timeoutMs?: number }>
+
+  expectTypeOf<Parameters<Handlers['next']>[0]>().toEqualTypeOf<{ count: number }>()
+  expectTypeOf<Parameters<Handlers['next']>[1]>().toEqualTypeOf<{ readonly epoch: number }>()
+  expectTypeOf<ReturnType<Handlers['next']>>().toEqualTypeOf<
+    { first: number; last: number } | Promise<{ first: number; last: number }>
+  >()
+  expectTypeOf<Parameters<Client['next']>[0]>().toEqualTypeOf<{ count?: number | undefined }>()
+  expectTypeOf<ReturnType<Client['next']>>().resolves.toEqualTypeOf<{
+    first: number
+    last: number
+  }>()
+  expectTypeOf<Client>().not.toHaveProperty('other')
+  expectTypeOf(Sequence.methods.next.output.decode).returns.toEqualTypeOf<{
+    first: number
+    last: number
+  }>()
+})
+
+describe('an interface described as data', () => {
+  interface Tree {
+    readonly name: string
+    readonly kids: readonly Tree[]
+  }
+  const tree: z.ZodType<Tree> = z.lazy(() =>
+    z.strictObject({ name: z.string(), kids: z.array(tree) }),
+  )
+  const Wide = defineInterface({
+    name: 'Wide',
+    clientId: 30,
+    version: 'C.2.0',
+    methods: {
+      all: {
+        serviceId: 5,
+        input: z.strictObject({
+          when: z.date(),
+          data: z.instanceof(Uint8Array),
+          big: z.bigint(),
+          tags: z.set(z.string()),
+          table: z.map(z.int(), z.date()),
+          by: z.record(z.string(), z.bigint()),
+          pair: z.tuple([z.int(), z.instanceof(Uint8Array).nullable()]),
+          one: z.discriminatedUnion('kind', [
+            z.strictObject({ kind: z.literal('a'), at: z.date() }),
+            z.strictObject({ kind: z.literal('b') }),
+          ]),
+          either: z.union([z.int(), z.array(z.enum(['x', 'y']))]),
+          tree,
+          any: z.unknown(),
+          maybe: z.string().optional(),
+        }),
+        output: z.void(),
+      },
+    },
+  })
+  const json = {
+    when: '2026-11-22T10:00:00.000Z',
+    data: 'AQID',
+    big: '123456789012345678901234567890',
+    tags: ['a', 'b'],
+    table: [[1, '2026-11-22T10:00:00.000Z']],
+    by: { k: '5' },
+    pair: [7, null],
+    one: { kind: 'a', at: '1970-01-01T00:00:00.000Z' },
+    either: ['x', 'y'],
+    tree: { name: 'r', kids: [{ name: 's', kids: [] }] },
+    any: { free: [1, 'x'] },
+  }
+
+  test('travels and is called without its source', () => {
+    const travelling = makeMethodCodec('d', interfaceDescriptionSchema)
+    const description = travelling.decode(travelling.encode(describeInterface(Wide)))
+    expect(description).toStrictEqual(describeInterface(Wide))
+    const [method] = describedMethods(description)
+    expect(method?.functionNumber).toBe(30 * 64 + 5)
+    const value = valueFromJson(method?.input.shape as Shape, json)
+    const bytes = method?.input.encode(value) as Uint8Array
+    const received = Wide.methods.all.input.decode(bytes)
+    expect(received.table).toEqual(new Map([[1, new Date(json.when)]]))
+    expect(valueToJson(received)).toStrictEqual(json)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['bytes', { ...json, data: '?' }, 'data: must be base64'],
+    ['date', { ...json, when: 'soon' }, 'when: must be a date'],
+    ['bigint', { ...json, big: 1.5 }, 'big: must be an integer'],
+    ['list', { ...json, tags: {} }, 'tags: must be an array'],
+    ['object', { ...json, tree: 1 }, 'tree: must be an object'],
+    ['kind', { ...json, one: { kind: 'z' } }, 'one.kind: is not known'],
+    ['union', { ...json, either: ['z'] }, 'either: fits no option'],
+    ['inside', { ...json, tree: { name: 'r', kids: [{ name: 5 }] } }, 'tree.kids[0].name: must be'],
+  ])('says where JSON does not fit: %s', (_name, bad, message) => {
+    expect(() => valueFromJson(Wide.methods.all.input.shape, bad)).toThrow(message)
+  })
+
+  test('a shape from a peer is checked', () => {
+    expect(shapeSchema.safeParse({ kind: 'array', item: { kind: 'nothing' } }).success).toBe(false)
+    expect(() =>
+      describedMethods({
+        name: 'X',
+        clientId: 1,
+        version: 'B.1.1',
+        methods: [
+          {
+            name: 'm',
+            serviceId: 0,
+            staleReads: false,
+            input: { kind: 'ref', name: 'nobody' },
+            output: { kind: 'void' },
+          },
+        ],
+      }),
+    ).toThrow('no recursive part called nobody')
+  })
+})
