@@ -27,3 +27,13 @@ export type { MemoryTransportOptions } from './transport/memory-transport.ts'
 export type { Link, LinkEvents, LinkFailure, Listener, Transport } from './transport/transport.ts'
 export { unixTransport } from './transport/unix-transport.ts'
 export type { UnixTransportOptions } from './transport/unix-transport.ts'
+export type {
+  Backplane,
+  BackplaneEvent,
+  Leader,
+  Member,
+  MembershipView,
+  ProcessIdentity,
+  Store,
+  StoreEntry,
+} from './backplane/backplane.ts'

@@ -37,3 +37,14 @@ export {
   readProcessStat,
   sameProcess,
 } from './backplane/process-identity.ts'
+// Types only: the backplane's own door brings its store library, which component processes do not load.
+export type {
+  Backplane,
+  BackplaneEvent,
+  Leader,
+  Member,
+  MembershipView,
+  ProcessIdentity,
+  Store,
+  StoreEntry,
+} from './backplane/backplane.ts'
