@@ -17,34 +17,3 @@ export { DedupeTable } from './rmd/dedupe-table.ts'
 export type { DedupeRequest, DedupeVerdict, KeptReply } from './rmd/dedupe-table.ts'
 export { versionNumber } from './rmd/wire.ts'
 export { SOCKET_PATH_BYTES_MAX, socketDirectory, socketPath } from './transport/socket-directory.ts'
-export type {
-  Backplane,
-  BackplaneEvent,
-  Leader,
-  Member,
-  MembershipView,
-  ProcessIdentity,
-  Store,
-  StoreEntry,
-} from './backplane/backplane.ts'
-export { createEmbeddedBackplane } from './backplane/embedded/embedded-backplane.ts'
-export type { EmbeddedBackplaneOptions } from './backplane/embedded/embedded-backplane.ts'
-export {
-  identityOf,
-  isAlive,
-  ownIdentity,
-  proveGone,
-  readProcessStat,
-  sameProcess,
-} from './backplane/process-identity.ts'
-// Types only: the backplane's own door brings its store library, which component processes do not load.
-export type {
-  Backplane,
-  BackplaneEvent,
-  Leader,
-  Member,
-  MembershipView,
-  ProcessIdentity,
-  Store,
-  StoreEntry,
-} from './backplane/backplane.ts'
