@@ -5,6 +5,8 @@ import {
   isSdkError,
   makeShapeCodec,
   SdkError,
+  valueFromJson,
+  valueToJson,
   type Interface,
   type Shape,
 } from '../../../idl/index.ts'
@@ -13,7 +15,6 @@ import { Management } from '../../director/interface.ts'
 import { untilDone } from '../../operator/retry.ts'
 import { optionsOf, timeoutMsOf, withLink, type CliIo, type GlobalOptions } from '../context.ts'
 import { CommandFailure, EXIT, UsageError } from '../exit-code.ts'
-import { fromJson, toJson } from '../json-value.ts'
 
 const DEFAULT_CALL_MS = 10_000
 
@@ -81,7 +82,7 @@ async function runCall(io: CliIo, options: GlobalOptions, request: CallRequest):
     return makeShapeCodec(`${method.name} output`, method.outputShape).decode(bytes)
   })
   // With or without --json: the output is a document already.
-  io.stdout(`${JSON.stringify(toJson(output))}\n`)
+  io.stdout(`${JSON.stringify(valueToJson(output))}\n`)
 }
 
 function parseArgument(json: string | undefined): unknown {
@@ -149,7 +150,7 @@ function encodeArgument(method: MethodDescription, argument: unknown): Uint8Arra
   const place = `${method.interfaceName}.${method.name} input`
   const { inputShape } = method
   try {
-    return makeShapeCodec(place, inputShape).encode(fromJson(inputShape, argument))
+    return makeShapeCodec(place, inputShape).encode(valueFromJson(inputShape, argument))
   } catch (error) {
     throw new CommandFailure(
       'INVALID_PARAMETER',
