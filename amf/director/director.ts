@@ -1,0 +1,389 @@
+import type { Logger } from 'pino'
+import { SdkError } from '../../idl/index.ts'
+import type { IncomingCall, NameEntry, Rmd } from '../../ioc/index.ts'
+import type { Backplane, MembershipView, ProcessIdentity } from '../../ioc/internal.ts'
+import type { EngineEvent, Notification } from '../engine/contract.ts'
+import type { Model } from '../model/model.ts'
+import { agentCommandOf, type NodeCommand } from './agent-command.ts'
+import { AgentLink } from './agent-link.ts'
+import { ClusterStop } from './cluster-stop.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { EngineLoop, type OutgoingCommand } from './engine-loop.ts'
+import type { Engine } from './engine-port.ts'
+import { History } from './history.ts'
+import type { ClusterStatus } from './interface.ts'
+import { DirectorNode, Management } from './interface.ts'
+import { managementHandlers } from './management.ts'
+import { DIRECTOR_CSI, DIRECTOR_NAME, NameTable } from './name-table.ts'
+import { Nodes } from './nodes.ts'
+import { Operations } from './operations.ts'
+import { RecordStore } from './record-store.ts'
+import { RunningTable } from './running-table.ts'
+import { StateWaiters } from './state-waiters.ts'
+
+/** Epochs are `term * EPOCH_BASE + counter`. */
+const EPOCH_BASE = 2 ** 32
+/** Ids of requests that the director makes itself, told apart from operators' by it. */
+const OWN_ID_PREFIX = 'in-sync:'
+const ID_LENGTH_MAX = 200
+const OVER = 'this director has ended: ask again, another one takes over'
+
+export interface DirectorOptions<State> {
+  readonly engine: Engine<State>
+  readonly model: Model
+  readonly node: string
+  readonly term: number
+  readonly backplane: Pick<Backplane, 'store' | 'proveGone'>
+  /** Opens the director's own port (22) of this node. */
+  readonly openRmd: () => Promise<Rmd>
+  /** Milliseconds that never run backwards in this process and mean about the same in every node process. */
+  readonly nowMs: () => number
+  readonly self: ProcessIdentity
+  readonly identityOf: (pid: number) => ProcessIdentity | undefined
+  readonly isAlive: (process: ProcessIdentity) => boolean
+  readonly sweep: (node: string, process: ProcessIdentity) => Promise<void>
+  readonly check: boolean
+  readonly log: Logger
+  /** The director found out that it directs no more. */
+  readonly onStale: () => void
+}
+
+/**
+ * The shell around the engine: one a term, on the node that leads. Takes events of agents and operators, steps the
+ * engine, makes its records durable and performs its commands. Everything it knows is either in the store or with the
+ * agents, so that it may end at any instant: the next one asks both.
+ */
+export class Director<State> {
+  readonly #options: DirectorOptions<State>
+  readonly #log: Logger
+  readonly #records: RecordStore
+  readonly #loop: EngineLoop<State>
+  readonly #nodes: Nodes
+  readonly #links = new Map<string, AgentLink>()
+  readonly #names = new NameTable()
+  readonly #history = new History()
+  readonly #operations = new Operations()
+  readonly #waiters: StateWaiters
+  readonly #running: RunningTable
+  #clusterStop: ClusterStop | null = null
+  #rmd: Rmd | null = null
+  #view: MembershipView | null = null
+  #silenceTimer: NodeJS.Timeout | undefined
+  #changeCount = 0
+  #stopping: Promise<void> | null = null
+
+  constructor(options: DirectorOptions<State>) {
+    const { engine, model, term, backplane, log } = options
+    this.#options = options
+    this.#log = log.child({ part: 'director', term })
+    this.#records = new RecordStore(backplane.store, term)
+    this.#running = new RunningTable(model)
+    this.#waiters = new StateWaiters((entity) => engine.stateOf(model, this.#loop.state, entity))
+    this.#loop = new EngineLoop({
+      engine,
+      model,
+      records: this.#records,
+      nowMs: options.nowMs,
+      check: options.check,
+      isOperation: (id) => !id.startsWith(OWN_ID_PREFIX),
+      log: this.#log,
+      perform: (commands) => this.#perform(commands),
+      onStale: () => this.#becomeStale(),
+    })
+    this.#nodes = new Nodes({
+      records: this.#records,
+      self: options.self,
+      log: this.#log,
+      proveGone: (process, timeoutMs) => backplane.proveGone(process, timeoutMs),
+      sweep: options.sweep,
+      identityOf: options.identityOf,
+      onGone: (node, cause) => this.#post({ kind: 'nodeGone', node, cause }),
+    })
+  }
+
+  /** Opens the port, takes over what is recorded and waits for the agents. */
+  async start(): Promise<void> {
+    const rmd = await this.#options.openRmd()
+    if (this.#stopping !== null) {
+      await rmd.close()
+      return
+    }
+    this.#rmd = rmd
+    const { term, model } = this.#options
+    const epoch = term * EPOCH_BASE
+    this.#names.set({ name: DIRECTOR_NAME, csi: DIRECTOR_CSI, address: rmd.address, epoch })
+    const dispatcher = new Dispatcher(this.#log, epoch)
+    this.#install(dispatcher)
+    rmd.onPresence((event) => {
+      if (event.kind === 'death') this.#onDeath(event.caller)
+    })
+    this.#post({ kind: 'directorStarted', term, records: this.#records.engineRecords() })
+    this.#fenceAbsent()
+    rmd.serve((call) => dispatcher.serve(call))
+    const silenceMs = model.timing.nodeSilenceMs
+    this.#silenceTimer = setTimeout(() => this.#fenceSilent(), silenceMs)
+    this.#log.info({ node: this.#options.node, address: rmd.address }, 'director started')
+  }
+
+  /** The backplane's view changed: a process that left it is fenced. */
+  onMembership(view: MembershipView): void {
+    const before = this.#view
+    this.#view = view
+    for (const member of before?.members ?? []) {
+      const present = view.members.some(
+        (other) => other.node === member.node && other.process.pid === member.process.pid,
+      )
+      const recorded = this.#nodes.members.get(member.node)
+      if (present || recorded?.pid !== member.process.pid) continue
+      this.#lose(member.node, `node ${member.node} is not heard any more`)
+    }
+  }
+
+  /** Ends without touching what serves. Repeats share one run. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#loop.stop()
+    this.#nodes.close()
+    clearTimeout(this.#silenceTimer)
+    this.#operations.close(OVER)
+    this.#waiters.close(OVER)
+    this.#history.close()
+    for (const link of this.#links.values()) link.close()
+    this.#links.clear()
+    await this.#rmd?.close()
+    this.#log.info('director stopped')
+  }
+
+  #becomeStale(): void {
+    this.#log.warn('another director has taken office')
+    void this.stop()
+    this.#options.onStale()
+  }
+
+  #post(event: EngineEvent): void {
+    this.#running.observe(event)
+    this.#clusterStop?.onChange()
+    if (this.#clusterStop === null) this.#loop.post(event)
+  }
+
+  // --- nodes ---
+
+  /** Nodes of which no process can be left, as far as that is known at once. */
+  #fenceAbsent(): void {
+    for (const node of this.#options.model.nodes.keys()) {
+      const identity = this.#nodes.members.get(node)
+      if (identity === undefined) void this.#nodes.fence(node, 'the node is not running')
+      else if (!this.#options.isAlive(identity)) {
+        void this.#nodes.fence(node, `node process ${identity.pid} of ${node} died`)
+      }
+    }
+  }
+
+  /** Node processes that live, may have ACTIVE components, and did not come to this director. */
+  #fenceSilent(): void {
+    for (const node of this.#nodes.members.keys()) {
+      if (this.#links.has(node)) continue
+      void this.#nodes.fence(node, `node ${node} did not come to the new director in time`)
+    }
+  }
+
+  #onDeath(caller: string): void {
+    for (const [node, link] of this.#links) {
+      if (link.caller === caller) this.#lose(node, `the connection to node ${node} closed`)
+    }
+  }
+
+  #lose(node: string, cause: string): void {
+    this.#links.get(node)?.close()
+    this.#links.delete(node)
+    this.#clusterStop?.onChange()
+    if (this.#stopping !== null || this.#clusterStop?.nodesStopping === true) return
+    void this.#nodes.fence(node, cause)
+  }
+
+  async #join(
+    input: { readonly node: string; readonly nodeId: number; readonly pid: number },
+    facts: Extract<EngineEvent, { kind: 'nodeJoined' }>['facts'],
+    call: IncomingCall,
+  ): Promise<void> {
+    if (this.#clusterStop !== null) throw new SdkError('TRY_AGAIN', 'the cluster stops')
+    const { node, nodeId, pid } = input
+    const known = this.#options.model.nodes.get(node)
+    if (known === undefined || known.id !== nodeId) {
+      const wanted = known === undefined ? 'the model has no such node' : `its id is ${known.id}`
+      throw new SdkError('INVALID_PARAMETER', `node ${node} with id ${nodeId} refused: ${wanted}`)
+    }
+    await this.#nodes.admit(node, pid)
+    if (this.#stopping !== null) throw new SdkError('TRY_AGAIN', OVER)
+    this.#links.get(node)?.close()
+    const link = new AgentLink({
+      rmd: this.#openedRmd(),
+      node,
+      term: this.#options.term,
+      caller: call.caller,
+      log: this.#log,
+      onStale: () => this.#becomeStale(),
+      names: () => this.#names.entries,
+    })
+    this.#links.set(node, link)
+    this.#log.info({ node, pid }, 'node joined')
+    this.#post({ kind: 'nodeJoined', node, facts })
+  }
+
+  #openedRmd(): Rmd {
+    if (this.#rmd === null) throw new SdkError('TRY_AGAIN', OVER)
+    return this.#rmd
+  }
+
+  // --- calls ---
+
+  #install(dispatcher: Dispatcher): void {
+    dispatcher.install(DirectorNode, {
+      join: async ({ node, nodeId, term, pid, facts }, call) => {
+        this.#checkTerm(term)
+        await this.#join({ node, nodeId, pid }, facts, call)
+        return { names: this.#names.entries }
+      },
+      events: ({ node, term, events }, call) => {
+        this.#checkTerm(term)
+        if (this.#links.get(node)?.caller !== call.caller) {
+          throw new SdkError('INVALID_STATE', `node ${node} has to join first`)
+        }
+        for (const event of events) this.#post(event)
+        return {}
+      },
+      inSyncChange: ({ csi, epoch, node, inSync }) => this.#changeInSync(csi, epoch, node, inSync),
+    })
+    const management = managementHandlers({
+      status: () => this.#status(),
+      stateOf: (entity) =>
+        this.#options.engine.stateOf(this.#options.model, this.#loop.state, entity),
+      why: (entity) => this.#options.engine.why(this.#options.model, this.#loop.state, entity),
+      term: this.#options.term,
+      history: this.#history,
+      waiters: this.#waiters,
+      admin: (request) => this.#admin(request),
+      stopCluster: () => this.#stopCluster(),
+    })
+    dispatcher.install(Management, management)
+  }
+
+  #checkTerm(term: number): void {
+    if (term === this.#options.term) return
+    const message = `this director holds term ${this.#options.term}, not ${term}`
+    throw new SdkError('STALE_TERM', message)
+  }
+
+  async #changeInSync(
+    csi: string,
+    epoch: number,
+    nodeId: number,
+    inSync: boolean,
+  ): Promise<Record<string, never>> {
+    if (this.#clusterStop !== null) throw new SdkError('TRY_AGAIN', 'the cluster stops')
+    const node = [...this.#options.model.nodes.values()].find((one) => one.id === nodeId)?.name
+    if (node === undefined) throw new SdkError('INVALID_PARAMETER', `no node has the id ${nodeId}`)
+    this.#changeCount += 1
+    const id = `${OWN_ID_PREFIX}${this.#options.term}:${this.#changeCount}`
+    const answer = this.#operations.wait(id)
+    this.#post({ kind: 'inSyncChange', id, csi, epoch, node, inSync })
+    return answer
+  }
+
+  #admin(
+    request: Omit<Extract<EngineEvent, { kind: 'admin' }>, 'kind'>,
+  ): Promise<Record<string, never>> {
+    const { id } = request
+    if (id === '' || id.length > ID_LENGTH_MAX || id.startsWith(OWN_ID_PREFIX)) {
+      const message = `id ${id.slice(0, ID_LENGTH_MAX)}: 1 to ${ID_LENGTH_MAX} characters are allowed`
+      return Promise.reject(new SdkError('INVALID_PARAMETER', message))
+    }
+    const kept = this.#records.answerOf(id)
+    const again = this.#operations.has(id)
+    if (kept === undefined && this.#clusterStop !== null) {
+      return Promise.reject(new SdkError('TRY_AGAIN', 'the cluster stops'))
+    }
+    const answer = this.#operations.wait(id)
+    if (kept !== undefined) this.#operations.answer(id, kept)
+    else if (!again) this.#post({ kind: 'admin', ...request })
+    return answer
+  }
+
+  #status(): ClusterStatus {
+    const { engine, model, node, term } = this.#options
+    const status = engine.status(model, this.#loop.state)
+    return { cluster: model.cluster, director: { node, term }, ...status }
+  }
+
+  #stopCluster(): Promise<void> {
+    if (this.#clusterStop === null) {
+      this.#log.info('the cluster stops')
+      this.#clusterStop = new ClusterStop({
+        model: this.#options.model,
+        running: this.#running,
+        status: this.#status(),
+        ownNode: this.#options.node,
+        links: this.#links,
+        log: this.#log,
+      })
+      this.#loop.stop()
+      this.#operations.close('the cluster stops')
+    }
+    return this.#clusterStop.done
+  }
+
+  // --- commands ---
+
+  #perform(commands: readonly OutgoingCommand[]): void {
+    const changedNames: NameEntry[] = []
+    const touched = new Set<AgentLink>()
+    for (const command of commands) {
+      switch (command.kind) {
+        case 'publishName':
+          this.#publish(command, changedNames)
+          break
+        case 'notify':
+          this.#notify(command.notification)
+          break
+        case 'answer':
+          this.#operations.answer(command.id, command.result)
+          break
+        default: {
+          const link = this.#push(command)
+          if (link !== undefined) touched.add(link)
+        }
+      }
+    }
+    for (const link of touched) link.flush()
+    if (changedNames.length > 0) {
+      for (const link of this.#links.values()) link.sendNames(changedNames, false)
+    }
+    this.#history.wake()
+    this.#waiters.check()
+  }
+
+  #publish(command: Extract<OutgoingCommand, { kind: 'publishName' }>, changed: NameEntry[]): void {
+    const { name, csi, address, epoch } = command
+    if (name === DIRECTOR_NAME) return
+    const entry = { name, csi, address, epoch }
+    if (this.#names.set(entry)) changed.push(entry)
+  }
+
+  #notify(notification: Notification): void {
+    const record = this.#history.add(notification)
+    this.#log.info({ notification: record }, 'notification')
+  }
+
+  /** A command for a node that is not here is dropped: the engine hears of the node's end, or of its facts. */
+  #push(command: NodeCommand): AgentLink | undefined {
+    const link = this.#links.get(command.node)
+    if (link === undefined) return undefined
+    if (command.kind === 'instantiate') this.#running.launching(command.component)
+    link.push(agentCommandOf(command))
+    return link
+  }
+}

@@ -1,0 +1,31 @@
+import type { Notification, Step } from '../engine/contract.ts'
+import type { Model } from '../model/model.ts'
+import type { ClusterStatus } from './interface.ts'
+
+/** Every state of one entity, as `Management.state` answers it. */
+export interface EntityStates {
+  readonly entity: string
+  readonly class: string
+  readonly states: Readonly<Record<string, string>>
+}
+
+/** What the engine knows of {@link ClusterStatus}; the director adds who directs. */
+export type EngineStatus = Omit<ClusterStatus, 'cluster' | 'director'>
+
+/**
+ * What the director needs from the engine, all pure and synchronous. `State` is the engine's own; a state that was
+ * given to `step` is never used again.
+ */
+export interface Engine<State> {
+  initialState(model: Model): State
+  readonly step: Step<State>
+  /** When `tick` is due at the latest; null: nothing to wait for. */
+  nextDeadlineMs(model: Model, state: State): number | null
+  /** Broken invariants in words; empty when all hold. */
+  checkInvariants(model: Model, state: State): readonly string[]
+  status(model: Model, state: State): EngineStatus
+  /** undefined: no such entity. */
+  stateOf(model: Model, state: State, entity: string): EntityStates | undefined
+  /** Last notifications about an entity, newest first; undefined: no such entity. */
+  why(model: Model, state: State, entity: string): readonly Notification[] | undefined
+}

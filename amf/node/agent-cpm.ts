@@ -1,0 +1,102 @@
+import { SdkError } from '../../idl/index.ts'
+import type { HandlersOf } from '../../idl/index.ts'
+import type { IncomingCall } from '../../ioc/index.ts'
+import type { Cpm } from '../../runtime/internal.ts'
+import type { AgentHealth } from './agent-health.ts'
+import { type AgentNames, WATCHER_COUNT_MAX } from './agent-names.ts'
+import type { Life } from './component-life.ts'
+import type { ComponentRunner } from './component-runner.ts'
+
+/** What the component interface needs from the agent. */
+export interface CpmPort {
+  readonly node: string
+  readonly nodeId: number
+  readonly cluster: string
+  readonly names: AgentNames
+  readonly health: AgentHealth
+  runner(component: string): ComponentRunner | undefined
+  /** The runner whose present life opened this connection. */
+  runnerOf(caller: string): ComponentRunner | undefined
+  /** Binds a connection to a component. */
+  bind(caller: string, runner: ComponentRunner): void
+}
+
+/** Functions of the `Cpm` interface: what components call on their node's agent. */
+export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], IncomingCall> {
+  const { node, nodeId, cluster, names, health } = port
+  return {
+    initialize: ({ component, pid }, call) => {
+      const runner = known(port, component)
+      runner.initialized(call.caller, pid)
+      port.bind(call.caller, runner)
+      return { node, nodeId, cluster }
+    },
+    register: ({ component, address }, call) => {
+      const { runner, life } = caller(port, call, component)
+      runner.registered(life, address)
+      health.registered(runner, life)
+      return {}
+    },
+    unregister: ({ component }, call) => {
+      const { runner } = caller(port, call, component)
+      // On its way out it may say so; out of the blue it is a component that gives up its roles unasked.
+      if (runner.phase.kind === 'running')
+        runner.fail('it unregistered by itself', 'noRecommendation')
+      return {}
+    },
+    response: ({ invocation, rc, message }, call) => {
+      const { runner, life } = caller(port, call)
+      const kind = runner.answered(life, invocation, rc, message)
+      if (kind === 'healthCheck') health.answered(runner, life)
+      return {}
+    },
+    quiescingComplete: ({ invocation, rc }, call) => {
+      const { runner, life } = caller(port, call)
+      runner.quiesced(life, invocation, rc)
+      return {}
+    },
+    errorReport: ({ component, recovery, message }) => {
+      known(port, component).fail(`an error was reported: ${message}`, recovery)
+      return {}
+    },
+    haStateGet: ({ component, csi }) => {
+      const assignment = known(port, component).life?.assignments.get(csi)
+      return { haState: assignment?.confirmed === true ? assignment.haState : null }
+    },
+    namesWatch: (_, call) => {
+      if (names.watcherCount >= WATCHER_COUNT_MAX) {
+        throw new SdkError('TRY_AGAIN', `${WATCHER_COUNT_MAX} programs watch names already`)
+      }
+      names.watch(call.caller)
+      return { names: names.entries, complete: names.isComplete }
+    },
+    finalize: () => ({}),
+  }
+}
+
+function known(port: CpmPort, component: string): ComponentRunner {
+  const runner = port.runner(component)
+  if (runner !== undefined) return runner
+  throw new SdkError('NOT_EXIST', `node ${port.node} has no component ${component}`)
+}
+
+/** The component behind a connection. @throws SdkError NOT_INITIALIZED before `initialize`, or after its life ended. */
+function caller(
+  port: CpmPort,
+  call: IncomingCall,
+  component?: string,
+): { readonly runner: ComponentRunner; readonly life: Life } {
+  const runner = port.runnerOf(call.caller)
+  const life = runner?.life
+  if (runner === undefined || life?.caller !== call.caller) {
+    throw new SdkError(
+      'NOT_INITIALIZED',
+      'this connection belongs to no component: initialize first',
+    )
+  }
+  if (component !== undefined && component !== runner.model.name) {
+    const message = `component ${runner.model.name} cannot speak for ${component}`
+    throw new SdkError('INVALID_PARAMETER', message)
+  }
+  return { runner, life }
+}

@@ -1,0 +1,88 @@
+import type { Logger } from 'pino'
+import type { NameEntry } from '../../ioc/index.ts'
+import { DIRECTOR_NAME, NameTable } from '../director/name-table.ts'
+import type { CallbackClient } from './component-ports.ts'
+
+/** Watchers at most: one a component or client of this node; one more is refused by the caller of `watch`. */
+export const WATCHER_COUNT_MAX = 4_096
+const RETRY_DELAY_MS = 50
+
+export interface AgentNamesOptions {
+  readonly callbacks: (caller: string) => CallbackClient
+  readonly log: Logger
+}
+
+/** This node's copy of the name table, and the programs that are told of each change. */
+export class AgentNames {
+  readonly #table = new NameTable()
+  readonly #watchers = new Map<string, CallbackClient>()
+  readonly #options: AgentNamesOptions
+  #complete = false
+  readonly #retries = new Set<NodeJS.Timeout>()
+
+  constructor(options: AgentNamesOptions) {
+    this.#options = options
+  }
+
+  get entries(): NameEntry[] {
+    return this.#table.entries
+  }
+
+  /** False until a director was heard: before that an unknown name may exist. */
+  get isComplete(): boolean {
+    return this.#complete
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size
+  }
+
+  watch(caller: string): void {
+    this.#watchers.set(caller, this.#options.callbacks(caller))
+  }
+
+  forget(caller: string): void {
+    this.#watchers.delete(caller)
+  }
+
+  /** The director's whole table. */
+  replace(entries: readonly NameEntry[]): void {
+    const first = !this.#complete
+    this.#complete = true
+    if (this.#table.replace(entries) || first) this.#push(this.#table.entries)
+  }
+
+  merge(entries: readonly NameEntry[]): void {
+    const changed = this.#table.merge(entries)
+    if (changed.length > 0) this.#push(changed)
+  }
+
+  /** The director is gone: callers of its name wait for the next one instead of failing. */
+  directorLost(): void {
+    const entry = this.#table.get(DIRECTOR_NAME)
+    if (entry?.address) this.merge([{ ...entry, address: null }])
+  }
+
+  close(): void {
+    for (const timer of this.#retries) clearTimeout(timer)
+    this.#watchers.clear()
+  }
+
+  #push(names: NameEntry[]): void {
+    for (const [caller, client] of this.#watchers) this.#send(caller, client, names)
+  }
+
+  /** A watcher that cannot take a message now gets the whole table a little later: it must never miss a change. */
+  #send(caller: string, client: CallbackClient, names: NameEntry[]): void {
+    const table = { names, complete: this.#complete }
+    client.namesChanged(table, { oneWay: true }).catch((err: unknown) => {
+      if (!this.#watchers.has(caller)) return
+      this.#options.log.debug({ err, caller }, 'names not pushed; the whole table follows')
+      const timer = setTimeout(() => {
+        this.#retries.delete(timer)
+        if (this.#watchers.has(caller)) this.#send(caller, client, this.#table.entries)
+      }, RETRY_DELAY_MS)
+      this.#retries.add(timer)
+    })
+  }
+}

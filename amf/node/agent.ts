@@ -1,0 +1,308 @@
+import type { Logger } from 'pino'
+import { SdkError } from '../../idl/index.ts'
+import type { IncomingCall, IocAddress, PresenceEvent, Rmd } from '../../ioc/index.ts'
+import { Cpm, CpmCallbacks } from '../../runtime/internal.ts'
+import { Dispatcher } from '../director/dispatcher.ts'
+import { type AgentCommand, AgentCommands, type AgentEvent } from '../director/interface.ts'
+import { ANY_INCARNATION } from '../director/running-table.ts'
+import type { Model, NodeModel } from '../model/model.ts'
+import { cpmHandlers } from './agent-cpm.ts'
+import { DirectorLink } from './agent-director-link.ts'
+import { AgentHealth, type HealthPorts } from './agent-health.ts'
+import { AgentNames } from './agent-names.ts'
+import type { CallbackClient, RunnerPorts } from './component-ports.ts'
+import { ComponentRunner } from './component-runner.ts'
+
+/** Time for kills and clean-up beyond the terminate time-outs, when the node stops. */
+const STOP_GRACE_MS = 3_000
+
+/** What the agent needs from its node's checkpoint replicas. */
+export interface CheckpointPort {
+  /** @returns false when the call is not one of the checkpoint's. */
+  dispatch(call: IncomingCall): boolean
+  becomePrimary(grant: ReplicaGrant): Promise<void>
+  setReplicas(grant: ReplicaGrant): void
+  becomeNone(csi: string): void
+  dropConnection(caller: string): void
+}
+
+/** Who replicates one CSI under one epoch; nodes by number. */
+export interface ReplicaGrant {
+  readonly csi: string
+  readonly epoch: number
+  readonly replicas: readonly number[]
+  readonly inSync: readonly number[] | null
+}
+
+/** What the agent takes from the operating system, by way of its node process. */
+export type AgentSystem = Pick<RunnerPorts, 'launch' | 'runCommand' | 'isDead' | 'crashText'> &
+  HealthPorts
+
+export interface AgentOptions {
+  readonly model: Model
+  readonly node: NodeModel
+  readonly pid: number
+  readonly rmd: Rmd
+  readonly checkpoint: CheckpointPort
+  readonly system: AgentSystem
+  /** Number of the first life; above those of every earlier life of this node. */
+  readonly firstIncarnation: number
+  readonly log: Logger
+  /** The director wants this node process to end; with `restart` it is expected back. */
+  readonly onEnd: (how: 'stop' | 'restart', why: string) => void
+}
+
+/**
+ * The node's agent: launches its components, passes roles on to them, watches that they live, and tells the director.
+ * It decides nothing about roles. When no director can be heard its components go on serving under the roles they have.
+ *
+ * Commands are accepted from the director of the present term only; an older one gets STALE_TERM.
+ */
+export class Agent {
+  readonly #options: AgentOptions
+  readonly #log: Logger
+  readonly #runners = new Map<string, ComponentRunner>()
+  readonly #callers = new Map<string, ComponentRunner>()
+  readonly #dispatcher: Dispatcher
+  readonly #director: DirectorLink
+  readonly #names: AgentNames
+  readonly #health: AgentHealth
+  readonly #nodeIds: ReadonlyMap<string, number>
+  #incarnation: number
+  #invocation = 0
+  #highestTerm = 0
+  #stopping: Promise<void> | null = null
+
+  constructor(options: AgentOptions) {
+    const { model, node, rmd, system, log } = options
+    this.#options = options
+    this.#log = log.child({ part: 'agent' })
+    this.#incarnation = options.firstIncarnation
+    this.#nodeIds = new Map([...model.nodes.values()].map(({ name, id }) => [name, id]))
+    this.#names = new AgentNames({ callbacks: (caller) => this.#callbacks(caller), log: this.#log })
+    this.#health = new AgentHealth(
+      { ...system, nextInvocation: () => (this.#invocation -= 1) },
+      this.#log,
+    )
+    this.#director = new DirectorLink({
+      rmd,
+      node: node.name,
+      nodeId: node.id,
+      pid: options.pid,
+      log: this.#log,
+      facts: () => [...this.#runners.values()].map((runner) => runner.facts),
+      onJoined: (names) => this.#onJoined(names),
+    })
+    const ports = this.#runnerPorts()
+    for (const component of model.components.values()) {
+      if (component.node !== node.name) continue
+      this.#runners.set(component.name, new ComponentRunner(component, ports, this.#log))
+    }
+    this.#dispatcher = new Dispatcher(this.#log)
+    this.#install()
+  }
+
+  /** Begins to serve calls and to watch components. */
+  start(): void {
+    const { rmd, checkpoint } = this.#options
+    rmd.onPresence((event) => this.#onPresence(event))
+    this.#health.start(this.#runners.values())
+    rmd.serve((call) => {
+      if (!checkpoint.dispatch(call)) this.#dispatcher.serve(call)
+    })
+  }
+
+  /** A director leads under `term` and listens at `address`. */
+  follow(address: IocAddress, term: number): void {
+    this.#highestTerm = Math.max(this.#highestTerm, term)
+    this.#director.follow(address, term)
+  }
+
+  /** The director cannot be heard. Components go on. */
+  directorLost(): void {
+    this.#director.lose()
+    this.#names.directorLost()
+  }
+
+  /** For the checkpoint's replicas. @throws SdkError STALE_EPOCH, TRY_AGAIN. */
+  changeInSync(change: Parameters<DirectorLink['changeInSync']>[0]): Promise<void> {
+    return this.#director.changeInSync(change)
+  }
+
+  /** A beat of a component's watchdog thread. */
+  onHeartbeat(component: string, beat: number, stampAgeMs: number): void {
+    this.#health.onHeartbeat(component, beat, stampAgeMs)
+  }
+
+  /** Ends every component in reverse order of instantiation, then stops watching. Repeats share one run. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    const levels = new Map<number, ComponentRunner[]>()
+    for (const runner of this.#runners.values()) {
+      const { instantiationLevel } = runner.model
+      levels.set(instantiationLevel, [...(levels.get(instantiationLevel) ?? []), runner])
+    }
+    for (const [, runners] of [...levels].sort((a, b) => b[0] - a[0])) {
+      await this.#terminateAll(runners)
+    }
+    this.#health.stop()
+    this.#director.lose()
+    this.#names.close()
+  }
+
+  async #terminateAll(runners: readonly ComponentRunner[]): Promise<void> {
+    const timeoutMs = Math.max(0, ...runners.map((runner) => runner.model.terminateTimeoutMs))
+    for (const runner of runners) {
+      if (runner.phase.kind !== 'idle') runner.terminate(ANY_INCARNATION, 'the node stops')
+    }
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs + STOP_GRACE_MS)
+    })
+    await Promise.race([Promise.all(runners.map((runner) => runner.whenIdle())), late])
+    clearTimeout(timer)
+  }
+
+  #onJoined(names: Parameters<AgentNames['replace']>[0]): void {
+    this.#names.replace(names)
+    for (const runner of this.#runners.values()) {
+      if (runner.isBusy)
+        this.#emit({ kind: 'busy', component: runner.model.name, busy: true, delayMs: 0 })
+    }
+  }
+
+  #emit(event: AgentEvent): void {
+    if (event.kind !== 'busy') this.#log.info({ event }, 'component event')
+    this.#director.report(event)
+  }
+
+  #callbacks(caller: string): CallbackClient {
+    return this.#options.rmd.client(CpmCallbacks, { to: { caller } })
+  }
+
+  #onPresence(event: PresenceEvent): void {
+    if (event.kind !== 'death') return
+    const { caller } = event
+    this.#names.forget(caller)
+    this.#callers.get(caller)?.disconnected(caller)
+  }
+
+  #runnerPorts(): RunnerPorts {
+    const { system, checkpoint, node } = this.#options
+    return {
+      nodeId: node.id,
+      launch: (component) => system.launch(component),
+      runCommand: (component, command) => system.runCommand(component, command),
+      isDead: (pid) => system.isDead(pid),
+      crashText: (component, pid) => system.crashText(component, pid),
+      callbacks: (caller) => this.#callbacks(caller),
+      becomePrimary: (command) =>
+        checkpoint.becomePrimary({
+          csi: command.descriptor.csi,
+          epoch: command.descriptor.epoch,
+          ...this.#numbers(command),
+        }),
+      releasePrimary: (csi) => checkpoint.becomeNone(csi),
+      nextIncarnation: () => (this.#incarnation += 1),
+      nextInvocation: () => (this.#invocation -= 1),
+      isDirected: () => this.#director.isJoined || this.#stopping !== null,
+      emit: (event) => this.#emit(event),
+      ended: ({ caller }) => {
+        if (caller === null) return
+        this.#callers.delete(caller)
+        checkpoint.dropConnection(caller)
+      },
+    }
+  }
+
+  // --- calls ---
+
+  #install(): void {
+    const { model, node } = this.#options
+    const cpm = cpmHandlers({
+      node: node.name,
+      nodeId: node.id,
+      cluster: model.cluster,
+      names: this.#names,
+      health: this.#health,
+      runner: (component) => this.#runners.get(component),
+      runnerOf: (caller) => this.#callers.get(caller),
+      bind: (caller, runner) => this.#callers.set(caller, runner),
+    })
+    this.#dispatcher.install(Cpm, cpm)
+    this.#dispatcher.install(AgentCommands, {
+      commands: ({ term, commands }) => {
+        this.#checkTerm(term)
+        for (const command of commands) this.#perform(command)
+        return {}
+      },
+      names: ({ term, names, complete }) => {
+        this.#checkTerm(term)
+        if (complete) this.#names.replace(names)
+        else this.#names.merge(names)
+        return {}
+      },
+    })
+  }
+
+  #checkTerm(term: number): void {
+    if (term < this.#highestTerm) {
+      throw new SdkError('STALE_TERM', `term ${term} is over: ${this.#highestTerm} has begun`)
+    }
+    if (term !== this.#director.term) {
+      throw new SdkError('TRY_AGAIN', `this agent does not follow the director of term ${term}`)
+    }
+  }
+
+  #perform(command: AgentCommand): void {
+    const { kind, why } = command
+    if (this.#stopping !== null && kind !== 'terminate' && kind !== 'cleanup') return
+    switch (kind) {
+      case 'restartNode':
+        return this.#options.onEnd('restart', why)
+      case 'stopNode':
+        return this.#options.onEnd('stop', why)
+      case 'setReplicas': {
+        const { csi, epoch } = command
+        return this.#options.checkpoint.setReplicas({ csi, epoch, ...this.#numbers(command) })
+      }
+      default: {
+        const runner = this.#runners.get(command.component)
+        if (runner === undefined) {
+          this.#log.error({ command }, 'a command for a component that this node does not have')
+        } else performOn(runner, command)
+      }
+    }
+  }
+
+  #numbers(command: {
+    readonly replicas: readonly string[]
+    readonly inSync: readonly string[] | null
+  }): Pick<ReplicaGrant, 'replicas' | 'inSync'> {
+    const numbers = (names: readonly string[]): number[] =>
+      names.flatMap((name) => this.#nodeIds.get(name) ?? [])
+    const { replicas, inSync } = command
+    return { replicas: numbers(replicas), inSync: inSync === null ? null : numbers(inSync) }
+  }
+}
+
+type ComponentCommand = Extract<AgentCommand, { readonly component: string }>
+
+function performOn(runner: ComponentRunner, command: ComponentCommand): void {
+  switch (command.kind) {
+    case 'instantiate':
+      return runner.instantiate(command.why)
+    case 'terminate':
+      return runner.terminate(command.incarnation, command.why)
+    case 'cleanup':
+      return runner.cleanup(command.incarnation, command.why)
+    case 'csiSet':
+      return runner.csiSet(command)
+    case 'csiRemove':
+      return runner.csiRemove(command)
+  }
+}

@@ -1,0 +1,50 @@
+import type { ComponentFacts, PresenceState } from '../engine/contract.ts'
+import type { Phase } from './component-runner.ts'
+
+/** {@link ComponentFacts} as they travel. */
+export type ComponentFactsRecord = {
+  component: string
+  presence: PresenceState
+  pid: number | null
+  incarnation: number
+  address: ComponentFacts['address']
+  assignments: ComponentFacts['assignments'][number][]
+}
+
+/** What is true of a component. A life that is being ended keeps its roles until its exit was seen. */
+export function factsOf(component: string, phase: Phase): ComponentFactsRecord {
+  const presence = presenceOf(phase)
+  const nothing = { pid: null, incarnation: 0, address: null, assignments: [] }
+  if (phase.kind === 'idle' || phase.kind === 'pausing') return { component, presence, ...nothing }
+  const { life } = phase
+  const assignments = [...life.assignments].map(([csi, { haState, epoch, confirmed }]) => ({
+    csi,
+    haState,
+    epoch,
+    confirmed,
+  }))
+  const pid = life.process.pid
+  return {
+    component,
+    presence,
+    pid,
+    incarnation: life.incarnation,
+    address: life.address,
+    assignments,
+  }
+}
+
+function presenceOf(phase: Phase): PresenceState {
+  switch (phase.kind) {
+    case 'idle':
+      return phase.presence
+    case 'starting':
+    case 'pausing':
+      return 'INSTANTIATING'
+    case 'running':
+      return 'INSTANTIATED'
+    case 'ending':
+    case 'cleaning':
+      return phase.end.kind === 'retry' ? 'INSTANTIATING' : 'TERMINATING'
+  }
+}

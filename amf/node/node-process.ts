@@ -1,0 +1,261 @@
+import { type Logger, pino } from 'pino'
+import { SdkError } from '../../idl/index.ts'
+import { createRmd, IOC_PORT, openPort, type Rmd, unixTransport } from '../../ioc/index.ts'
+import {
+  createEmbeddedBackplane,
+  identityOf,
+  isAlive,
+  ownIdentity,
+} from '../../ioc/backplane/internal.ts'
+import type { Backplane, BackplaneEvent, Leader } from '../../ioc/internal.ts'
+import { type CheckpointServer, createCheckpointServer } from '../../runtime/services/internal.ts'
+import { Director } from '../director/director.ts'
+import { engine } from '../director/engine-binding.ts'
+import { loadModel } from '../model/load.ts'
+import type { Model, NodeModel } from '../model/model.ts'
+import { Agent } from './agent.ts'
+import { agentSystem } from './agent-system.ts'
+import {
+  type NodeDirectory,
+  prepareNodeDirectory,
+  removeNodeFile,
+  writeNodeFiles,
+} from './node-directory.ts'
+import { sweepOrphans } from './orphans.ts'
+
+/** Exit codes of a node process. 0 means "on purpose": a supervisor does not start it again. */
+export const NODE_EXIT = { stopped: 0, bug: 70, restart: 75 } as const
+
+/** An orderly stop that takes longer is cut off: components die with the process anyway. */
+const STOP_TIMEOUT_MS = 60_000
+
+export interface NodeProcessOptions {
+  /** Path of the cluster.yaml. */
+  readonly modelPath: string
+  /** Name of the node in the model. */
+  readonly node: string
+  readonly runDir: string
+  /** @defaultValue JSON lines on standard output */
+  readonly log?: Logger
+}
+
+/**
+ * Runs one node of a cluster in this process: agent, replicas, backplane, and the director while this node leads. Ends
+ * the process by itself: SIGTERM or SIGINT, or the director's word, stop it in order.
+ * @returns when it runs. @throws SdkError NOT_EXIST (model, node), INVALID_PARAMETER (model), ALREADY_EXIST when the
+ * node runs already, OP_NOT_PERMITTED for a run directory that is not private.
+ */
+export async function runNode(options: NodeProcessOptions): Promise<void> {
+  const log = options.log ?? defaultLog(options.node)
+  const node = new NodeProcess(options, log)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => node.end(NODE_EXIT.stopped, signal))
+  }
+  const fatal = (err: unknown): void => {
+    log.fatal({ err }, 'the node process ends: a bug')
+    process.exit(NODE_EXIT.bug)
+  }
+  process.on('uncaughtException', fatal)
+  process.on('unhandledRejection', fatal)
+  await node.start()
+}
+
+class NodeProcess {
+  readonly #log: Logger
+  readonly #model: Model
+  readonly #node: NodeModel
+  readonly #directory: NodeDirectory
+  readonly #modelPath: string
+  readonly #self = ownIdentity()
+  #rmd: Rmd | null = null
+  #checkpoint: CheckpointServer | null = null
+  #agent: Agent | null = null
+  #backplane: Backplane | null = null
+  #director: Director<unknown> | null = null
+  /** Changes of the director's role happen one after the other. */
+  #roleChange: Promise<void> = Promise.resolve()
+  #ending = false
+
+  constructor(options: NodeProcessOptions, log: Logger) {
+    this.#log = log
+    this.#modelPath = options.modelPath
+    this.#model = loadModel(options.modelPath)
+    const node = this.#model.nodes.get(options.node)
+    if (node === undefined) {
+      const names = [...this.#model.nodes.keys()].join(', ')
+      throw new SdkError('NOT_EXIST', `the model has no node ${options.node}; it has: ${names}`)
+    }
+    this.#node = node
+    this.#directory = prepareNodeDirectory(options.runDir, node.name)
+  }
+
+  async start(): Promise<void> {
+    const { runDir } = this.#directory
+    const { name: node, id } = this.#node
+    // The port first: it is the claim to this node, and what follows would hurt a living owner of it.
+    const rmd = await this.#openRmd(IOC_PORT.agent)
+    this.#rmd = rmd
+    writeNodeFiles(this.#directory, this.#self, this.#modelPath)
+    const swept = await sweepOrphans(runDir, node)
+    if (swept.length > 0) this.#log.warn({ pids: swept }, 'killed what an earlier life left behind')
+    const { timing } = this.#model
+    const checkpoint = await createCheckpointServer({
+      nodeId: id,
+      directory: this.#directory.checkpoint,
+      rmd,
+      authority: { change: (change) => this.#openAgent().changeInSync(change) },
+      replicaTimeoutMs: timing.replicaTimeoutMs,
+      log: this.#log.child({ part: 'checkpoint' }),
+    })
+    this.#checkpoint = checkpoint
+    this.#agent = new Agent({
+      model: this.#model,
+      node: this.#node,
+      pid: process.pid,
+      rmd,
+      checkpoint,
+      system: agentSystem({ directory: this.#directory, node: this.#node, nowMs }),
+      firstIncarnation: Math.floor(nowMs()),
+      log: this.#log,
+      onEnd: (how, why) => {
+        if (how === 'stop') return this.end(NODE_EXIT.stopped, why)
+        // Failfast: what this process started dies with it.
+        this.#log.fatal({ why }, 'the node process ends to be started again')
+        process.exit(NODE_EXIT.restart)
+      },
+    })
+    this.#agent.start()
+    this.#backplane = createEmbeddedBackplane({
+      runDir,
+      node,
+      beatMs: timing.beatMs,
+      silenceMs: timing.nodeSilenceMs,
+      log: this.#log.child({ part: 'backplane' }),
+    })
+    await this.#backplane.start((event) => this.#onBackplane(event))
+    this.#log.info({ node, pid: process.pid, runDir }, 'node started')
+  }
+
+  /** Ends in order, once: components, director, backplane, replicas. The process exits with `code`. */
+  end(code: number, why: string): void {
+    if (this.#ending) return
+    this.#ending = true
+    this.#log.info({ why }, 'the node stops')
+    setTimeout(() => process.exit(code), STOP_TIMEOUT_MS).unref()
+    const finish = (): never => process.exit(code)
+    this.#stop().then(finish, (err: unknown) => {
+      this.#log.error({ err }, 'the node did not stop in order')
+      finish()
+    })
+  }
+
+  async #stop(): Promise<void> {
+    await this.#agent?.stop()
+    await this.#roleChange
+    await this.#director?.stop()
+    await this.#backplane?.stop()
+    await this.#checkpoint?.close()
+    await this.#rmd?.close()
+    removeNodeFile(this.#directory)
+    this.#log.info('node stopped')
+  }
+
+  #openAgent(): Agent {
+    if (this.#agent === null) throw new SdkError('TRY_AGAIN', 'the node is starting')
+    return this.#agent
+  }
+
+  async #openRmd(portNumber: number): Promise<Rmd> {
+    const { name, id } = this.#node
+    const what = portNumber === IOC_PORT.agent ? 'agent' : 'director'
+    const port = await openPort({
+      transport: unixTransport({ runDir: this.#directory.runDir }),
+      node: id,
+      port: portNumber,
+      name: `${what}:${name}`,
+      log: this.#log.child({ part: 'ioc' }),
+      onHeartbeat: ({ beat, stampAgeMs }, component) =>
+        this.#agent?.onHeartbeat(component, beat, stampAgeMs),
+    })
+    return createRmd({ port })
+  }
+
+  // --- leadership ---
+
+  #onBackplane(event: BackplaneEvent): void {
+    this.#log.info({ event }, 'backplane event')
+    switch (event.kind) {
+      case 'elected':
+        return this.#changeRole(() => this.#lead(event.term))
+      case 'following':
+        return this.#changeRole(() => this.#follow(event.leader))
+      case 'deposed':
+        this.#agent?.directorLost()
+        return this.#changeRole(() => this.#endDirector())
+      case 'leaderLost':
+        return this.#agent?.directorLost()
+      case 'membership':
+        return this.#director?.onMembership(event.view)
+    }
+  }
+
+  #changeRole(change: () => Promise<void>): void {
+    this.#roleChange = this.#roleChange.then(change).catch((err: unknown) => {
+      this.#log.fatal({ err }, 'the node process ends: its part in directing failed')
+      process.exit(NODE_EXIT.bug)
+    })
+  }
+
+  async #lead(term: number): Promise<void> {
+    await this.#endDirector()
+    const backplane = this.#backplane
+    if (this.#ending || backplane === null) return
+    const { runDir } = this.#directory
+    const director = new Director({
+      engine,
+      model: this.#model,
+      node: this.#node.name,
+      term,
+      backplane,
+      openRmd: () => this.#openRmd(IOC_PORT.director),
+      nowMs,
+      self: this.#self,
+      identityOf,
+      isAlive,
+      sweep: async (node) => void (await sweepOrphans(runDir, node)),
+      check: process.env['HOLDFAST_CHECK'] === '1',
+      log: this.#log,
+      onStale: () => this.#agent?.directorLost(),
+    })
+    this.#director = director as Director<unknown>
+    await director.start()
+    this.#agent?.follow({ node: this.#node.id, port: IOC_PORT.director }, term)
+  }
+
+  async #follow(leader: Leader): Promise<void> {
+    await this.#endDirector()
+    const node = this.#model.nodes.get(leader.node)
+    if (node === undefined) {
+      this.#log.error({ leader }, 'the leader is no node of this model: the models differ')
+      return
+    }
+    this.#agent?.follow({ node: node.id, port: IOC_PORT.director }, leader.term)
+  }
+
+  async #endDirector(): Promise<void> {
+    const director = this.#director
+    this.#director = null
+    await director?.stop()
+  }
+}
+
+/** Wall-clock milliseconds that never run backwards within this process: they mean the same in every node process. */
+function nowMs(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+/** Lines are written at once: the last ones before a SIGKILL are the ones that are looked for. */
+function defaultLog(node: string): Logger {
+  const level = process.env['HOLDFAST_LOG_LEVEL'] ?? 'info'
+  return pino({ level, base: { node, pid: process.pid } }, pino.destination({ fd: 1, sync: true }))
+}
