@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadModel } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
-import { startSupervisor, type Supervisor } from '../node/supervisor.ts'
+import { startSupervisor, type Supervisor, type SupervisorEvent } from '../node/supervisor.ts'
 import { openLink } from '../operator/link.ts'
 import { runDirOfCluster } from '../operator/run-dir.ts'
 import { watchCluster, type ClusterWatch } from '../operator/watch.ts'
@@ -54,7 +54,11 @@ async function supervise(
 ): Promise<void> {
   const model = loadModel(request.model)
   const runDir = prepareRunDir(io, options, model.cluster)
-  const supervisor = await startNodes(model, resolve(request.model), runDir)
+  const supervisor = await startNodes(
+    model,
+    { modelPath: resolve(request.model), runDir },
+    io.isTerminal ? () => undefined : io.stderr,
+  )
   onStarted()
   // A second Ctrl-C does not wait: the kernel ends every process below this one with it.
   const stopNow = io.signal.aborted ? Promise.resolve() : aborted(io.signal)
@@ -80,16 +84,36 @@ async function stopAll(io: CliIo, supervisor: Supervisor, watch: ClusterWatch): 
   io.stderr('stopped\n')
 }
 
-function startNodes(model: Model, modelPath: string, runDir: string): Promise<Supervisor> {
+function startNodes(
+  model: Model,
+  place: { readonly modelPath: string; readonly runDir: string },
+  say: (text: string) => void,
+): Promise<Supervisor> {
+  const { modelPath, runDir } = place
   const tool = fileURLToPath(new URL('./main.js', import.meta.url))
   return startSupervisor({
     runDir,
+    onEvent: (event) => {
+      const text = eventText(event)
+      if (text !== null) say(`${text}\n`)
+    },
     nodes: [...model.nodes.keys()].map((name) => ({
       name,
       argv: [process.execPath, tool, 'node', name, '--model', modelPath, '--run-dir', runDir],
       env: {},
     })),
   })
+}
+
+/** Starts are no news; ends are. */
+function eventText(event: SupervisorEvent): string | null {
+  if (event.kind === 'nodeStarted') return null
+  if (event.kind === 'nodeStartFailed')
+    return `node ${event.node} cannot be started: ${event.message}; again in ${event.restartInMs} ms`
+  const how = event.signal ?? `code ${event.code}`
+  const next = event.restartInMs === null ? '' : `; started again in ${event.restartInMs} ms`
+  const lastWords = event.code === 0 ? '' : event.stderrTail.trim()
+  return `node ${event.node} (pid ${event.pid}) ended (${how})${next}${lastWords && `\n${lastWords}`}`
 }
 
 /** Makes the run directory, private, and gives its one true name. */

@@ -91,8 +91,7 @@ class Watch implements ClusterWatch {
   async refresh(): Promise<ClusterView> {
     const link = this.#link
     if (link === null) throw new SdkError('TRY_AGAIN', `no cluster to ask: ${this.#trouble ?? ''}`)
-    const status = await link.management.status({}, { timeoutMs: CALL_TIMEOUT_MS })
-    return this.#publish(viewOf(status))
+    return this.#observe(link)
   }
 
   until(predicate: (view: ClusterView) => boolean, timeoutMs: number): Promise<ClusterView> {
@@ -143,25 +142,40 @@ class Watch implements ClusterWatch {
   }
 
   async #follow(link: Link): Promise<void> {
-    const signal = this.#stopping.signal
-    while (!signal.aborted) {
-      const answer = await link.management.notifications(
-        { after: this.#after, waitMs: this.#term < 0 ? 0 : POLL_MS },
-        { timeoutMs: CALL_TIMEOUT_MS, signal },
-      )
-      if (answer.term !== this.#term) {
-        // Ids count under one term: a new director's first ones were just skipped.
-        const missed = this.#after > 0
-        this.#term = answer.term
-        this.#after = 0
-        if (missed) continue
-      }
-      const status = await link.management.status({}, { timeoutMs: CALL_TIMEOUT_MS, signal })
-      this.#take(answer.notifications)
-      this.#publish(viewOf(status))
+    while (!this.#stopping.signal.aborted) {
+      await this.#observe(link)
+      await this.#ask(link, POLL_MS)
     }
   }
 
+  /** What a view shows was announced before it: so a view is published after the announcements up to it are taken. */
+  async #observe(link: Link): Promise<ClusterView> {
+    const signal = this.#stopping.signal
+    const status = await link.management.status({}, { timeoutMs: CALL_TIMEOUT_MS, signal })
+    await this.#ask(link, 0)
+    return this.#publish(viewOf(status))
+  }
+
+  async #ask(link: Link, waitMs: number): Promise<void> {
+    for (;;) {
+      const after = this.#after
+      const answer = await link.management.notifications(
+        { after, waitMs },
+        { timeoutMs: CALL_TIMEOUT_MS, signal: this.#stopping.signal },
+      )
+      if (answer.term < this.#term) return
+      if (answer.term > this.#term) {
+        // Ids count under one term: with the old one's last id, the first ones of the new director were skipped.
+        this.#term = answer.term
+        this.#after = 0
+        if (after > 0) continue
+      }
+      this.#take(answer.notifications)
+      return
+    }
+  }
+
+  /** Two questions may be under way at once: what was taken already is known by its id. */
   #take(notifications: readonly NotificationRecord[]): void {
     for (const notification of notifications) {
       if (notification.id <= this.#after) continue
