@@ -60,4 +60,6 @@ async function runNodeCommand(io: CliIo, options: NodeOptions, name: string): Pr
   const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, model.cluster)
   const { runNode } = await import('../../node/node-process.ts')
   await runNode({ modelPath: options.model, node: name, runDir })
+  // It runs now, and ends the process by itself.
+  await new Promise<never>(() => undefined)
 }
