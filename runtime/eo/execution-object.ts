@@ -108,9 +108,8 @@ export class ExecutionObject {
     const service = this.#tables.lookup(functionNumber)
     if (service instanceof SdkError) return true
     const binding = this.#receiver.binding(service)
-    const opened = this.#checkpoint()?.opened() ?? []
-    if (binding.kind === 'csi') return !opened.includes(binding.csi)
-    return binding.kind === 'none' || opened.length === 0
+    if (binding.kind !== 'csi') return true
+    return this.#checkpoint()?.gate(binding.csi) === undefined
   }
 
   /** Sets where the component stands with a CSI. Calls that waited for it run, or are refused. */

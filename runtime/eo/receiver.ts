@@ -164,7 +164,9 @@ export class Receiver {
     service: Service,
     { csi, epoch }: Extract<Admission, { kind: 'run' }>,
   ): void {
-    const gate = csi === null ? undefined : this.#options.gate(csi)
+    // Only a function bound to one CSI commits in that CSI's checkpoint.
+    const bound = csi !== null && this.binding(service).kind === 'csi'
+    const gate = bound ? this.#options.gate(csi) : undefined
     const call = new EoCall(incoming)
     if (gate !== undefined && !this.#passGate(gate, call, incoming, service, epoch)) return
     const { priority, deadlineMs } = incoming

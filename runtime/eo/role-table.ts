@@ -67,7 +67,7 @@ export class RoleTable {
   admit(binding: CsiBinding): Admission {
     switch (binding.kind) {
       case 'none':
-        return { kind: 'run', epoch: this.epoch(), csi: null }
+        return { kind: 'run', epoch: 0, csi: null }
       case 'csi':
         return admitByRole(binding.csi, this.#roles.get(binding.csi))
       case 'any':
@@ -75,19 +75,23 @@ export class RoleTable {
     }
   }
 
+  /**
+   * With one ACTIVE CSI the reply carries its epoch. With several it carries none: epochs are compared name by name at
+   * the caller, and that of another CSI would make it drop what comes later.
+   */
   #admitByAny(): Admission {
-    let best: Admission = { kind: 'park' }
+    const active: Extract<Admission, { kind: 'run' }>[] = []
     let giving: RoleState | null = null
     let hoping = this.#roles.size === 0
     for (const [csi, role] of this.#roles) {
       const admission = admitByRole(csi, role)
-      if (admission.kind === 'run' && (best.kind !== 'run' || admission.epoch > best.epoch)) {
-        best = admission
-      } else if (admission.kind === 'refuse') giving = role.state
+      if (admission.kind === 'run') active.push(admission)
+      else if (admission.kind === 'refuse') giving = role.state
       else hoping = true
     }
-    if (best.kind === 'run' || hoping || giving === null) return best
-    return { kind: 'refuse', state: giving }
+    const [first] = active
+    if (first !== undefined) return active.length === 1 ? first : { ...first, epoch: 0 }
+    return hoping || giving === null ? { kind: 'park' } : { kind: 'refuse', state: giving }
   }
 }
 

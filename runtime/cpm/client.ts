@@ -1,0 +1,273 @@
+import type { Logger } from 'pino'
+import { CL_ERR, isSdkError, SdkError, type HandlersOf } from '../../idl/index.ts'
+import type { IncomingCall, IocAddress, Rmd } from '../../ioc/index.ts'
+import type { CpmCallbackTable, CpmClient } from '../eo/app.ts'
+import type { ExecutionObject } from '../eo/execution-object.ts'
+import type { CheckpointService } from '../services/checkpoint/commit-gate.ts'
+import {
+  Cpm,
+  type CpmCallbacks,
+  type CsiDescriptor,
+  type HaState,
+  type Recovery,
+} from './interface.ts'
+import { InvocationLog } from './invocation-log.ts'
+
+/** What a {@link CpmComponent} is given. */
+export interface CpmComponentOptions {
+  readonly component: string
+  readonly agent: IocAddress
+  readonly rmd: Rmd
+  readonly eo: ExecutionObject
+  readonly checkpoint: CheckpointService
+  readonly log: Logger
+  /** The terminate callback is done and answered: the process is to end. */
+  readonly onTerminated: () => void
+}
+
+type Handlers = HandlersOf<(typeof CpmCallbacks)['spec'], IncomingCall>
+/** How a callback was answered; for QUIESCING the last word is `quiescingComplete`. */
+interface Answer {
+  readonly by: 'response' | 'quiescingComplete'
+  readonly rc: number
+  readonly message: string
+}
+/** Terminate waits this long for running calls. */
+const DRAIN_MS = 1_000
+
+/**
+ * The component's side of the component manager: what `app.cpm` is, and the functions that the agent calls.
+ *
+ * I1 Callbacks for one CSI run one after the other, in the order in which the agent sent them. I2 Every callback is
+ * answered once, by error too; one sent again gets the same answer. I3 Calls are served for a CSI from the moment its
+ * csiSet(ACTIVE) callback has returned until a csiSet for another state arrives. I4 QUIESCING is complete when
+ * no call of the CSI runs, the callback has returned, and every write is committed.
+ */
+export class CpmComponent implements CpmClient {
+  readonly #options: CpmComponentOptions
+  readonly #agent
+  readonly #invocations = new InvocationLog<Answer>()
+  readonly #turns = new Map<string, Promise<void>>()
+  #callbacks: CpmCallbackTable | undefined
+  #stage: 'fresh' | 'registered' | 'finalized' = 'fresh'
+  #terminating: Promise<void> | undefined
+
+  constructor(options: CpmComponentOptions) {
+    this.#options = options
+    this.#agent = options.rmd.client(Cpm, { to: options.agent })
+  }
+
+  initialize(callbacks: CpmCallbackTable): Promise<void> {
+    for (const name of ['csiSet', 'csiRemove', 'terminate'] as const) {
+      if (typeof callbacks[name] === 'function') continue
+      const message = `cpm.initialize: the callback ${name} must be a function`
+      return Promise.reject(new SdkError('INVALID_PARAMETER', message))
+    }
+    if (this.#callbacks !== undefined) {
+      return Promise.reject(new SdkError('INITIALIZED', 'cpm.initialize was called before'))
+    }
+    this.#callbacks = callbacks
+    return Promise.resolve()
+  }
+
+  async register(): Promise<void> {
+    if (this.#callbacks === undefined) {
+      throw new SdkError('NOT_INITIALIZED', 'cpm.register: call cpm.initialize first')
+    }
+    if (this.#stage !== 'fresh') {
+      throw new SdkError('ALREADY_EXIST', `cpm.register: the component is ${this.#stage} already`)
+    }
+    this.#stage = 'registered'
+    const { component, rmd, checkpoint } = this.#options
+    try {
+      await checkpoint.attach()
+      await this.#agent.register({ component, proxy: null, address: rmd.address })
+    } catch (error) {
+      this.#stage = 'fresh'
+      throw error
+    }
+  }
+
+  async unregister(): Promise<void> {
+    if (this.#stage !== 'registered') {
+      throw new SdkError('BAD_OPERATION', 'cpm.unregister: the component is not registered')
+    }
+    this.#stage = 'fresh'
+    await this.#agent.unregister({ component: this.#options.component })
+  }
+
+  async finalize(): Promise<void> {
+    if (this.#stage === 'finalized') return
+    if (this.#stage === 'registered' && this.#terminating !== undefined) await this.unregister()
+    this.#stage = 'finalized'
+    await this.#agent.finalize({})
+  }
+
+  async errorReport(message: string, recovery?: Recovery, component?: string): Promise<void> {
+    await this.#agent.errorReport({
+      component: component ?? this.#options.component,
+      recovery: recovery ?? 'noRecommendation',
+      message,
+    })
+  }
+
+  haStateGet(csi: string): HaState | null {
+    return this.#options.eo.roles.haState(csi)
+  }
+
+  /** The functions of `CpmCallbacks`, but for names: each answers at once, and by `Cpm.response` when it is done. */
+  handlers(): Omit<Handlers, 'namesChanged'> {
+    return {
+      csiSet: ({ invocation, descriptor, haState }) => {
+        const run = (): Promise<void> => this.#csiSet(invocation, haState, descriptor)
+        const by = haState === 'QUIESCING' ? 'quiescingComplete' : 'response'
+        this.#inTurn(descriptor.csi, invocation, run, by)
+        return {}
+      },
+      csiRemove: ({ invocation, csi, flags }) => {
+        this.#inTurn(csi, invocation, async () => {
+          const all = flags === 'TARGET_ALL' ? this.#options.eo.roles.csis() : [csi]
+          for (const one of all) await this.#csiRemove(one)
+        })
+        return {}
+      },
+      terminate: ({ invocation }) => {
+        this.#once(invocation, async () => {
+          await this.terminate()
+        }).then(this.#options.onTerminated, this.#options.onTerminated)
+        return {}
+      },
+      healthCheck: ({ invocation, key }) => {
+        void this.#once(invocation, async () => {
+          await this.#callbacks?.healthCheck?.(key)
+        })
+        return {}
+      },
+    }
+  }
+
+  /** Stops serving, then runs the terminate callback, once. */
+  terminate(): Promise<void> {
+    this.#terminating ??= this.#terminate()
+    return this.#terminating
+  }
+
+  async #terminate(): Promise<void> {
+    const { eo } = this.#options
+    eo.setState('stopping')
+    await Promise.race([eo.drained(null), sleep(DRAIN_MS)])
+    await this.#callbacks?.terminate()
+  }
+
+  async #csiSet(invocation: number, haState: HaState, descriptor: CsiDescriptor): Promise<void> {
+    const callbacks = this.#required()
+    const { eo, checkpoint } = this.#options
+    const { csi, epoch } = descriptor
+    if (haState === 'ACTIVE') {
+      eo.setRole(csi, 'promoting', epoch)
+      try {
+        await checkpoint.roleChanged(csi, 'ACTIVE', epoch)
+        await callbacks.csiSet('ACTIVE', descriptor)
+      } catch (error) {
+        // Whoever waited for this role goes elsewhere.
+        eo.setRole(csi, 'QUIESCED', epoch)
+        throw error
+      }
+      eo.setRole(csi, 'ACTIVE', epoch)
+      return
+    }
+    eo.setRole(csi, haState, epoch)
+    if (haState === 'QUIESCING') {
+      void this.#respond(invocation, { by: 'response', rc: 0, message: '' })
+    }
+    if (haState !== 'STANDBY') await eo.drained(csi)
+    if (haState === 'QUIESCING') {
+      await checkpoint.roleChanged(csi, 'QUIESCING', epoch)
+      await callbacks.csiSet('QUIESCING', descriptor)
+      await checkpoint.drained(csi)
+      await checkpoint.roleChanged(csi, 'QUIESCED', epoch)
+      eo.setRole(csi, 'QUIESCED', epoch)
+      return
+    }
+    if (haState === 'QUIESCED') await checkpoint.drained(csi)
+    await checkpoint.roleChanged(csi, haState, epoch)
+    await callbacks.csiSet(haState, descriptor)
+  }
+
+  async #csiRemove(csi: string): Promise<void> {
+    const callbacks = this.#required()
+    const { eo, checkpoint } = this.#options
+    if (eo.roles.state(csi) === 'ACTIVE') eo.setRole(csi, 'QUIESCED', eo.roles.epoch())
+    await eo.drained(csi)
+    await checkpoint.drained(csi)
+    await callbacks.csiRemove(csi)
+    await checkpoint.roleChanged(csi, null, 0)
+    eo.setRole(csi, null, 0)
+  }
+
+  #required(): CpmCallbackTable {
+    if (this.#callbacks !== undefined) return this.#callbacks
+    throw new SdkError('NOT_INITIALIZED', 'the component never called cpm.initialize')
+  }
+
+  /** Runs a callback after every earlier one of the CSI, whatever became of those. */
+  #inTurn(
+    csi: string,
+    invocation: number,
+    run: () => Promise<void>,
+    by: Answer['by'] = 'response',
+  ): void {
+    if (this.#invocations.isKnown(invocation)) {
+      void this.#once(invocation, run)
+      return
+    }
+    const before = this.#turns.get(csi) ?? Promise.resolve()
+    this.#invocations.start(invocation)
+    const turn = before.then(() => this.#perform(invocation, run, by))
+    this.#turns.set(csi, turn)
+    void turn.then(() => {
+      if (this.#turns.get(csi) === turn) this.#turns.delete(csi)
+    })
+  }
+
+  /** Runs a callback and answers; one that was sent again is answered again, or already runs. */
+  async #once(invocation: number, run: () => Promise<void>): Promise<void> {
+    if (this.#invocations.isKnown(invocation)) {
+      const answer = this.#invocations.answer(invocation)
+      if (answer !== undefined) await this.#respond(invocation, answer)
+      return
+    }
+    this.#invocations.start(invocation)
+    await this.#perform(invocation, run, 'response')
+  }
+
+  async #perform(invocation: number, run: () => Promise<void>, by: Answer['by']): Promise<void> {
+    let answer: Answer = { by, rc: 0, message: '' }
+    try {
+      await run()
+    } catch (error) {
+      this.#options.log.error({ err: error, invocation }, 'a callback failed')
+      const rc = isSdkError(error) && error.rc !== 0 ? error.rc : CL_ERR.FAILED_OPERATION
+      answer = { by, rc, message: error instanceof Error ? error.message : String(error) }
+    }
+    this.#invocations.finish(invocation, answer)
+    await this.#respond(invocation, answer)
+  }
+
+  async #respond(invocation: number, answer: Answer): Promise<void> {
+    try {
+      const { by, rc, message } = answer
+      if (by === 'response') await this.#agent.response({ invocation, rc, message })
+      else await this.#agent.quiescingComplete({ invocation, rc })
+    } catch (error) {
+      // The agent is gone, and this process ends with it; or it no longer waits for this answer.
+      this.#options.log.warn({ err: error, invocation }, 'an answer to the agent was not delivered')
+    }
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref()
+  })
+}

@@ -1,0 +1,223 @@
+import type { Logger } from 'pino'
+import { SdkError, type HandlersOf, type Interface, type MethodSpecs } from '../../idl/index.ts'
+import {
+  createRmd,
+  IOC_PORT,
+  openPort,
+  unixTransport,
+  type IncomingCall,
+  type IocAddress,
+  type Rmd,
+} from '../../ioc/index.ts'
+import { CpmComponent } from '../cpm/client.ts'
+import { Cpm, CpmCallbacks } from '../cpm/interface.ts'
+import { NameWatch } from '../cpm/name-watch.ts'
+import type {
+  CheckpointService,
+  CreateCheckpointClient,
+} from '../services/checkpoint/commit-gate.ts'
+import { CheckpointPush } from '../services/checkpoint/interface.ts'
+import type { App } from './app.ts'
+import type { ComponentEnvironment } from './component-env.ts'
+import type { EoConfig } from './config.schema.ts'
+import { ExecutionObject } from './execution-object.ts'
+import { applyPriority, managementHandlers } from './management.ts'
+import { EoManagement } from './management-interface.ts'
+import { roleRmd } from './role-rmd.ts'
+
+/** What a {@link ComponentProcess} is given. */
+export interface ComponentProcessOptions {
+  readonly env: ComponentEnvironment
+  readonly config: EoConfig
+  readonly log: Logger
+  readonly createCheckpoint: CreateCheckpointClient
+  /** Ends the process with a crash record: the component cannot or must not go on. */
+  readonly crash: (kind: string, error: unknown) => void
+  /** The agent asked for an orderly end, and the terminate callback is answered. */
+  readonly onTerminated: () => void
+  readonly workerEntry?: URL
+}
+
+const STOP_CALLS_MS = 1_000
+const AGENT_TIMEOUT_MS = 10_000
+
+/**
+ * Everything that lives in a component process between its watchdog and its author's code: port, RMD, EO, management
+ * table, agent's callbacks, checkpoint, names. Started in this order and stopped in reverse.
+ */
+export class ComponentProcess {
+  readonly app: App
+  readonly #options: ComponentProcessOptions
+  readonly #rmd: Rmd
+  readonly #names: NameWatch
+  readonly #eo: ExecutionObject
+  readonly #checkpoint: CheckpointService
+  readonly #cpm: CpmComponent
+  readonly #agent: IocAddress
+  #stopping: Promise<void> | undefined
+
+  /** Opens the port and makes the parts. Nothing is served yet. @throws SdkError ALREADY_EXIST when the port is taken. */
+  static async open(options: ComponentProcessOptions): Promise<ComponentProcess> {
+    const { env, config, log } = options
+    const port = await openPort({
+      transport: unixTransport({ runDir: env.runDir }),
+      node: env.nodeId,
+      port: config.iocPort,
+      name: env.component,
+      log,
+    })
+    const names = new NameWatch()
+    // Function tables come after RMD, and RMD asks them which replies it is to keep.
+    let dedupes: (functionNumber: number) => boolean = () => true
+    const rmd = createRmd({ port, names, dedupe: (number) => dedupes(number) })
+    const process = new ComponentProcess(options, rmd, names)
+    dedupes = process.#eo.dedupes
+    return process
+  }
+
+  private constructor(options: ComponentProcessOptions, rmd: Rmd, names: NameWatch) {
+    const { env, config, log } = options
+    this.#options = options
+    this.#rmd = rmd
+    this.#names = names
+    this.#agent = { node: env.nodeId, port: IOC_PORT.agent }
+    this.#checkpoint = options.createCheckpoint({
+      rmd,
+      agent: this.#agent,
+      log: log.child({ part: 'checkpoint' }),
+      onFenced: (csi, error) => {
+        options.crash('STALE_EPOCH', new Error(`the role of ${csi} is gone`, { cause: error }))
+      },
+    })
+    this.#eo = new ExecutionObject({
+      config,
+      checkpoint: () => this.#checkpoint,
+      isElsewhere: (csi) => this.#isElsewhere(csi),
+      log: (message, fields) => {
+        log.warn(fields, message)
+      },
+      ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
+    })
+    this.#cpm = new CpmComponent({
+      component: env.component,
+      agent: this.#agent,
+      rmd,
+      eo: this.#eo,
+      checkpoint: this.#checkpoint,
+      log,
+      onTerminated: options.onTerminated,
+    })
+    this.app = Object.freeze({
+      name: env.component,
+      node: env.node,
+      address: rmd.address,
+      log,
+      cpm: this.#cpm,
+      eo: this.#eo.client,
+      rmd: roleRmd(rmd, () => this.#eo.roles.epoch()),
+      checkpoint: this.#checkpoint.client,
+    })
+  }
+
+  /** Serves management, connects to the agent, and runs the author's `initialize`. */
+  async start(): Promise<void> {
+    const { env, config, log, crash } = this.#options
+    this.#installPlatform()
+    try {
+      applyPriority(config.threadPriority)
+    } catch (error) {
+      log.warn({ err: error }, 'thread priority not set')
+    }
+    this.#rmd.serve(this.#eo.dispatch)
+    this.#rmd.onPresence((event) => {
+      if (event.kind !== 'death' || !isSame(event.address, this.#agent)) return
+      if (this.#stopping === undefined) crash('agent lost', new Error('the node process is gone'))
+    })
+    const agent = this.#rmd.client(Cpm, { to: this.#agent, timeoutMs: AGENT_TIMEOUT_MS })
+    const version = Cpm.version
+    await agent.initialize({ component: env.component, pid: process.pid, version })
+    this.#names.receive(await agent.namesWatch({}))
+    this.#eo.setState('active')
+    await config.initialize(this.app)
+  }
+
+  /** Runs the terminate callback, for an end that the agent did not ask for. */
+  terminate(): Promise<void> {
+    return this.#cpm.terminate()
+  }
+
+  /** Stops in the reverse order of the start. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    await this.#eo.stop(STOP_CALLS_MS)
+    await this.#checkpoint.close()
+    await this.#cpm.finalize().catch((error: unknown) => {
+      this.#options.log.debug({ err: error }, 'not finalized')
+    })
+    await this.#rmd.close()
+  }
+
+  #installPlatform(): void {
+    const { env, config, log } = this.#options
+    this.#eo.installPlatform(
+      EoManagement,
+      managementHandlers({
+        component: env.component,
+        node: env.node,
+        config,
+        state: () => this.#eo.state,
+        setState: (state) => {
+          this.#eo.setState(state)
+        },
+        services: () => this.#eo.services(true),
+        rmdStatistics: () => this.#rmd.statistics(),
+        eoStatistics: () => this.#eo.statistics(),
+        logLevel: {
+          get: () => log.level,
+          set: (level) => {
+            log.level = level
+          },
+        },
+        customAction: () => this.#eo.customAction,
+      }),
+    )
+    this.#installForAgent(CpmCallbacks, {
+      ...this.#cpm.handlers(),
+      namesChanged: (news) => {
+        this.#names.receive(news)
+        return {}
+      },
+    })
+    this.#installForAgent(CheckpointPush, this.#checkpoint.pushHandlers)
+  }
+
+  /** Functions that the agent of the own node may call, and nobody else. */
+  #installForAgent<M extends MethodSpecs>(
+    face: Interface<M>,
+    functions: HandlersOf<M, IncomingCall>,
+  ): void {
+    type Function = (input: unknown, call: IncomingCall) => unknown
+    const guarded = Object.entries<unknown>(functions).map(([name, run]) => {
+      const guard: Function = (input, call) => {
+        if (isSame(call.source, this.#agent)) return (run as Function)(input, call)
+        const message = `${face.name}.${name} is for the agent of this node only`
+        throw new SdkError('OP_NOT_PERMITTED', message)
+      }
+      return [name, guard]
+    })
+    this.#eo.installPlatform(face, Object.fromEntries(guarded) as HandlersOf<M, IncomingCall>)
+  }
+
+  #isElsewhere(csi: string): boolean {
+    const address = this.#names.entryOfCsi(csi)?.address
+    return address != null && !isSame(address, this.#rmd.address)
+  }
+}
+
+function isSame(a: IocAddress, b: IocAddress): boolean {
+  return a.node === b.node && a.port === b.port
+}

@@ -1,0 +1,25 @@
+/** The public door of `runtime/`: what components and other programs are written with. */
+export { connect } from './connect.ts'
+export type { Connection, ConnectOptions } from './connect.ts'
+export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interface.ts'
+export type {
+  App,
+  Call,
+  Checkpoint,
+  CheckpointClient,
+  CheckpointOptions,
+  CheckpointView,
+  ClientInstallOptions,
+  CpmCallbackTable,
+  CpmClient,
+  EoClient,
+} from './eo/app.ts'
+export { runComponent } from './eo/boot.ts'
+export type {
+  ClEoBasicLibs,
+  ClEoClientLibs,
+  ClEoConfig,
+  ComponentModule,
+} from './eo/config.schema.ts'
+export type { EoStateChange, HealthFeedback } from './eo/health.ts'
+export { EoManagement } from './eo/management-interface.ts'
