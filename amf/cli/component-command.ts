@@ -1,4 +1,5 @@
 import { runComponentFile } from '../../runtime/internal.ts'
+import { codeOf, exitCodeOf } from './exit-code.ts'
 
 /**
  * `holdfast component FILE`: becomes the component that the module describes. Agents start it; the environment says
@@ -13,5 +14,13 @@ export async function runComponentCommand(words: readonly string[]): Promise<voi
     process.exitCode = 2
     return
   }
-  await runComponentFile(file)
+  try {
+    await runComponentFile(file)
+  } catch (error) {
+    // Only what is wrong before the component begins comes back here: nobody's agent started it.
+    const shown = words.includes('--debug') && error instanceof Error ? error.stack : undefined
+    const message = error instanceof Error ? error.message : String(error)
+    process.stderr.write(`holdfast: ${codeOf(error)}: ${message}\n${shown ? `${shown}\n` : ''}`)
+    process.exitCode = exitCodeOf(error)
+  }
 }
