@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { MemberProcess } from './member-process.ts'
+import { MemberProcess } from '../ioc/backplane/member-process.ts'
 
 /** Real node processes on one run directory: what happens when they are killed and frozen. */
 describe('embedded backplane, real processes', () => {
