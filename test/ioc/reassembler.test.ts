@@ -1,0 +1,83 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { makeFrameHeader, writeU32 } from '../../ioc/frame.ts'
+import { Reassembler } from '../../ioc/reassembler.ts'
+
+const LIMITS = { messageSizeBytesMax: 1_000, partialCountMax: 2, partialAgeMsMax: 5_000 }
+const header = (messageId: number): ReturnType<typeof makeFrameHeader> => ({
+  ...makeFrameHeader(),
+  protocol: 0x10,
+  messageId,
+})
+
+function fragment(total: number, offset: number, piece: Uint8Array): Uint8Array {
+  const body = new Uint8Array(8 + piece.length)
+  writeU32(body, 0, total)
+  writeU32(body, 4, offset)
+  body.set(piece, 8)
+  return body
+}
+
+const bytes = (length: number): Uint8Array => new Uint8Array(length).map((_, i) => i + 1)
+
+describe('reassembler', () => {
+  it('puts together what was cut anywhere, also when two messages alternate', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 200 }),
+        fc.integer({ min: 1, max: 50 }),
+        (message, size) => {
+          const whole = new Reassembler(LIMITS)
+          for (let at = 0; at < message.length; at += size) {
+            const body = fragment(message.length, at, message.subarray(at, at + size))
+            const last = at + size >= message.length
+            for (const id of [1, 2]) {
+              const outcome = whole.add(header(id), body, 0)
+              expect(outcome).toEqual(
+                last ? { kind: 'complete', payload: message } : { kind: 'incomplete' },
+              )
+            }
+          }
+          expect(whole.partialCount).toBe(0)
+        },
+      ),
+    )
+  })
+
+  it.each([
+    ['without content', new Uint8Array(8)],
+    ['of a message above the limit', fragment(1_001, 0, bytes(5))],
+    ['beyond the end of its message', fragment(4, 0, bytes(5))],
+  ])('refuses a fragment %s', (_name, body) => {
+    expect(new Reassembler(LIMITS).add(header(1), body, 0).kind).toBe('fault')
+  })
+
+  it('refuses a gap, another total, and too many at a time', () => {
+    const whole = new Reassembler(LIMITS)
+    whole.add(header(1), fragment(10, 0, bytes(3)), 0)
+    expect(whole.add(header(1), fragment(10, 4, bytes(3)), 0).kind).toBe('fault')
+    whole.add(header(1), fragment(10, 0, bytes(3)), 0)
+    expect(whole.add(header(1), fragment(11, 3, bytes(3)), 0).kind).toBe('fault')
+    whole.add(header(2), fragment(10, 0, bytes(3)), 0)
+    whole.add(header(3), fragment(10, 0, bytes(3)), 0)
+    expect(whole.add(header(4), fragment(10, 0, bytes(3)), 0).kind).toBe('fault')
+  })
+
+  it('does not keep the chunk that a piece lay in', () => {
+    const whole = new Reassembler(LIMITS)
+    const body = Buffer.from(fragment(4, 0, bytes(2)))
+    whole.add(header(1), body, 0)
+    body.fill(0)
+    const rest = whole.add(header(1), fragment(4, 2, bytes(2)), 0)
+    expect(rest).toEqual({ kind: 'complete', payload: new Uint8Array([1, 2, 1, 2]) })
+  })
+
+  it('drops a message whose rest does not come, and ignores the rest when it comes late', () => {
+    const whole = new Reassembler(LIMITS)
+    whole.add(header(1), fragment(10, 0, bytes(3)), 1_000)
+    expect(whole.sweep(5_999)).toBe(0)
+    expect(whole.sweep(6_000)).toBe(1)
+    expect(whole.add(header(1), fragment(10, 3, bytes(3)), 6_001)).toEqual({ kind: 'incomplete' })
+    expect(whole.partialCount).toBe(0)
+  })
+})
