@@ -4,19 +4,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Cluster } from '../../dist/amf/testkit/index.js'
+import type { ClusterStatus, NotificationRecord } from '../../dist/amf/director/interface.js'
+import { startCluster, type Cluster } from '../../dist/amf/testkit/index.js'
 import { processesOf } from '../../dist/amf/operator/processes.js'
 import { SEQUENCE_MODEL, SI, testCluster } from './support.ts'
 
 const TOOL = fileURLToPath(new URL('../../dist/amf/cli/main.js', import.meta.url))
 const TEST_MS = 60_000
 
+interface ErrorDocument {
+  readonly error: { readonly code: string; readonly message: string }
+}
+
+/** What `next` answers. */
+interface Numbers {
+  readonly first: number
+  readonly last: number
+}
+
 interface Ran {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
   /** The one JSON document on standard output. */
-  readonly json: () => any
+  readonly json: <T = ErrorDocument>() => T
 }
 
 /** Runs the tool as a shell does. Its streams must end with it: a background process that holds one fails the test. */
@@ -35,7 +46,7 @@ function holdfast(words: readonly string[], env: Record<string, string> = {}): P
     }, 40_000)
     child.once('close', (code) => {
       clearTimeout(timer)
-      resolve({ code, stdout, stderr, json: () => JSON.parse(stdout) })
+      resolve({ code, stdout, stderr, json: <T>() => JSON.parse(stdout) as T })
     })
   })
 }
@@ -45,7 +56,6 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
   let env: Record<string, string> = {}
   // One cluster for all: the questions change nothing, and each operation is undone.
   beforeAll(async () => {
-    const { startCluster } = await import('../../dist/amf/testkit/index.js')
     cluster = await startCluster(SEQUENCE_MODEL)
     env = { HOLDFAST_RUN_DIR: cluster.runDir }
   }, TEST_MS)
@@ -68,8 +78,8 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
       serviceUnits: [unit(1), unit(2)],
       serviceInstances: [{ name: SI, state: 'FULLY_ASSIGNED' }],
     })
-    const roles = json().serviceInstances[0].assignments
-    expect(roles.map((role: any) => role.haState).toSorted()).toEqual(['ACTIVE', 'STANDBY'])
+    const roles = json<ClusterStatus>().serviceInstances[0]?.assignments ?? []
+    expect(roles.map((role) => role.haState).toSorted()).toEqual(['ACTIVE', 'STANDBY'])
     for (const role of roles)
       expect(role.components).toEqual([
         {
@@ -118,7 +128,10 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
       ['call', '@sequence', 'Sequence.next', '{"count": 1}', '--json'],
       env,
     )
-    expect(next.json()).toEqual({ first: first.json().last + 1, last: first.json().last + 1 })
+    expect(next.json()).toEqual({
+      first: first.json<Numbers>().last + 1,
+      last: first.json<Numbers>().last + 1,
+    })
     const codes = async (words: string[]) => {
       const { code, json } = await holdfast([...words, '--json'], env)
       return [code, json().error.code]
@@ -135,7 +148,7 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
     ])
     expect(await codes(['call', '@sequence', 'next', 'nonsense'])).toEqual([2, 'USAGE'])
     const amf = await holdfast(['call', '@amf', 'status'], env)
-    expect(amf.json().cluster).toBe('sequence')
+    expect(amf.json<ClusterStatus>().cluster).toBe('sequence')
     const statistics = await holdfast(['call', '@sequence', 'EoManagement.statistics'], env)
     expect(statistics.json()).toMatchObject({ rmd: expect.any(Object), eo: expect.any(Object) })
   })
@@ -167,7 +180,9 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
     const text = await holdfast(['why', SI], env)
     expect(text.stdout).toContain('because')
     const events = await holdfast(['events', '--json'], env)
-    const kinds = events.json().notifications.map((one: any) => one.kind)
+    const kinds = events
+      .json<{ notifications: NotificationRecord[] }>()
+      .notifications.map((one) => one.kind)
     expect(kinds).toContain('haState')
   })
 
@@ -202,7 +217,7 @@ describe('up --detach and down', { timeout: TEST_MS }, () => {
     const up = await holdfast(['up', SEQUENCE_MODEL, '--detach', '--json'], env)
     expect([up.code, up.json()]).toMatchObject([0, { cluster: 'sequence', result: 'ASSIGNED' }])
     const status = await holdfast(['status', '--json'], env)
-    expect(status.json().serviceInstances[0].state).toBe('FULLY_ASSIGNED')
+    expect(status.json<ClusterStatus>().serviceInstances[0]?.state).toBe('FULLY_ASSIGNED')
     const down = await holdfast(['down', '--json'], env)
     expect(down.code).toBe(0)
     expect(processesOf(runDir)).toEqual([])
@@ -218,7 +233,7 @@ describe('up --detach and down', { timeout: TEST_MS }, () => {
     expect((await holdfast(['down'], env)).code).toBe(0)
     expect((await holdfast(['up', SEQUENCE_MODEL, '--detach'], env)).code).toBe(0)
     const two = await holdfast(['call', '@sequence', 'next', '{"count": 1}'], env)
-    expect(two.json().first).toBe(one.json().last + 1)
+    expect(two.json<Numbers>().first).toBe(one.json<Numbers>().last + 1)
     expect((await holdfast(['down'], env)).code).toBe(0)
   })
 
