@@ -27,6 +27,10 @@ export class BatchTail {
     this.#limits = limits
   }
 
+  get last(): KeptBatch | undefined {
+    return this.#batches.at(-1)
+  }
+
   push(kept: KeptBatch): void {
     this.#batches.push(kept)
     this.#sizeBytes += kept.payload.byteLength

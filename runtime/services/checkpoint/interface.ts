@@ -9,7 +9,7 @@ import { CLIENT_ID } from '../../cpm/interface.ts'
  * only then acknowledges. Each place that applies a batch compares its epoch and refuses an older one.
  */
 
-const bytes = z.instanceof(Uint8Array)
+const bytes: z.ZodType<Uint8Array, Uint8Array> = z.instanceof(Uint8Array)
 
 /** A reply kept for at-most-once: key (caller, messageId). */
 export const cachedReplySchema = z.strictObject({

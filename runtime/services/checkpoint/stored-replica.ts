@@ -50,7 +50,7 @@ const replySchema = z.strictObject({
   messageId: z.int(),
   functionNumber: z.int(),
   rc: z.int(),
-  payload: z.instanceof(Uint8Array),
+  payload: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
   keepMs: z.int(),
 })
 
@@ -180,7 +180,7 @@ export class StoredReplica {
     this.#logSizeBytes += value.byteLength
   }
 
-  #putMeta(changes: Partial<Meta> & { history?: EpochHistory }): void {
+  #putMeta(changes: Partial<Omit<Meta, 'history'>> & { history?: EpochHistory }): void {
     const meta = {
       epoch: this.replica.epoch,
       isReliable: this.#isReliable,

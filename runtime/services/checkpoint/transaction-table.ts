@@ -16,10 +16,14 @@ export interface Transaction {
   readonly dependencies: Set<Transaction>
   readonly dependents: Set<Transaction>
   readonly sections: Set<string>
+  /** Revision of each section it read, to notice that somebody else wrote it in between. */
+  readonly reads: Map<string, number>
 }
 
 interface TransactionState {
   phase: 'open' | 'finished' | 'left' | 'doomed'
+  /** A write of it was refused as a conflict: it may not finish well. */
+  isInConflict: boolean
 }
 
 /** Changes of one transaction that became final. */
@@ -29,7 +33,11 @@ export interface FinalChanges {
   readonly writes: [string, Uint8Array | null][]
 }
 
-export type WriteOutcome = 'written' | 'noSpace' | 'doomed'
+/**
+ * `conflict`: the section was written by somebody else after this transaction had read it, so that its own value may be
+ * made of a stale one. `doomed`: it was given up with a transaction that it depends on. `ended`: it had finished.
+ */
+export type WriteOutcome = 'written' | 'noSpace' | 'conflict' | 'doomed' | 'ended'
 
 interface Version {
   readonly writer: Transaction
@@ -42,12 +50,15 @@ interface Section {
   /** Final: it was handed out, its commit is on the way or done. */
   base: Uint8Array | null
   versions: Version[]
+  /** Grows with each change; no two sections or lives of a section share one. */
+  revision: number
 }
 
 export class TransactionTable {
   readonly #sizeBytesMax: number
   readonly #sections = new Map<string, Section>()
   #sizeBytes = 0
+  #revision = 0
 
   constructor(sizeBytesMax: number) {
     this.#sizeBytesMax = sizeBytesMax
@@ -60,10 +71,11 @@ export class TransactionTable {
 
   begin(): Transaction {
     return {
-      state: { phase: 'open' },
+      state: { phase: 'open', isInConflict: false },
       dependencies: new Set(),
       dependents: new Set(),
       sections: new Set(),
+      reads: new Map(),
     }
   }
 
@@ -71,15 +83,22 @@ export class TransactionTable {
   read(transaction: Transaction, name: string): Uint8Array | null | undefined {
     if (transaction.state.phase === 'doomed') return undefined
     const section = this.#sections.get(name)
+    if (!transaction.reads.has(name)) transaction.reads.set(name, section?.revision ?? 0)
     if (section === undefined) return null
     dependOnWriters(transaction, section, true)
     return present(section)
   }
 
-  /** Writes, or deletes with null. Nothing changes unless the outcome is `written`. */
+  /** Writes, or deletes with null. Nothing changes unless the outcome is `written`; after `conflict`, give it up. */
   write(transaction: Transaction, name: string, value: Uint8Array | null): WriteOutcome {
-    if (transaction.state.phase !== 'open') return 'doomed'
-    const section = this.#sections.get(name) ?? { committed: null, base: null, versions: [] }
+    const { phase } = transaction.state
+    if (phase !== 'open') return phase === 'doomed' ? 'doomed' : 'ended'
+    const section = this.#sections.get(name) ?? newSection()
+    const readRevision = transaction.reads.get(name)
+    if (readRevision !== undefined && readRevision !== section.revision) {
+      transaction.state.isInConflict = true
+      return 'conflict'
+    }
     const size = this.#sizeBytes - sizeOf(name, present(section)) + sizeOf(name, value)
     if (value !== null && size > this.#sizeBytesMax && size > this.#sizeBytes) return 'noSpace'
     this.#sizeBytes = size
@@ -88,23 +107,29 @@ export class TransactionTable {
     const top = section.versions.at(-1)
     if (top?.writer === transaction) top.value = value
     else section.versions.push({ writer: transaction, value })
+    section.revision = ++this.#revision
+    transaction.reads.set(name, section.revision)
     transaction.sections.add(name)
     return 'written'
   }
 
   /**
    * The call ended well. Returns what became final by it, in an order that can be committed: nothing while a call that
-   * it depends on runs, and with the last of them the whole group.
+   * it depends on runs, and with the last of them everything that waited. Each group has to be committed as one.
    */
-  finish(transaction: Transaction): FinalChanges[] {
-    if (transaction.state.phase !== 'open') return []
-    transaction.state.phase = 'finished'
-    const final: FinalChanges[] = []
-    for (const candidate of [transaction, ...finishedDependents(transaction)]) {
-      const group = finishedClosure(candidate)
-      if (group !== undefined) this.#leave(group, final)
+  finish(transaction: Transaction): FinalChanges[][] {
+    const { state } = transaction
+    if (state.phase !== 'open' || state.isInConflict) return []
+    state.phase = 'finished'
+    if (transaction.dependencies.size === 0 && transaction.dependents.size === 0) {
+      return [this.#leave(new Set([transaction]))]
     }
-    return final
+    const groups: FinalChanges[][] = []
+    for (const candidate of reachable(transaction, (t) => t.dependents)) {
+      const group = finishedClosure(candidate)
+      if (group !== undefined) groups.push(this.#leave(group))
+    }
+    return groups
   }
 
   /** Gives a transaction up and everything that depends on it. Returns the others that were given up with it. */
@@ -145,10 +170,11 @@ export class TransactionTable {
   /** Content that came from outside, in order: the standby's way. Not to be used while calls run. */
   replicate(writes: readonly (readonly [string, Uint8Array | null])[]): void {
     for (const [name, value] of writes) {
-      const section = this.#sections.get(name) ?? { committed: null, base: null, versions: [] }
+      const section = this.#sections.get(name) ?? newSection()
       this.#sizeBytes += sizeOf(name, value) - sizeOf(name, present(section))
       section.committed = value
       section.base = value
+      section.revision = ++this.#revision
       this.#sections.set(name, section)
       this.#dropIfEmpty(name, section)
     }
@@ -161,7 +187,7 @@ export class TransactionTable {
     this.replicate(sections)
   }
 
-  #leave(group: ReadonlySet<Transaction>, final: FinalChanges[]): void {
+  #leave(group: ReadonlySet<Transaction>): FinalChanges[] {
     const writes = new Map<Transaction, [string, Uint8Array | null][]>()
     for (const each of group) writes.set(each, [])
     for (const name of new Set([...group].flatMap((each) => [...each.sections]))) {
@@ -175,8 +201,8 @@ export class TransactionTable {
     for (const each of group) {
       each.state.phase = 'left'
       unlink(each)
-      final.push({ transaction: each, writes: writes.get(each) ?? [] })
     }
+    return [...writes].map(([each, changes]) => ({ transaction: each, writes: changes }))
   }
 
   #removeVersions(name: string, writers: ReadonlySet<Transaction>): void {
@@ -184,6 +210,7 @@ export class TransactionTable {
     if (section === undefined) return
     this.#sizeBytes -= sizeOf(name, present(section))
     section.versions = section.versions.filter((version) => !writers.has(version.writer))
+    section.revision = ++this.#revision
     this.#sizeBytes += sizeOf(name, present(section))
     this.#dropIfEmpty(name, section)
   }
@@ -192,6 +219,10 @@ export class TransactionTable {
     if (section.committed !== null || section.base !== null) return
     if (section.versions.length === 0) this.#sections.delete(name)
   }
+}
+
+function newSection(): Section {
+  return { committed: null, base: null, versions: [], revision: 0 }
 }
 
 function present(section: Section): Uint8Array | null {
@@ -222,11 +253,6 @@ function finishedClosure(transaction: Transaction): Set<Transaction> | undefined
   const closure = reachable(transaction, (t) => t.dependencies)
   for (const each of closure) if (each.state.phase !== 'finished') return undefined
   return closure
-}
-
-function finishedDependents(transaction: Transaction): Iterable<Transaction> {
-  if (transaction.dependents.size === 0) return []
-  return reachable(transaction, (t) => t.dependents)
 }
 
 function reachable(

@@ -1,0 +1,506 @@
+import type { Logger } from 'pino'
+import { isSdkError, SdkError } from '../../../idl/index.ts'
+import { IOC_PORT, type IncomingCall, type IocAddress, type Rmd } from '../../../ioc/index.ts'
+import { lastSequenceOf, type PipelineEntry } from './commit-pipeline.ts'
+import {
+  Checkpoint,
+  CheckpointReplica,
+  type CheckpointBatch,
+  type CheckpointSnapshot,
+  type InSyncAuthority,
+} from './interface.ts'
+import { Primary, type PrimaryEffect } from './primary.ts'
+import type { StoredReplica } from './stored-replica.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+/** Who replicates one CSI under one epoch; nodes by number. */
+export interface ReplicaGrant {
+  readonly csi: string
+  readonly epoch: number
+  /** Nodes that are to hold replicas. */
+  readonly replicas: readonly number[]
+  /** Nodes recorded as in sync; null when nothing was ever acknowledged. */
+  readonly inSync: readonly number[] | null
+}
+
+export interface CsiReplicaServerOptions {
+  readonly csi: string
+  readonly nodeId: number
+  readonly stored: StoredReplica
+  readonly rmd: Rmd
+  readonly authority: InSyncAuthority
+  readonly replicaTimeoutMs: number
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly clock: () => number
+  /** Something waits for time to pass: `tick` is wanted. */
+  readonly onBusy: () => void
+}
+
+/** A commit that waits for its answer. */
+interface Waiting {
+  readonly call: IncomingCall
+}
+
+const { open, append, replace } = CheckpointReplica.methods
+const { attach, commit, status } = Checkpoint.methods
+/** A whole content takes longer than a batch. */
+const REPLACE_TIMEOUT_FACTOR = 10
+
+/**
+ * One CSI's replica on this node: secondary by default, primary while a local component holds ACTIVE. Performs what
+ * {@link Primary} decides, at once and in order after each event.
+ */
+export class CsiReplicaServer {
+  readonly #options: CsiReplicaServerOptions
+  readonly #stored: StoredReplica
+  readonly #subscriptions: Subscriptions
+  #primary: Primary<Waiting> | null = null
+  /** The connection that commits under the present epoch. */
+  #writer: string | null = null
+  #isPerforming = false
+
+  constructor(options: CsiReplicaServerOptions) {
+    this.#options = options
+    this.#stored = options.stored
+    this.#subscriptions = new Subscriptions(options.csi, options.rmd, options.log)
+  }
+
+  get needsTick(): boolean {
+    return this.#primary?.needsTick === true || this.#subscriptions.hasBehind
+  }
+
+  /**
+   * Makes this replica the primary under a new epoch; the epoch is durable when it returns.
+   * @throws SdkError STALE_EPOCH when a newer one was heard of; OUT_OF_SYNC when the content here is not the content
+   * that was acknowledged.
+   */
+  becomePrimary(grant: ReplicaGrant): void {
+    const { csi, nodeId, clock } = this.#options
+    const { epoch, inSync } = grant
+    if (this.#primary?.epoch === epoch && this.#primary.ended === null) {
+      this.setReplicas(grant)
+      return
+    }
+    if (epoch < this.#stored.replica.epoch) throw this.#stale(epoch)
+    if (inSync !== null && (!inSync.includes(nodeId) || !this.#stored.isReliable)) {
+      throw new SdkError(
+        'OUT_OF_SYNC',
+        `checkpoint ${csi}: node ${nodeId} ${inSync.includes(nodeId) ? 'has lost its content' : 'is not in the in-sync set'}; ` +
+          `in sync are ${inSync.join(', ')}`,
+        { context: { csi, epoch, inSync } },
+      )
+    }
+    this.#adopt()
+    this.#stored.promise(epoch)
+    this.#stored.makeReliable()
+    this.#subscriptions.resync(() => this.#stored.replica.snapshot(), null)
+    this.#writer = null
+    this.#primary = new Primary(this.#primaryOptions(grant), clock())
+    this.#perform()
+  }
+
+  /** The set of nodes that are to hold replicas changed. Ignored when the epoch is not the present one. */
+  setReplicas(grant: ReplicaGrant): void {
+    if (this.#primary?.epoch !== grant.epoch) return
+    this.#primary.setReplicas(grant.replicas, this.#options.clock())
+    this.#perform()
+  }
+
+  /** The local component holds ACTIVE no more. What it has not got an answer for is refused. */
+  becomeNone(): void {
+    this.#demote('the role was taken away')
+    this.#primary = null
+    this.#writer = null
+  }
+
+  dropConnection(caller: string): void {
+    this.#subscriptions.remove(caller)
+  }
+
+  tick(): void {
+    if (this.#primary === null || this.#writer !== null) {
+      this.#subscriptions.resync(() => this.#stored.replica.snapshot(), this.#writer)
+    }
+    this.#primary?.tick(this.#options.clock())
+    this.#perform()
+  }
+
+  // ---- calls of components
+
+  attach(call: IncomingCall): void {
+    this.#subscriptions.add(call.caller)
+    call.reply(attach.output.encode(this.#stored.replica.snapshot()))
+  }
+
+  detach(call: IncomingCall): void {
+    this.#subscriptions.remove(call.caller)
+    call.reply(Checkpoint.methods.detach.output.encode({}))
+  }
+
+  commit(call: IncomingCall, batch: CheckpointBatch): void {
+    const primary = this.#primary
+    if (primary === null || primary.epoch !== batch.epoch) {
+      const isNewer = batch.epoch > this.#stored.replica.epoch
+      call.fail(isNewer ? this.#notPrimaryYet(batch.epoch) : this.#stale(batch.epoch))
+      return
+    }
+    this.#writer = call.caller
+    // The very bytes go on to the other replicas, the log and the standbys.
+    const payload = new Uint8Array(call.payload)
+    primary.commit(
+      { batch, payload, token: { call }, deadlineMs: call.deadlineMs },
+      this.#options.clock(),
+    )
+    this.#perform()
+  }
+
+  status(call: IncomingCall): void {
+    const { sequence, epoch, sectionCount, replyCount } = this.#stored.replica.status()
+    const primary = this.#primary?.ended === null ? this.#primary : null
+    const role = primary !== null ? 'primary' : this.#stored.isReliable ? 'secondary' : 'none'
+    const replicas = primary?.describe() ?? []
+    call.reply(status.output.encode({ epoch, sequence, role, replicas, sectionCount, replyCount }))
+  }
+
+  // ---- calls of another node's primary
+
+  open(call: IncomingCall, epoch: number): void {
+    if (!this.#follow(epoch)) {
+      call.fail(this.#stale(epoch))
+      return
+    }
+    const { lastEpoch, sequence } = this.#stored.replica
+    const lastSequence = this.#stored.isReliable ? sequence : -1
+    call.reply(open.output.encode({ lastEpoch, lastSequence }))
+  }
+
+  append(call: IncomingCall, batch: CheckpointBatch, under: number): void {
+    if (under < this.#stored.replica.epoch || this.#isPrimaryOf(under)) {
+      call.fail(this.#stale(under))
+      return
+    }
+    if (!this.#stored.isReliable) {
+      call.fail(new SdkError('OUT_OF_SYNC', `checkpoint ${this.#options.csi}: no content here`))
+      return
+    }
+    const payload = under === batch.epoch ? new Uint8Array(call.payload) : null
+    const outcome = this.#stored.append(batch, under, payload)
+    switch (outcome.kind) {
+      case 'applied':
+        this.#pushLast(null)
+        break
+      case 'held':
+        break
+      case 'staleEpoch':
+        call.fail(this.#stale(under))
+        return
+      case 'outOfSync':
+        call.fail(this.#gap(batch))
+        return
+    }
+    call.reply(append.output.encode({ sequence: this.#stored.replica.sequence }))
+  }
+
+  replace(
+    call: IncomingCall,
+    input: {
+      readonly epoch: number
+      readonly snapshot: CheckpointSnapshot
+      readonly history: readonly (readonly [number, number])[]
+    },
+  ): void {
+    if (!this.#follow(input.epoch)) {
+      call.fail(this.#stale(input.epoch))
+      return
+    }
+    this.#stored.replace(input.snapshot, input.history)
+    this.#subscriptions.pushReplaced(input.snapshot)
+    call.reply(replace.output.encode({}))
+  }
+
+  // ---- the primary's effects
+
+  #perform(): void {
+    const primary = this.#primary
+    if (primary === null || this.#isPerforming) return
+    this.#isPerforming = true
+    try {
+      for (let effects = primary.takeEffects(); effects.length > 0;) {
+        this.#performAll(primary, effects)
+        effects = primary.takeEffects()
+      }
+    } finally {
+      this.#isPerforming = false
+    }
+    if (this.needsTick) this.#options.onBusy()
+  }
+
+  #performAll(primary: Primary<Waiting>, effects: readonly PrimaryEffect<Waiting>[]): void {
+    let failure: SdkError | null = null
+    for (const effect of effects) {
+      if (failure === null) failure = this.#performOne(primary, effect)
+      // Nothing that was decided on the strength of the failed store may be answered as done.
+      else if (effect.kind === 'answer') effect.token.call.fail(failure)
+      else if (effect.kind === 'refuse') this.#performOne(primary, effect)
+    }
+    if (failure !== null) primary.localFailed(failure.message)
+  }
+
+  #performOne(primary: Primary<Waiting>, effect: PrimaryEffect<Waiting>): SdkError | null {
+    switch (effect.kind) {
+      case 'open':
+        this.#sendOpen(primary, effect)
+        return null
+      case 'catchUp':
+        this.#sendCatchUp(primary, effect)
+        return null
+      case 'replace':
+        this.#sendReplace(primary, effect)
+        return null
+      case 'append':
+        this.#sendAppend(primary, effect)
+        return null
+      case 'change':
+        this.#askChange(primary, effect)
+        return null
+      case 'apply':
+        return this.#apply(effect.entry)
+      case 'answer':
+        effect.token.call.reply(commit.output.encode({ sequence: effect.sequence }), primary.epoch)
+        return null
+      case 'refuse':
+        effect.token.call.fail(
+          new SdkError(effect.code, `checkpoint ${this.#options.csi}: ${effect.why}`),
+        )
+        return null
+      case 'note': {
+        const { csi } = this.#options
+        const message = `replica of ${csi} on node ${effect.node}: ${effect.text}`
+        this.#options.log.info({ csi, peer: effect.node, epoch: primary.epoch }, message)
+        return null
+      }
+    }
+  }
+
+  #apply(entry: PipelineEntry<Waiting>): SdkError | null {
+    try {
+      const outcome = this.#stored.append(entry.batch, entry.batch.epoch, entry.payload)
+      if (outcome.kind === 'applied') this.#pushLast(this.#writer)
+      return outcome.kind === 'staleEpoch' || outcome.kind === 'outOfSync'
+        ? this.#stale(entry.batch.epoch)
+        : null
+    } catch (cause) {
+      const { csi, log } = this.#options
+      log.error({ err: cause, csi }, 'a batch cannot be stored')
+      const why = cause instanceof Error ? cause.message : String(cause)
+      return new SdkError('NO_SPACE', `checkpoint ${csi}: cannot be stored: ${why}`, { cause })
+    }
+  }
+
+  #pushLast(writer: string | null): void {
+    const last = this.#stored.tail.last
+    if (last !== undefined) this.#subscriptions.pushApplied(last.payload, writer)
+  }
+
+  #sendOpen(
+    primary: Primary<Waiting>,
+    { node, attempt }: { readonly node: number; readonly attempt: number },
+  ): void {
+    const { rmd, csi, replicaTimeoutMs } = this.#options
+    rmd
+      .client(CheckpointReplica, { to: addressOf(node), timeoutMs: replicaTimeoutMs })
+      .open({ csi, epoch: primary.epoch })
+      .then(
+        (answer) =>
+          this.#event(primary, (nowMs) => primary.opened({ node, attempt, ...answer }, nowMs)),
+        (error: unknown) => this.#streamFailed(primary, { node, attempt }, error),
+      )
+  }
+
+  #sendAppend(
+    primary: Primary<Waiting>,
+    effect: Extract<PrimaryEffect<Waiting>, { kind: 'append' }>,
+  ): void {
+    const { node, attempt, entry } = effect
+    this.#callReplica(node, append.functionNumber, entry.payload, primary.epoch).then(
+      () => this.#event(primary, (nowMs) => primary.appended({ node, attempt, entry }, nowMs)),
+      (error: unknown) => this.#streamFailed(primary, effect, error),
+    )
+  }
+
+  #sendCatchUp(
+    primary: Primary<Waiting>,
+    effect: Extract<PrimaryEffect<Waiting>, { kind: 'catchUp' }>,
+  ): void {
+    const { node, attempt, batches } = effect
+    const last = batches.at(-1)
+    const sequence = last === undefined ? 0 : lastSequenceOf(last.batch)
+    const sent = batches.map((kept) => {
+      const payload = this.#stored.payloadUnder(kept, primary.epoch)
+      return this.#callReplica(node, append.functionNumber, payload, primary.epoch)
+    })
+    Promise.all(sent).then(
+      () => this.#event(primary, (nowMs) => primary.caughtUp({ node, attempt, sequence }, nowMs)),
+      (error: unknown) => this.#streamFailed(primary, effect, error),
+    )
+  }
+
+  #sendReplace(
+    primary: Primary<Waiting>,
+    effect: { readonly node: number; readonly attempt: number },
+  ): void {
+    const { node, attempt } = effect
+    const { csi } = this.#options
+    const { replica } = this.#stored
+    const snapshot = replica.snapshot()
+    const history = replica.history.map(([epoch, first]): [number, number] => [epoch, first])
+    const { sequence } = replica
+    const payload = replace.input.encode({ csi, epoch: primary.epoch, snapshot, history })
+    this.#callReplica(
+      node,
+      replace.functionNumber,
+      payload,
+      primary.epoch,
+      REPLACE_TIMEOUT_FACTOR,
+    ).then(
+      () => this.#event(primary, (nowMs) => primary.caughtUp({ node, attempt, sequence }, nowMs)),
+      (error: unknown) => this.#streamFailed(primary, effect, error),
+    )
+  }
+
+  #callReplica(
+    node: number,
+    functionNumber: number,
+    payload: Uint8Array,
+    epoch: number,
+    factor = 2,
+  ): Promise<Uint8Array> {
+    const timeoutMs = this.#options.replicaTimeoutMs * factor
+    return this.#options.rmd.call(addressOf(node), functionNumber, payload, { timeoutMs, epoch })
+  }
+
+  #askChange(
+    primary: Primary<Waiting>,
+    { node, inSync }: { readonly node: number; readonly inSync: boolean },
+  ): void {
+    const { authority, csi, log } = this.#options
+    authority.change({ csi, epoch: primary.epoch, node, inSync }).then(
+      () =>
+        this.#event(primary, (nowMs) => primary.changed({ node, inSync, outcome: 'done' }, nowMs)),
+      (error: unknown) => {
+        const outcome = isSdkError(error, 'STALE_EPOCH') ? 'staleEpoch' : 'tryAgain'
+        if (!isSdkError(error, 'TRY_AGAIN')) {
+          log.warn({ err: error, csi, peer: node, inSync }, 'the in-sync set cannot be changed now')
+        }
+        this.#event(primary, (nowMs) => primary.changed({ node, inSync, outcome }, nowMs))
+      },
+    )
+  }
+
+  #streamFailed(
+    primary: Primary<Waiting>,
+    { node, attempt }: { readonly node: number; readonly attempt: number },
+    error: unknown,
+  ): void {
+    const why = error instanceof Error ? error.message : String(error)
+    this.#event(primary, (nowMs) => {
+      if (isSdkError(error, 'STALE_EPOCH')) primary.fenced(`node ${node}: ${why}`)
+      else primary.streamFailed({ node, attempt, why }, nowMs)
+    })
+  }
+
+  #event(primary: Primary<Waiting>, tell: (nowMs: number) => void): void {
+    if (this.#primary !== primary) return
+    tell(this.#options.clock())
+    this.#perform()
+  }
+
+  // ---- roles
+
+  /**
+   * What the former active of this node had handed over and not got an answer for is kept: its caller may ask again, and
+   * other replicas may hold it already.
+   */
+  #adopt(): void {
+    const primary = this.#primary
+    if (primary === null) return
+    const isInOffice = primary.ended === null && primary.epoch === this.#stored.replica.epoch
+    const entries = primary.retire()
+    for (const entry of entries) {
+      if (isInOffice && this.#apply(entry) !== null) break
+    }
+    for (const { call } of entries.flatMap((entry) => entry.waiting.map((each) => each.token))) {
+      call.fail(this.#stale(primary.epoch))
+    }
+    this.#primary = null
+  }
+
+  /** Follows a primary elsewhere. @returns false when its epoch is not the newest. */
+  #follow(epoch: number): boolean {
+    if (epoch < this.#stored.replica.epoch || this.#isPrimaryOf(epoch)) return false
+    this.#stored.promise(epoch)
+    if (this.#primary !== null) this.becomeNone()
+    return true
+  }
+
+  #isPrimaryOf(epoch: number): boolean {
+    return this.#primary?.epoch === epoch && this.#primary.ended === null
+  }
+
+  #demote(why: string): void {
+    if (this.#primary === null) return
+    this.#primary.fenced(why)
+    this.#perform()
+  }
+
+  #primaryOptions(grant: ReplicaGrant): ConstructorParameters<typeof Primary>[0] {
+    const { nodeId, replicaTimeoutMs } = this.#options
+    const { replica, tail } = this.#stored
+    return {
+      self: nodeId,
+      epoch: grant.epoch,
+      replicas: grant.replicas,
+      inSync: grant.inSync,
+      replicaTimeoutMs,
+      source: {
+        get sequence() {
+          return replica.sequence
+        },
+        isPrefix: (lastEpoch, lastSequence) => replica.isPrefix(lastEpoch, lastSequence),
+        after: (sequence, sizeBytesMax) => tail.after(sequence, sizeBytesMax),
+      },
+    }
+  }
+
+  #stale(epoch: number): SdkError {
+    const { csi, nodeId } = this.#options
+    const newest = this.#stored.replica.epoch
+    return new SdkError(
+      'STALE_EPOCH',
+      `checkpoint ${csi} on node ${nodeId}: epoch ${epoch} does not hold; the newest is ${newest}`,
+      { context: { csi, epoch, newest } },
+    )
+  }
+
+  #notPrimaryYet(epoch: number): SdkError {
+    const { csi, nodeId } = this.#options
+    return new SdkError(
+      'TRY_AGAIN',
+      `checkpoint ${csi} on node ${nodeId}: epoch ${epoch} is not known here yet`,
+    )
+  }
+
+  #gap(batch: CheckpointBatch): SdkError {
+    const { csi, nodeId } = this.#options
+    const { sequence } = this.#stored.replica
+    return new SdkError(
+      'OUT_OF_SYNC',
+      `checkpoint ${csi} on node ${nodeId}: ${batch.firstSequence} does not follow ${sequence}`,
+      { context: { csi, sequence } },
+    )
+  }
+}
+
+function addressOf(node: number): IocAddress {
+  return { node, port: IOC_PORT.agent }
+}

@@ -1,0 +1,220 @@
+import { performance } from 'node:perf_hooks'
+import type { Logger } from 'pino'
+import { isSdkError, SdkError } from '../../../idl/index.ts'
+import type { IncomingCall, Rmd } from '../../../ioc/index.ts'
+import { CsiReplicaServer, type ReplicaGrant } from './csi-replica-server.ts'
+import { Checkpoint, CheckpointReplica, type InSyncAuthority } from './interface.ts'
+import { ReplicaLog } from './replica-log.ts'
+
+export interface CheckpointServerOptions {
+  readonly nodeId: number
+  /** Directory of the node's LMDB environment; made when missing. */
+  readonly directory: string
+  /** The agent's: calls other replicas and pushes to components. */
+  readonly rmd: Rmd
+  /** Its changes of one (csi, node) are asked for one at a time; it must keep their order. */
+  readonly authority: InSyncAuthority
+  /** A commit waits this long for a replica before it is taken out of the in-sync set. */
+  readonly replicaTimeoutMs: number
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Monotonic, in milliseconds. @defaultValue performance.now, the clock of `IncomingCall.deadlineMs` */
+  readonly clock?: () => number
+}
+
+/** The checkpoint replicas of one node: runs in the node process, driven by the agent. */
+export interface CheckpointServer {
+  /** Serves a call of the `Checkpoint` and `CheckpointReplica` tables. @returns false when it is of another one. */
+  dispatch(call: IncomingCall): boolean
+  /**
+   * A local component is going to be ACTIVE: from when it resolves, older epochs are refused here, also after a restart.
+   * Waits for no other node. Repeating it is harmless.
+   * @throws SdkError STALE_EPOCH; OUT_OF_SYNC when this node does not hold what was acknowledged.
+   */
+  becomePrimary(grant: ReplicaGrant): Promise<void>
+  setReplicas(grant: ReplicaGrant): void
+  /** The local component is ACTIVE no more. */
+  becomeNone(csi: string): void
+  /** A connection is gone: nothing is pushed there any more. */
+  dropConnection(caller: string): void
+  close(): Promise<void>
+}
+
+const FIRST_REPLICA_FUNCTION = CheckpointReplica.clientId * 64
+const FIRST_CHECKPOINT_FUNCTION = Checkpoint.clientId * 64
+const FUNCTIONS = 64
+
+/** @throws SdkError LIBRARY when the store cannot be opened. */
+export function createCheckpointServer(options: CheckpointServerOptions): CheckpointServer {
+  return new NodeCheckpoints(options)
+}
+
+class NodeCheckpoints implements CheckpointServer {
+  readonly #options: CheckpointServerOptions
+  readonly #clock: () => number
+  readonly #store: ReplicaLog
+  readonly #servers = new Map<string, CsiReplicaServer>()
+  #timer: NodeJS.Timeout | null = null
+  #isClosed = false
+
+  constructor(options: CheckpointServerOptions) {
+    const { directory, log } = options
+    this.#options = options
+    this.#clock = options.clock ?? (() => performance.now())
+    this.#store = new ReplicaLog({ directory, log, clock: this.#clock })
+  }
+
+  dispatch(call: IncomingCall): boolean {
+    const { functionNumber } = call
+    if (isOf(functionNumber, FIRST_CHECKPOINT_FUNCTION)) this.#guard(call, () => this.#serve(call))
+    else if (isOf(functionNumber, FIRST_REPLICA_FUNCTION)) {
+      this.#guard(call, () => this.#serveReplica(call))
+    } else return false
+    return true
+  }
+
+  async becomePrimary(grant: ReplicaGrant): Promise<void> {
+    this.#assertOpen()
+    this.#server(grant.csi).becomePrimary(grant)
+  }
+
+  setReplicas(grant: ReplicaGrant): void {
+    this.#assertOpen()
+    this.#server(grant.csi).setReplicas(grant)
+  }
+
+  becomeNone(csi: string): void {
+    this.#servers.get(csi)?.becomeNone()
+  }
+
+  dropConnection(caller: string): void {
+    for (const server of this.#servers.values()) server.dropConnection(caller)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    for (const server of this.#servers.values()) server.becomeNone()
+    this.#isClosed = true
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
+    await this.#store.close()
+  }
+
+  #serve(call: IncomingCall): void {
+    const { attach, commit, detach, status } = Checkpoint.methods
+    switch (call.functionNumber) {
+      case attach.functionNumber:
+        this.#server(attach.input.decode(call.payload).csi).attach(call)
+        break
+      case commit.functionNumber: {
+        const { csi, batch } = commit.input.decode(call.payload)
+        this.#server(csi).commit(call, batch)
+        break
+      }
+      case detach.functionNumber:
+        this.#server(detach.input.decode(call.payload).csi).detach(call)
+        break
+      case status.functionNumber:
+        this.#server(status.input.decode(call.payload).csi).status(call)
+        break
+      default:
+        call.fail(unknownFunction(call))
+    }
+  }
+
+  #serveReplica(call: IncomingCall): void {
+    const { open, append, replace } = CheckpointReplica.methods
+    switch (call.functionNumber) {
+      case append.functionNumber: {
+        const { csi, batch, under } = append.input.decode(call.payload)
+        this.#server(csi).append(call, batch, under ?? batch.epoch)
+        break
+      }
+      case open.functionNumber: {
+        const { csi, epoch } = open.input.decode(call.payload)
+        this.#server(csi).open(call, epoch)
+        break
+      }
+      case replace.functionNumber: {
+        const input = replace.input.decode(call.payload)
+        this.#server(input.csi).replace(call, input)
+        break
+      }
+      default:
+        call.fail(unknownFunction(call))
+    }
+  }
+
+  #server(csi: string): CsiReplicaServer {
+    let server = this.#servers.get(csi)
+    if (server === undefined) {
+      const { nodeId, rmd, authority, replicaTimeoutMs, log } = this.#options
+      server = new CsiReplicaServer({
+        csi,
+        nodeId,
+        stored: this.#store.replica(csi),
+        rmd,
+        authority,
+        replicaTimeoutMs,
+        log,
+        clock: this.#clock,
+        onBusy: () => this.#startTimer(),
+      })
+      this.#servers.set(csi, server)
+    }
+    return server
+  }
+
+  /** A call that cannot be served is answered; nothing of it may end the node process. */
+  #guard(call: IncomingCall, serve: () => void): void {
+    try {
+      this.#assertOpen()
+      serve()
+    } catch (error) {
+      if (isSdkError(error)) {
+        call.fail(error)
+        return
+      }
+      this.#options.log.error(
+        { err: error, function: call.functionNumber },
+        'checkpoint call failed',
+      )
+      const why = error instanceof Error ? error.message : String(error)
+      call.fail(new SdkError('NO_SPACE', `the checkpoint store failed: ${why}`, { cause: error }))
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed)
+      throw new SdkError('TRY_AGAIN', 'the checkpoint server of the node is closing')
+  }
+
+  #startTimer(): void {
+    if (this.#timer !== null || this.#isClosed) return
+    const periodMs = Math.min(50, Math.max(5, this.#options.replicaTimeoutMs / 20))
+    this.#timer = setInterval(() => this.#tick(), periodMs)
+    this.#timer.unref()
+  }
+
+  #tick(): void {
+    let isBusy = false
+    for (const server of this.#servers.values()) {
+      if (!server.needsTick) continue
+      server.tick()
+      isBusy ||= server.needsTick
+    }
+    if (isBusy || this.#timer === null) return
+    clearInterval(this.#timer)
+    this.#timer = null
+  }
+}
+
+function isOf(functionNumber: number, first: number): boolean {
+  return functionNumber >= first && functionNumber < first + FUNCTIONS
+}
+
+function unknownFunction(call: IncomingCall): SdkError {
+  return new SdkError(
+    'FUNC_NOT_REGISTERED',
+    `the checkpoint has no function ${call.functionNumber >> 6}.${call.functionNumber & 63}`,
+  )
+}

@@ -1,0 +1,5 @@
+/** The door of the services for node processes: it loads the store, which component processes do not. */
+export { createCheckpointServer } from './checkpoint/server.ts'
+export type { CheckpointServer, CheckpointServerOptions } from './checkpoint/server.ts'
+export type { ReplicaGrant } from './checkpoint/csi-replica-server.ts'
+export type { InSyncAuthority } from './checkpoint/interface.ts'
