@@ -145,6 +145,7 @@ export class RmdClient {
       call.lose()
       this.#fail(call, failures.givenUp(call.spec, call.mayHaveRun))
     }
+    this.#acknowledge()
   }
 
   /** Finds the connection for a call and sends it, or lets it wait, or fails it. */
@@ -237,7 +238,8 @@ export class RmdClient {
       this.#statistics.nBadReplies += 1
       return this.#fail(call, cause as Error)
     }
-    call.connection = null
+    // After INUSE the first copy's reply may still come on this connection, before the next time it is asked for.
+    if (error.code !== 'INUSE' || !call.atMostOnce) call.connection = null
     const nowMs = this.#clock.nowMs()
     this.#refuse(call, error, nowMs)
     this.#arm(nowMs)
