@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { Packer, Unpacker } from './bytes.ts'
+import { wireOf } from './compile-wire.ts'
 import { plainFromWire, plainToWire } from './plain.ts'
 import { scan, VALUE_COUNT_MAX } from './scan.ts'
 import { isSdkError, SdkError } from './sdk-error.ts'
 import { shapeOf } from './shape-of.ts'
 import { pathText, type Shape } from './shape.ts'
-import { mismatchText, wireOf, WireMismatch, type Wire } from './wire.ts'
+import { mismatchText, WireMismatch, type Wire } from './wire.ts'
 
 /** Turns values of one schema into bytes and back. Exact inverses; both ends validate. */
 export interface ValueCodec<In = unknown, Out = In> {
@@ -49,14 +50,13 @@ export function makeMethodCodec<S extends z.ZodType>(
  */
 export function makeShapeCodec(place: string, shape: Shape): ValueCodec {
   const wire = wireOf(shape)
+  const fitting = (value: unknown): unknown => {
+    if (wire.matches(value)) return value
+    throw new SdkError('INVALID_PARAMETER', `${place}: the value does not have the shape`)
+  }
   return {
-    encode(value) {
-      if (!wire.matches(value)) {
-        throw new SdkError('INVALID_PARAMETER', `${place}: the value does not have the shape`)
-      }
-      return pack(place, wire, value)
-    },
-    decode: (bytes) => read(place, wire, bytes),
+    encode: (value) => pack(place, wire, fitting(value)),
+    decode: (bytes) => fitting(read(place, wire, bytes)),
     shape,
   }
 }

@@ -131,9 +131,7 @@ class JsonReader {
   }
 }
 
-type ScalarShape = Extract<Shape, { kind: 'literal' | 'plain' | 'null' | 'boolean' | 'string' }>
-
-function checked(shape: ScalarShape, json: unknown, path: Path): unknown {
+function checked(shape: Shape, json: unknown, path: Path): unknown {
   const fits =
     shape.kind === 'plain' ||
     (shape.kind === 'null' && json === null) ||

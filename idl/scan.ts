@@ -7,9 +7,9 @@ export const VALUE_DEPTH_MAX = 128
 export const VALUE_COUNT_MAX = 4_194_304
 
 /**
- * Checks that `bytes` are exactly one msgpack value of the kinds that the codec uses, before anything is allocated for
- * it: every length and count fits into the bytes that are left, nesting and number of values are bounded, text is UTF-8,
- * keys of maps are text, there are no extension types and nothing follows.
+ * Checks that `bytes` are exactly one msgpack value of the kinds that the codec uses, before anything is
+ * allocated for it: every length and count fits into the bytes that are left, nesting and number of values are
+ * bounded, text is UTF-8, keys of maps are text, there are no extension types and nothing follows.
  * @throws {SdkError} MESSAGE_ERROR when it is not; TOO_BIG when it passes {@link VALUE_DEPTH_MAX} or
  * {@link VALUE_COUNT_MAX}.
  */

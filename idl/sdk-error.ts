@@ -46,7 +46,7 @@ export class SdkError extends Error {
   }
 }
 
-/** True when `error` is an {@link SdkError}, of this copy of the package or another, and has `code` where one is given. */
+/** True when `error` is an {@link SdkError}, of any copy of the package, and has `code` where one is given. */
 export function isSdkError(error: unknown, code?: SdkErrorCode | (string & {})): error is SdkError {
   return (
     typeof error === 'object' &&

@@ -16,7 +16,7 @@ export interface MemberShape {
  * | kind | bytes (msgpack) |
  * |---|---|
  * | `null` `void` | nil |
- * | `boolean` `number` `string` | themselves; numbers that are 32-bit integers as integers, others as float64, -0 as 0 |
+ * | `boolean` `number` `string` | themselves; integers of 32 bits as integers, other numbers as float64, -0 as 0 |
  * | `bigint` | int64 or uint64 when it fits, else its decimal text |
  * | `date` | milliseconds since 1970 as a number |
  * | `bytes` | bin |

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 
 /**
- * `npm test`: runs every check and every suite, goes on after a failure, and ends with `N passed, N failed` alone on the
- * last line. A check counts as one; a suite counts its tests. Exits with 1 when anything failed.
+ * `npm test`: runs every check and every suite, goes on after a failure, and ends with `N passed, N failed` alone
+ * on the last line. A check counts as one; a suite counts its tests. Exits with 1 when anything failed.
  */
 interface Step {
   readonly name: string

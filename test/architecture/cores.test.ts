@@ -1,0 +1,113 @@
+import ts from 'typescript'
+import { expect, test } from 'vitest'
+import { FLOORS, lineOf, sourcesOf, type SourceFile, walk } from './sources.ts'
+
+/**
+ * Files that decide: pure and synchronous, time comes in as `nowMs`. A pattern ends with `/` for a whole folder; each
+ * must match something, so that the list stays true.
+ */
+const CORES: readonly string[] = [
+  'amf/engine/',
+  'amf/model/schema.ts',
+  'amf/model/suggest.ts',
+  'amf/model/validate.ts',
+  'amf/node/liveness.ts',
+  'idl/',
+  'ioc/address-text.ts',
+  'ioc/address.ts',
+  'ioc/backplane/embedded/membership.ts',
+  'ioc/backplane/embedded/silence-watch.ts',
+  'ioc/frame-parser.ts',
+  'ioc/frame.ts',
+  'ioc/reassembler.ts',
+  'ioc/rmd/call-table.ts',
+  'ioc/rmd/dedupe-table.ts',
+  'runtime/cpm/name-table.ts',
+  'runtime/eo/job-queue.ts',
+  'runtime/eo/parking.ts',
+  'runtime/eo/quarantine.ts',
+  'runtime/eo/role-table.ts',
+  'runtime/eo/stamp-age.ts',
+  'runtime/services/checkpoint/commit-gate.ts',
+  'runtime/services/checkpoint/history.ts',
+  'runtime/services/checkpoint/reply-cache.ts',
+]
+
+/** `idl` only looks at memory with it. */
+const HARMLESS = new Set(['node:buffer', 'node:assert', 'node:assert/strict'])
+const FORBIDDEN = new Set([
+  'performance',
+  'process',
+  'console',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'fetch',
+  'globalThis',
+])
+
+const files = FLOORS.flatMap((folder) => sourcesOf(folder))
+const isCore = ({ path }: SourceFile): boolean =>
+  CORES.some((core) => (core.endsWith('/') ? path.startsWith(core) : path === core))
+
+test('every core of the list exists', () => {
+  const gone = CORES.filter(
+    (core) =>
+      !files.some(({ path }) => (core.endsWith('/') ? path.startsWith(core) : path === core)),
+  )
+  expect(gone).toEqual([])
+})
+
+test('cores import nothing that acts', () => {
+  const wrong = files.filter(isCore).flatMap(({ path, imports }) =>
+    imports
+      .filter(({ typeOnly }) => !typeOnly)
+      .filter(({ specifier }) => /^node:|^(pino|piscina|lmdb)$/.test(specifier))
+      .filter(({ specifier }) => !HARMLESS.has(specifier))
+      .map(({ specifier, line }) => `${path}:${line} imports ${specifier}`),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('cores read no clock, no chance and nothing of the process, and wait for nothing', () => {
+  const wrong = files.filter(isCore).flatMap((source) => {
+    const found: string[] = []
+    walk(source.tree, (node) => {
+      const what = acts(node)
+      if (what !== undefined) found.push(`${source.path}:${lineOf(source, node)} ${what}`)
+    })
+    return found
+  })
+  expect(wrong).toEqual([])
+})
+
+function acts(node: ts.Node): string | undefined {
+  if (ts.isAwaitExpression(node)) return 'await'
+  if (node.kind === ts.SyntaxKind.AsyncKeyword) return 'async'
+  if (ts.isNewExpression(node) && node.expression.getText() === 'Date') {
+    return (node.arguments?.length ?? 0) === 0 ? 'new Date()' : undefined
+  }
+  if (ts.isNewExpression(node) && node.expression.getText() === 'Promise') return 'new Promise'
+  if (ts.isPropertyAccessExpression(node)) {
+    const text = node.getText()
+    return text === 'Date.now' || text === 'Math.random' ? text : undefined
+  }
+  if (ts.isIdentifier(node) && FORBIDDEN.has(node.text) && !isName(node)) return node.text
+  return undefined
+}
+
+/** A member, parameter or declaration of that name is nobody's global. */
+function isName(node: ts.Identifier): boolean {
+  const { parent } = node
+  return (
+    (ts.isPropertyAccessExpression(parent) && parent.name === node) ||
+    (ts.isPropertyAssignment(parent) && parent.name === node) ||
+    ts.isPropertySignature(parent) ||
+    ts.isMethodSignature(parent) ||
+    ts.isMethodDeclaration(parent) ||
+    ts.isPropertyDeclaration(parent) ||
+    ts.isBindingElement(parent) ||
+    ts.isTypeNode(parent)
+  )
+}
