@@ -26,6 +26,9 @@ export class StateWaiters {
    */
   wait(entity: string, states: readonly string[], timeoutMs: number): Promise<string> {
     const wanted = new Set(states.map((state) => state.toUpperCase()))
+    if (this.#stateOf(entity) === undefined) {
+      return Promise.reject(new SdkError('NOT_EXIST', `there is no entity ${entity}`))
+    }
     const found = this.#match(entity, wanted)
     if (found !== undefined) return Promise.resolve(found)
     if (this.#waiters.size >= WAITER_COUNT_MAX) {
@@ -65,8 +68,7 @@ export class StateWaiters {
   }
 
   #match(entity: string, wanted: ReadonlySet<string>): string | undefined {
-    const found = this.#stateOf(entity)
-    if (found === undefined) throw new SdkError('NOT_EXIST', `there is no entity ${entity}`)
-    return Object.values(found.states).find((state) => wanted.has(state.toUpperCase()))
+    const states = Object.values(this.#stateOf(entity)?.states ?? {})
+    return states.find((state) => wanted.has(state.toUpperCase()))
   }
 }

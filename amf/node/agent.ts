@@ -211,7 +211,7 @@ export class Agent {
       nextInvocation: () => (this.#invocation -= 1),
       isDirected: () => this.#director.isJoined || this.#stopping !== null,
       emit: (event) => this.#emit(event),
-      ended: ({ caller }) => {
+      ended: (caller) => {
         if (caller === null) return
         this.#callers.delete(caller)
         checkpoint.dropConnection(caller)

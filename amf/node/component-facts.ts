@@ -1,5 +1,5 @@
 import type { ComponentFacts, PresenceState } from '../engine/contract.ts'
-import type { Phase } from './component-runner.ts'
+import type { Phase } from './component-life.ts'
 
 /** {@link ComponentFacts} as they travel. */
 export type ComponentFactsRecord = {

@@ -1,12 +1,13 @@
-import type { HaState } from '../../runtime/internal.ts'
-import type { AgentEvent } from '../director/interface.ts'
-import type { ComponentProcess, CsiSetCommand } from './component-ports.ts'
+import type { HaState, Recovery } from '../../runtime/internal.ts'
+import type { ComponentProcess } from './component-ports.ts'
 
 /** One CSI that the component has, or was asked to take. */
 export interface Assignment {
   haState: HaState
   epoch: number
   confirmed: boolean
+  /** This node's replica was made primary for it, and not released since. */
+  isPrimary: boolean
   /** The callback that brought it here. */
   invocation: number
 }
@@ -51,14 +52,23 @@ export function forgetPendingOf(life: Life, csi?: string): void {
   }
 }
 
-/** Answer to a csiSet as it goes to the director. */
-export function csiSetDone(
-  component: string,
-  life: Life,
-  set: Pick<CsiSetCommand, 'invocation' | 'haState'> & { readonly csi: string },
-  complete = true,
-): AgentEvent {
-  const { incarnation } = life
-  const { invocation, haState, csi } = set
-  return { kind: 'csiSetDone', component, incarnation, csi, haState, invocation, complete }
-}
+/** What happens when the process of the present life has ended. */
+export type End =
+  | { readonly kind: 'terminated' }
+  | { readonly kind: 'failed'; readonly recovery: Recovery; readonly cause: string | null }
+  | { readonly kind: 'retry'; readonly attempt: number; readonly cause: string | null }
+
+export type Phase =
+  | {
+      readonly kind: 'idle'
+      readonly presence: 'UNINSTANTIATED' | 'INSTANTIATION_FAILED' | 'TERMINATION_FAILED'
+    }
+  /** Launched and not registered. */
+  | { readonly kind: 'starting'; readonly life: Life; readonly attempt: number }
+  /** Between two attempts. */
+  | { readonly kind: 'pausing'; readonly attempt: number; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'running'; readonly life: Life }
+  /** Being ended: by its terminate callback, or by SIGKILL. */
+  | { readonly kind: 'ending'; readonly life: Life; readonly end: End }
+  /** Its process is gone, its clean-up command runs. */
+  | { readonly kind: 'cleaning'; readonly life: Life; readonly end: End }

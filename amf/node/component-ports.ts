@@ -3,7 +3,6 @@ import type { RmdCallOptions } from '../../ioc/index.ts'
 import type { CpmCallbacks } from '../../runtime/internal.ts'
 import type { AgentCommand, AgentEvent } from '../director/interface.ts'
 import type { CommandModel, ComponentModel } from '../model/model.ts'
-import type { Life } from './component-life.ts'
 
 /** How a process ended; exactly one of both is set. */
 export interface ProcessExit {
@@ -60,5 +59,5 @@ export interface RunnerPorts {
   isDirected(): boolean
   emit(event: AgentEvent): void
   /** A life is over: its connection counts no more. Called after the event that says so. */
-  ended(life: Life): void
+  ended(caller: string | null): void
 }

@@ -6,45 +6,25 @@ import { ANY_INCARNATION } from '../director/running-table.ts'
 import type { CommandModel, ComponentModel } from '../model/model.ts'
 import { type ComponentFactsRecord, factsOf } from './component-facts.ts'
 import {
-  csiSetDone,
+  type End,
   forgetPending,
   forgetPendingOf,
   type Life,
   type Pending,
+  type Phase,
   startLife,
 } from './component-life.ts'
 import type {
-  CallbackClient,
   CsiRemoveCommand,
   CsiSetCommand,
   ProcessExit,
   RunnerPorts,
 } from './component-ports.ts'
+import { ComponentRoles } from './component-roles.ts'
 import { exitText, tailText, textOf } from './exit-text.ts'
 
 /** SIGKILL works at once, unless the process sleeps uninterruptibly: then this passes and the failure is reported. */
 const KILL_TIMEOUT_MS = 10_000
-
-/** What happens when the process of the present life has ended. */
-type End =
-  | { readonly kind: 'terminated' }
-  | { readonly kind: 'failed'; readonly recovery: Recovery; readonly cause: string | null }
-  | { readonly kind: 'retry'; readonly attempt: number; readonly cause: string | null }
-
-export type Phase =
-  | {
-      readonly kind: 'idle'
-      readonly presence: 'UNINSTANTIATED' | 'INSTANTIATION_FAILED' | 'TERMINATION_FAILED'
-    }
-  /** Launched and not registered. */
-  | { readonly kind: 'starting'; readonly life: Life; readonly attempt: number }
-  /** Between two attempts. */
-  | { readonly kind: 'pausing'; readonly attempt: number; readonly timer: NodeJS.Timeout }
-  | { readonly kind: 'running'; readonly life: Life }
-  /** Being ended: by its terminate callback, or by SIGKILL. */
-  | { readonly kind: 'ending'; readonly life: Life; readonly end: End }
-  /** Its process is gone, its clean-up command runs. */
-  | { readonly kind: 'cleaning'; readonly life: Life; readonly end: End }
 
 /**
  * Life-cycle of one component on its node: launch, registration, roles, end. Everything that the director hears of
@@ -61,6 +41,7 @@ export class ComponentRunner {
   readonly model: ComponentModel
   readonly #ports: RunnerPorts
   readonly #log: Logger
+  readonly #roles: ComponentRoles
   #phase: Phase = { kind: 'idle', presence: 'UNINSTANTIATED' }
   #timer: NodeJS.Timeout | undefined
   /** `instantiate` came while the former life was ending. */
@@ -72,6 +53,9 @@ export class ComponentRunner {
     this.model = model
     this.#ports = ports
     this.#log = log.child({ component: model.name })
+    this.#roles = new ComponentRoles(model, ports, (life, cause) =>
+      this.#fail(life, cause, 'noRecommendation'),
+    )
   }
 
   get phase(): Phase {
@@ -150,52 +134,13 @@ export class ComponentRunner {
   }
 
   csiSet(command: CsiSetCommand): void {
-    const { haState, descriptor, invocation } = command
     const life = this.#runningLife(command.incarnation)
-    if (life === null || life.pending.has(invocation)) return
-    const { csi, epoch } = descriptor
-    const known = life.assignments.get(csi)
-    if (known?.invocation === invocation && known.confirmed) {
-      this.#ports.emit(csiSetDone(this.model.name, life, { invocation, haState, csi }))
-      return
-    }
-    forgetPendingOf(life, csi)
-    life.assignments.set(csi, { haState, epoch, confirmed: false, invocation })
-    if (this.model.category !== 'saAware') {
-      this.#confirm(life, csi, invocation)
-      return
-    }
-    const kind = haState === 'QUIESCING' ? 'quiescing' : 'csiSet'
-    const what = `csiSet ${haState} of ${csi}`
-    this.#await(life, invocation, { kind, csi }, { timeoutMs: this.model.csiSetTimeoutMs, what })
-    if (haState !== 'ACTIVE') return this.#sendCsiSet(life, command)
-    this.#ports.becomePrimary(command).then(
-      () => this.#sendCsiSet(life, command),
-      (error: unknown) => {
-        if (!life.pending.has(invocation)) return
-        const cause = `the checkpoint of ${csi} could not change hands: ${textOf(error)}`
-        this.#fail(life, cause, 'noRecommendation')
-      },
-    )
+    if (life !== null) this.#roles.set(life, command)
   }
 
   csiRemove(command: CsiRemoveCommand): void {
-    const { csi, invocation } = command
     const life = this.#runningLife(command.incarnation)
-    if (life === null || life.pending.has(invocation)) return
-    if (!life.assignments.has(csi) || this.model.category !== 'saAware') {
-      this.#removed(life, csi, invocation)
-      return
-    }
-    forgetPendingOf(life, csi)
-    const what = `csiRemove of ${csi}`
-    const timeoutMs = this.model.csiRemoveTimeoutMs
-    this.#await(life, invocation, { kind: 'csiRemove', csi }, { timeoutMs, what })
-    const component = this.model.name
-    const flags = 'TARGET_ONE'
-    this.#deliver(life, what, (client) =>
-      client.csiRemove({ invocation, component, csi, flags }, oneWay),
-    )
+    if (life !== null) this.#roles.remove(life, command)
   }
 
   // --- what the component says ---
@@ -225,36 +170,17 @@ export class ComponentRunner {
   answered(life: Life, invocation: number, rc: number, message: string): Pending['kind'] | null {
     const pending = forgetPending(life, invocation)
     if (pending === undefined) return null
-    const { kind, csi } = pending
-    if (rc !== 0) {
-      if (kind === 'terminate') life.process.kill()
-      else this.#fail(life, `${kind} ${csi} answered with an error: ${message}`, 'noRecommendation')
-      return kind
+    if (rc === 0) this.#roles.answered(life, invocation, pending)
+    else if (pending.kind === 'terminate') life.process.kill()
+    else {
+      const what = `${pending.kind} ${pending.csi}`.trim()
+      this.#fail(life, `${what} answered with an error: ${message}`, 'noRecommendation')
     }
-    if (kind === 'csiSet') this.#confirm(life, csi, invocation)
-    else if (kind === 'csiRemove') this.#removed(life, csi, invocation)
-    else if (kind === 'quiescing') {
-      const what = `quiescing of ${csi}`
-      const timeoutMs = this.model.quiescingTimeoutMs
-      this.#await(life, invocation, { kind, csi }, { timeoutMs, what })
-      const set = { invocation, haState: 'QUIESCING', csi } as const
-      this.#ports.emit(csiSetDone(this.model.name, life, set, false))
-    }
-    return kind
+    return pending.kind
   }
 
   quiesced(life: Life, invocation: number, rc: number): void {
-    const pending = forgetPending(life, invocation)
-    if (pending === undefined || pending.kind !== 'quiescing') return
-    const { csi } = pending
-    if (rc !== 0) return this.#fail(life, `quiescing of ${csi} failed (${rc})`, 'noRecommendation')
-    const assignment = life.assignments.get(csi)
-    if (assignment === undefined) return
-    assignment.haState = 'QUIESCED'
-    assignment.confirmed = true
-    this.#ports.releasePrimary(csi)
-    const set = { invocation, haState: 'QUIESCING', csi } as const
-    this.#ports.emit(csiSetDone(this.model.name, life, set))
+    this.#roles.quiesced(life, invocation, rc)
   }
 
   /** Its connection closed: a hint that it is dead, and a reason to make sure of it. */
@@ -340,59 +266,9 @@ export class ComponentRunner {
     this.#ports.emit({ kind: 'instantiationFailed', component: name, cause: text })
   }
 
-  // --- roles ---
-
   #runningLife(incarnation: number): Life | null {
     const phase = this.#phase
     return phase.kind === 'running' && phase.life.incarnation === incarnation ? phase.life : null
-  }
-
-  #sendCsiSet(life: Life, command: CsiSetCommand): void {
-    const { invocation, haState, descriptor } = command
-    if (!life.pending.has(invocation)) return
-    const component = this.model.name
-    const set = { invocation, component, haState, descriptor }
-    this.#deliver(life, `csiSet ${haState} of ${descriptor.csi}`, (client) =>
-      client.csiSet(set, oneWay),
-    )
-  }
-
-  #confirm(life: Life, csi: string, invocation: number): void {
-    const assignment = life.assignments.get(csi)
-    if (assignment === undefined) return
-    assignment.confirmed = true
-    const set = { invocation, haState: assignment.haState, csi }
-    this.#ports.emit(csiSetDone(this.model.name, life, set))
-  }
-
-  #removed(life: Life, csi: string, invocation: number): void {
-    if (life.assignments.get(csi)?.haState === 'ACTIVE') this.#ports.releasePrimary(csi)
-    life.assignments.delete(csi)
-    const { incarnation } = life
-    const component = this.model.name
-    this.#ports.emit({ kind: 'csiRemoveDone', component, incarnation, csi, invocation })
-  }
-
-  /** Expects the answer to a callback; without one in time the component has failed. */
-  #await(
-    life: Life,
-    invocation: number,
-    about: Pick<Pending, 'kind' | 'csi'>,
-    wait: { readonly timeoutMs: number; readonly what: string },
-  ): void {
-    const { timeoutMs, what } = wait
-    const timer = setTimeout(() => {
-      this.#fail(life, `no answer to ${what} within ${timeoutMs} ms`, 'noRecommendation')
-    }, timeoutMs)
-    life.pending.set(invocation, { ...about, timer })
-  }
-
-  /** Sends a callback. One that cannot be sent means that the component cannot be told anything: it has failed. */
-  #deliver(life: Life, what: string, send: (client: CallbackClient) => Promise<unknown>): void {
-    if (life.caller === null) return
-    send(this.#ports.callbacks(life.caller)).catch((error: unknown) => {
-      this.#fail(life, `${what} could not be delivered: ${textOf(error)}`, 'noRecommendation')
-    })
   }
 
   // --- ending ---
@@ -491,7 +367,7 @@ export class ComponentRunner {
     const how = outcome.timedOut ? `took over ${command.timeoutMs} ms` : exitText(0, outcome)
     const cause = `the clean-up command of ${this.model.name} failed: ${how}`
     this.#log.error({ cause, stderr: tailText(outcome.stderrTail) }, 'clean-up failed')
-    this.#ports.ended(life)
+    this.#ports.ended(life.caller)
     this.#becomeIdle('TERMINATION_FAILED')
     this.#ports.emit({ kind: 'cleanupFailed', component: this.model.name, cause })
   }
@@ -503,7 +379,7 @@ export class ComponentRunner {
     this.setBusy('stamp', false, 0)
     this.setBusy('healthCheck', false, 0)
     if (end.kind === 'retry') {
-      this.#ports.ended(life)
+      this.#ports.ended(life.caller)
       this.#afterAttempt(end.attempt, end.cause ?? 'it ended')
     } else {
       this.#becomeIdle('UNINSTANTIATED')
@@ -513,7 +389,7 @@ export class ComponentRunner {
         const failed = { component: name, incarnation, recovery: end.recovery, cause }
         this.#ports.emit({ kind: 'componentFailed', ...failed })
       }
-      this.#ports.ended(life)
+      this.#ports.ended(life.caller)
     }
     const alone = end.kind === 'failed' && !this.#ports.isDirected()
     const restart = alone && recovery === 'componentRestart' && !disableRestart
