@@ -24,6 +24,7 @@ class ComponentCheckpoints implements CheckpointService {
   readonly #checkpoints = new Map<string, CsiCheckpoint>()
   /** Present while the content of a CSI is being fetched. */
   readonly #held = new Map<string, Push[]>()
+  readonly #fetching = new Map<string, Promise<void>>()
   #isAttached = false
   #isClosed = false
 
@@ -66,6 +67,7 @@ class ComponentCheckpoints implements CheckpointService {
   ): Promise<void> {
     const checkpoint = this.#checkpoints.get(csi)
     if (checkpoint === undefined) return
+    await this.#fetching.get(csi)
     const isContentSure = await checkpoint.roleChanged(role, epoch)
     if (!isContentSure) await this.#fetch(csi)
   }
@@ -114,8 +116,15 @@ class ComponentCheckpoints implements CheckpointService {
   }
 
   /** Fetches the content; pushes that come meanwhile wait, since their order with the answer is not kept. */
-  async #fetch(csi: string): Promise<void> {
-    if (this.#held.has(csi)) return
+  #fetch(csi: string): Promise<void> {
+    const running = this.#fetching.get(csi)
+    if (running !== undefined) return running
+    const fetching = this.#fetchNow(csi).finally(() => this.#fetching.delete(csi))
+    this.#fetching.set(csi, fetching)
+    return fetching
+  }
+
+  async #fetchNow(csi: string): Promise<void> {
     const pushes: Push[] = []
     this.#held.set(csi, pushes)
     try {
@@ -128,7 +137,7 @@ class ComponentCheckpoints implements CheckpointService {
   }
 
   #refetch(csi: string): void {
-    if (this.#isClosed || this.#held.has(csi)) return
+    if (this.#isClosed || this.#fetching.has(csi)) return
     this.#options.log.warn({ csi }, 'records were missed: the content is fetched again')
     this.#fetch(csi).catch((error: unknown) => {
       this.#options.log.error({ err: error, csi }, 'the content could not be fetched')
