@@ -7,7 +7,7 @@
 import { writeSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { workerData } from 'node:worker_threads'
-import { encodeHeartbeat, encodeHello } from '../../ioc/frame.ts'
+import { encodeHeartbeat, encodeHello } from '../../ioc/light.ts'
 import { CELL, monotonicMs, type WatchdogData } from './watchdog-cells.ts'
 import { StampAge } from './stamp-age.ts'
 
