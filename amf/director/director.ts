@@ -316,7 +316,7 @@ export class Director<State> {
   #status(): ClusterStatus {
     const { engine, model, node, term } = this.#options
     const status = engine.status(model, this.#loop.state)
-    return { cluster: model.cluster, director: { node, term }, ...status }
+    return { ...status, cluster: model.cluster, director: { node, term } }
   }
 
   #stopCluster(): Promise<void> {

@@ -124,6 +124,11 @@ export class Agent {
     this.#names.directorLost()
   }
 
+  /** True while a director has taken this agent in. */
+  get isDirected(): boolean {
+    return this.#director.isJoined
+  }
+
   /** For the checkpoint's replicas. @throws SdkError STALE_EPOCH, TRY_AGAIN. */
   changeInSync(change: Parameters<DirectorLink['changeInSync']>[0]): Promise<void> {
     return this.#director.changeInSync(change)
@@ -209,7 +214,7 @@ export class Agent {
       releasePrimary: (csi) => checkpoint.becomeNone(csi),
       nextIncarnation: () => (this.#incarnation += 1),
       nextInvocation: () => (this.#invocation -= 1),
-      isDirected: () => this.#director.isJoined || this.#stopping !== null,
+      isDirected: () => this.isDirected || this.#stopping !== null,
       emit: (event) => this.#emit(event),
       ended: (caller) => {
         if (caller === null) return

@@ -11,6 +11,7 @@ import type { Backplane, BackplaneEvent, Leader } from '../../ioc/internal.ts'
 import { type CheckpointServer, createCheckpointServer } from '../../runtime/services/internal.ts'
 import { Director } from '../director/director.ts'
 import { engine } from '../director/engine-binding.ts'
+import type { EngineState } from '../engine/engine.ts'
 import { loadModel } from '../model/load.ts'
 import type { Model, NodeModel } from '../model/model.ts'
 import { Agent } from './agent.ts'
@@ -71,7 +72,7 @@ class NodeProcess {
   #checkpoint: CheckpointServer | null = null
   #agent: Agent | null = null
   #backplane: Backplane | null = null
-  #director: Director<unknown> | null = null
+  #director: Pick<Director<EngineState>, 'onMembership' | 'stop'> | null = null
   /** Changes of the director's role happen one after the other. */
   #roleChange: Promise<void> = Promise.resolve()
   #ending = false
@@ -227,7 +228,7 @@ class NodeProcess {
       log: this.#log,
       onStale: () => this.#agent?.directorLost(),
     })
-    this.#director = director as Director<unknown>
+    this.#director = director
     await director.start()
     this.#agent?.follow({ node: this.#node.id, port: IOC_PORT.director }, term)
   }

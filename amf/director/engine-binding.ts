@@ -1,0 +1,22 @@
+import {
+  checkInvariants,
+  clusterStatus,
+  type EngineState,
+  initialState,
+  nextDeadlineMs,
+  stateOf,
+  step,
+  whyOf,
+} from '../engine/engine.ts'
+import type { Engine } from './engine-port.ts'
+
+/** The availability engine behind the director's port. */
+export const engine: Engine<EngineState> = {
+  initialState,
+  step,
+  nextDeadlineMs: (_model, state) => nextDeadlineMs(state),
+  checkInvariants,
+  status: (model, state) => clusterStatus(model, state, null),
+  stateOf: (model, state, entity) => stateOf(model, state, entity) ?? undefined,
+  why: (model, state, entity) => whyOf(model, state, entity) ?? undefined,
+}

@@ -1,0 +1,205 @@
+import { pino } from 'pino'
+import { Dispatcher } from '../../../amf/director/dispatcher.ts'
+import {
+  type AgentCommand,
+  AgentCommands,
+  type AgentEvent,
+  DirectorNode,
+} from '../../../amf/director/interface.ts'
+import type { ComponentFacts } from '../../../amf/engine/contract.ts'
+import { parseModel } from '../../../amf/model/parse.ts'
+import { Agent } from '../../../amf/node/agent.ts'
+import { SdkError } from '../../../idl/index.ts'
+import {
+  createRmd,
+  memoryTransport,
+  type NameEntry,
+  openPort,
+  type Rmd,
+} from '../../../ioc/index.ts'
+import { Cpm, CpmCallbacks } from '../../../runtime/internal.ts'
+import { FakeProcess } from './agent-runner-kit.ts'
+
+const log = pino({ enabled: false })
+
+const model = parseModel(
+  `
+cluster: test
+nodes: { node1: {}, node2: {} }
+componentTypes:
+  sequence: { command: [/bin/true], healthCheck: { periodMs: 20, timeoutMs: 400 } }
+serviceGroups:
+  sg:
+    redundancy: 2N
+    serviceUnits:
+      su1: { node: node1, components: { c1: sequence } }
+      su2: { node: node2, components: { c2: sequence } }
+    serviceInstances:
+      si: { csis: { csi: { name: work } } }
+`,
+  { path: '/test/cluster.yaml', cliPath: '/cli.js', nodePath: '/node', fileExists: () => true },
+)
+
+/** A director as agents see it. */
+export class FakeDirector {
+  readonly rmd: Rmd
+  readonly term: number
+  readonly joins: ComponentFacts[][] = []
+  readonly events: AgentEvent[] = []
+  caller = ''
+  failEvents = 0
+  refuseJoins = 0
+
+  constructor(rmd: Rmd, term: number) {
+    this.rmd = rmd
+    this.term = term
+    const dispatcher = new Dispatcher(log)
+    dispatcher.install(DirectorNode, {
+      join: ({ facts }, call) => {
+        if (this.refuseJoins-- > 0) throw new SdkError('TRY_AGAIN', 'not yet')
+        this.joins.push(facts)
+        this.caller = call.caller
+        return { names: [this.name(1)] }
+      },
+      events: ({ events }) => {
+        if (this.failEvents-- > 0) throw new SdkError('INVALID_STATE', 'join first')
+        this.events.push(...events)
+        return {}
+      },
+      inSyncChange: ({ epoch }) => {
+        if (epoch < 5) throw new SdkError('STALE_EPOCH', 'old')
+        return {}
+      },
+    })
+    rmd.serve((call) => dispatcher.serve(call))
+  }
+
+  name(epoch: number): NameEntry {
+    return { name: 'work', csi: 'csi', address: null, epoch }
+  }
+
+  client() {
+    return this.rmd.client(AgentCommands, { to: { caller: this.caller }, timeoutMs: 1_000 })
+  }
+
+  command(...commands: AgentCommand[]): Promise<unknown> {
+    return this.client().commands({ term: this.term, commands })
+  }
+}
+
+/** A component as its agent sees it. */
+export class FakeComponent {
+  readonly rmd: Rmd
+  readonly calls: string[] = []
+  readonly names: NameEntry[] = []
+  onCall: (name: string, invocation: number) => void = () => undefined
+
+  constructor(rmd: Rmd) {
+    this.rmd = rmd
+    const dispatcher = new Dispatcher(log)
+    const note = (name: string, invocation: number): Record<string, never> => {
+      if (name !== 'healthCheck') this.calls.push(`${name} ${invocation}`)
+      this.onCall(name, invocation)
+      return {}
+    }
+    dispatcher.install(CpmCallbacks, {
+      csiSet: ({ haState, invocation }) => note(`csiSet ${haState}`, invocation),
+      csiRemove: ({ invocation }) => note('csiRemove', invocation),
+      terminate: ({ invocation }) => note('terminate', invocation),
+      healthCheck: ({ invocation }) => note('healthCheck', invocation),
+      namesChanged: ({ names }) => {
+        this.names.push(...names)
+        return {}
+      },
+    })
+    rmd.serve((call) => dispatcher.serve(call))
+  }
+
+  get agent() {
+    return this.rmd.client(Cpm, { to: { node: 1, port: 1 }, timeoutMs: 1_000 })
+  }
+
+  async register(pid: number): Promise<void> {
+    await this.agent.initialize({ component: 'c1', pid, version: 'B.1.1' })
+    await this.agent.register({ component: 'c1', proxy: null, address: this.rmd.address })
+  }
+}
+
+/** An agent of node1 with its system and checkpoint faked, on a memory transport. */
+export class AgentKit {
+  readonly transport = memoryTransport()
+  readonly processes: FakeProcess[] = []
+  readonly checkpoint: string[] = []
+  readonly ends: string[] = []
+  nowMs = 0
+  #agent: Agent | null = null
+  readonly #open: { close(): Promise<unknown> }[] = []
+
+  get agent(): Agent {
+    if (this.#agent === null) throw new Error('not started')
+    return this.#agent
+  }
+
+  async rmd(node: number, port: number | null): Promise<Rmd> {
+    const opened = await openPort({ transport: this.transport, node, port, name: `${node}` })
+    const rmd = createRmd({ port: opened })
+    this.#open.push(rmd)
+    return rmd
+  }
+
+  async start(): Promise<void> {
+    const node = model.nodes.get('node1')
+    if (node === undefined) throw new Error('no node1')
+    this.#agent = new Agent({
+      model,
+      node,
+      pid: 1,
+      rmd: await this.rmd(1, 1),
+      checkpoint: {
+        dispatch: () => false,
+        becomePrimary: ({ csi, epoch, replicas, inSync }) => {
+          this.checkpoint.push(`${csi}@${epoch} ${replicas.join()} in sync ${String(inSync)}`)
+          return Promise.resolve()
+        },
+        setReplicas: ({ csi, replicas }) => void this.checkpoint.push(`${csi} ${replicas.join()}`),
+        becomeNone: (csi) => void this.checkpoint.push(`none ${csi}`),
+        dropConnection: () => undefined,
+      },
+      system: {
+        launch: () => {
+          const process = new FakeProcess(50 + this.processes.length)
+          this.processes.push(process)
+          return process
+        },
+        runCommand: () =>
+          Promise.resolve({ code: 0, signal: null, timedOut: false, stderrTail: '' }),
+        isDead: () => false,
+        crashText: () => null,
+        processState: () => 'S',
+        nowMs: () => performance.now(),
+      },
+      firstIncarnation: 100,
+      log,
+      onEnd: (how) => void this.ends.push(how),
+    })
+    this.#agent.start()
+  }
+
+  async director(term: number, port = 22): Promise<FakeDirector> {
+    return new FakeDirector(await this.rmd(2, port), term)
+  }
+
+  follow(director: FakeDirector): void {
+    this.agent.follow(director.rmd.address, director.term)
+  }
+
+  async component(): Promise<FakeComponent> {
+    return new FakeComponent(await this.rmd(1, 0))
+  }
+
+  async close(): Promise<void> {
+    for (const process of this.processes) process.kill()
+    await this.#agent?.stop()
+    await Promise.all(this.#open.map((one) => one.close()))
+  }
+}
