@@ -50,9 +50,17 @@ export interface ComponentFacts {
 
 export type EngineEvent =
   /** A director took office under `term` with the records that `persist` wrote. The first event of a state. */
-  | { readonly kind: 'directorStarted'; readonly term: number; readonly records: readonly PersistedRecord[] }
+  | {
+      readonly kind: 'directorStarted'
+      readonly term: number
+      readonly records: readonly PersistedRecord[]
+    }
   /** An agent is connected and told the truth about its node. */
-  | { readonly kind: 'nodeJoined'; readonly node: string; readonly facts: readonly ComponentFacts[] }
+  | {
+      readonly kind: 'nodeJoined'
+      readonly node: string
+      readonly facts: readonly ComponentFacts[]
+    }
   /** The node process and every component of it are proven gone. */
   | { readonly kind: 'nodeGone'; readonly node: string; readonly cause: string }
   | {
@@ -76,7 +84,11 @@ export type EngineEvent =
       readonly cause: string
     }
   /** The agent restarted a component by itself while there was no director (or on its own authority). */
-  | { readonly kind: 'componentTerminated'; readonly component: string; readonly incarnation: number }
+  | {
+      readonly kind: 'componentTerminated'
+      readonly component: string
+      readonly incarnation: number
+    }
   | { readonly kind: 'cleanupFailed'; readonly component: string; readonly cause: string }
   /** Answer to `csiSet`; for QUIESCING `complete` says that quiescing is complete (the CSI is QUIESCED then). */
   | {
@@ -112,7 +124,12 @@ export type EngineEvent =
       readonly inSync: boolean
     }
   /** busy raised or cleared by an agent: an alarm, never a recovery. */
-  | { readonly kind: 'busy'; readonly component: string; readonly busy: boolean; readonly delayMs: number }
+  | {
+      readonly kind: 'busy'
+      readonly component: string
+      readonly busy: boolean
+      readonly delayMs: number
+    }
   | { readonly kind: 'tick' }
 
 export interface PersistedRecord {
@@ -123,7 +140,12 @@ export interface PersistedRecord {
 
 export type EngineCommand =
   | { readonly kind: 'persist'; readonly record: PersistedRecord; readonly why: string }
-  | { readonly kind: 'instantiate'; readonly node: string; readonly component: string; readonly why: string }
+  | {
+      readonly kind: 'instantiate'
+      readonly node: string
+      readonly component: string
+      readonly why: string
+    }
   /** Orderly: terminate callback, then cleanup when late. Ends with `componentTerminated` or `cleanupFailed`. */
   | {
       readonly kind: 'terminate'
@@ -184,7 +206,12 @@ export type EngineCommand =
     }
   /** Node failover or failfast: end the node process and everything of it; it comes back through its supervisor. */
   | { readonly kind: 'restartNode'; readonly node: string; readonly why: string }
-  | { readonly kind: 'answer'; readonly id: string; readonly result: AdminResult; readonly why: string }
+  | {
+      readonly kind: 'answer'
+      readonly id: string
+      readonly result: AdminResult
+      readonly why: string
+    }
   | { readonly kind: 'notify'; readonly notification: Notification; readonly why: string }
 
 export type AdminResult =
@@ -192,7 +219,15 @@ export type AdminResult =
   | {
       readonly ok: false
       /** The standard's word. */
-      readonly code: 'NO_OP' | 'BAD_OPERATION' | 'TRY_AGAIN' | 'NOT_EXIST' | 'NOT_SUPPORTED' | 'INTERRUPT' | 'FAILED_OPERATION' | 'STALE_EPOCH'
+      readonly code:
+        | 'NO_OP'
+        | 'BAD_OPERATION'
+        | 'TRY_AGAIN'
+        | 'NOT_EXIST'
+        | 'NOT_SUPPORTED'
+        | 'INTERRUPT'
+        | 'FAILED_OPERATION'
+        | 'STALE_EPOCH'
       readonly message: string
     }
 

@@ -11,7 +11,12 @@ import type {
 import type { ParseOptions } from './parse.ts'
 import type { Problem } from './problem.ts'
 import { resolveRun } from './resolve-run.ts'
-import { COMPONENT_DEFAULTS, type ClusterText, type ComponentText } from './schema.ts'
+import {
+  COMPONENT_DEFAULTS,
+  type ClusterText,
+  type ComponentText,
+  type ComponentTypeText,
+} from './schema.ts'
 
 interface Built {
   readonly model: Omit<Model, 'warnings'>
@@ -161,7 +166,7 @@ interface ComponentPlace extends Place {
 
 function buildComponent(name: string, own: ComponentText, place: ComponentPlace): ComponentModel {
   const typeText = own.type === undefined ? {} : (place.text.componentTypes[own.type] ?? {})
-  const said = { ...typeText, ...definedOnly(own) }
+  const said = mergeKeys(typeText, own)
   const merged = { ...COMPONENT_DEFAULTS, ...said }
   const directory = dirname(place.options.path)
   const workingDir = resolve(directory, merged.workingDir ?? '.')
@@ -202,12 +207,16 @@ function buildComponent(name: string, own: ComponentText, place: ComponentPlace)
   }
 }
 
-/** A component's own keys win over its type's, but only those that it has. `run` and `command` replace each other. */
-function definedOnly(own: ComponentText): Partial<ComponentText> {
-  const said = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
-  if (own.run !== undefined) said['command'] = undefined
-  else if (own.command !== undefined) said['run'] = undefined
-  return said
+/** Keys that are said: never present with the value undefined. */
+type Said = { [K in keyof ComponentText]?: Exclude<ComponentText[K], undefined> }
+
+/** A component's own keys win over its type's. `run` and `command` replace each other. */
+function mergeKeys(type: ComponentTypeText, own: ComponentText): Said {
+  const merged = new Map<string, unknown>(Object.entries(type))
+  if (own.run !== undefined) merged.delete('command')
+  if (own.command !== undefined) merged.delete('run')
+  for (const [key, value] of Object.entries(own)) merged.set(key, value)
+  return Object.fromEntries([...merged].filter(([, value]) => value !== undefined))
 }
 
 function programOf(

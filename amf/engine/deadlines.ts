@@ -1,0 +1,52 @@
+import type { ComponentModel } from '../model/model.ts'
+import { chain, withCause, type Draft } from './draft.ts'
+import { instantiate, stop } from './presence.ts'
+import { componentState } from './readiness.ts'
+import { maybeAdjust } from './reconcile.ts'
+import type { EngineState, GroupState } from './state.ts'
+
+/** When the next `tick` is due; null: only an event can change anything. */
+export function nextDeadlineMs(state: EngineState): number | null {
+  let next = Infinity
+  for (const group of state.groups) {
+    if (group.deadlineMs !== null && group.deadlineMs < next) next = group.deadlineMs
+  }
+  return next === Infinity ? null : next
+}
+
+/** Handles what is due: lost answers become failures, lost orders are given again, waits end. */
+export function tick(draft: Draft): void {
+  for (const { name, deadlineMs } of draft.groups()) {
+    if (deadlineMs === null || deadlineMs > draft.nowMs) continue
+    const group = draft.group(name)
+    const sg = draft.model.serviceGroups.get(name)
+    if (!sg) continue
+    for (const unit of sg.serviceUnits) {
+      for (const model of unit.components) expire(draft, group, model)
+    }
+    maybeAdjust(draft, sg)
+  }
+}
+
+function expire(draft: Draft, group: GroupState, model: ComponentModel): void {
+  const component = componentState(group, model)
+  const { work } = component
+  if (work) {
+    if (work.deadlineMs > draft.nowMs) return
+    if (work.kind === 'instantiate') instantiate(draft, group, model, component)
+    else {
+      const failure = work.failure ? { failure: work.failure } : {}
+      const reason = `${model.name} did not stop in time`
+      stop(draft, group, model, { kind: 'cleanup', reason, ...failure })
+    }
+    return
+  }
+  const late = [...component.assignments.values()].find(
+    ({ pending }) => pending !== null && pending.deadlineMs <= draft.nowMs,
+  )
+  if (!late?.pending || component.presence === 'TERMINATION_FAILED') return
+  const cause = `${model.name} did not answer ${late.pending.to} for ${late.csi} in time`
+  group.causes = withCause([cause], `${model.name} is cleaned up`)
+  const failure = { recovery: 'noRecommendation', cause } as const
+  stop(draft, group, model, { kind: 'cleanup', reason: chain([cause]), failure })
+}

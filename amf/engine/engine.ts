@@ -1,0 +1,22 @@
+/** The door of the engine: everything that the director and the tools on the AMF floor take from it. */
+export { nextDeadlineMs } from './deadlines.ts'
+export { classOf } from './entities.ts'
+export { clusterStatus, stateOf, waitingFor, whyOf } from './explain.ts'
+export { checkInvariants } from './invariants.ts'
+export { initialState } from './state.ts'
+export { step } from './step.ts'
+export type { EngineState, EntityClass } from './state.ts'
+export type {
+  AdminOperation,
+  AdminResult,
+  AdminState,
+  AssignmentState,
+  ComponentFacts,
+  EngineCommand,
+  EngineEvent,
+  Notification,
+  OperationalState,
+  PersistedRecord,
+  PresenceState,
+  ReadinessState,
+} from './contract.ts'

@@ -1,0 +1,444 @@
+import type { CsiDescriptor, HaState } from '../../runtime/internal.ts'
+import type {
+  ComponentModel,
+  CsiModel,
+  ServiceGroupModel,
+  ServiceInstanceModel,
+  ServiceUnitModel,
+} from '../model/model.ts'
+import { dependantsLeaveFirst, instanceAdmin, instanceReady, isServing } from './dependencies.ts'
+import { chain, withCause, type Draft } from './draft.ts'
+import { grantActive } from './grants.ts'
+import { placeCsis, type RoleWish } from './place-csis.ts'
+import type { Plan } from './plan/planner.ts'
+import { componentState, unitAdmin, unitReadiness } from './readiness.ts'
+import { anyPending, csiRank, sponsorsFirst, takesCallbacks, unitRole } from './roles.ts'
+import { replicasOf } from './replicas.ts'
+import type { Assignment, ComponentState, GroupState } from './state.ts'
+
+/**
+ * From wanted assignments to the next safe commands. SAF AMF B.04.01 sections 3.6 and 7; order of calls:
+ *
+ * 1. who has to let go is quiesced (dependants before sponsors), then removed once a successor serves;
+ * 2. ACTIVE goes out when no one else may be ACTIVE for the instance and its sponsors are served;
+ * 3. STANDBY goes out when no ACTIVE is on its way in the group and the instance is served.
+ *
+ * Each call emits what can be done now; the answers come back as events and lead here again.
+ */
+export function executePlan(draft: Draft, sg: ServiceGroupModel, plan: Plan): void {
+  const slots = collectSlots(draft, sg, plan)
+  const run: Run = { draft, sg, plan, slots, group: draft.group(sg.name) }
+  for (const slot of [...slots].reverse()) takeAway(run, slot)
+  if (!run.group.open) return
+  for (const slot of slots) if (slot.wanted?.role === 'ACTIVE') maybeActivate(run, slot)
+  if (standbysMustWait(run)) return
+  for (const slot of slots) if (slot.wanted?.role === 'STANDBY') maybeStandby(run, slot)
+}
+
+/** An answer may come this much later than the agent's own time-out before it counts as lost. */
+export const ANSWER_GRACE_MS = 1_000
+
+interface Run {
+  readonly draft: Draft
+  readonly sg: ServiceGroupModel
+  readonly plan: Plan
+  /** Sponsors before dependants. */
+  readonly slots: readonly Slot[]
+  readonly group: GroupState
+}
+
+/** One CSI on one component: what is and what is wanted. */
+interface Slot {
+  readonly unit: ServiceUnitModel
+  readonly model: ComponentModel
+  readonly component: ComponentState
+  readonly instance: ServiceInstanceModel
+  readonly csi: CsiModel
+  readonly wanted: { readonly role: 'ACTIVE' | 'STANDBY'; readonly standbyRank: number } | null
+}
+
+function collectSlots(draft: Draft, sg: ServiceGroupModel, plan: Plan): Slot[] {
+  const group = draft.group(sg.name)
+  const order = sponsorsFirst(sg.serviceInstances)
+  const slots: Slot[] = []
+  const placeOf = new Map(
+    sg.serviceUnits.map((u) => [u, placeCsis(group, u, wishesOf(u, order, plan))]),
+  )
+  for (const instance of order) {
+    const planned = plan.get(instance.name)
+    const csis = [...instance.csis].sort((a, b) => csiRank(instance, a) - csiRank(instance, b))
+    for (const csi of csis) {
+      for (const [unit, places] of placeOf) {
+        for (const model of unit.components) {
+          const component = componentState(group, model)
+          const here = places.get(csi.name) === model.name
+          if (!here && !component.assignments.has(csi.name)) continue
+          const wanted = here ? wishOf(planned, unit) : null
+          slots.push({ unit, model, component, instance, csi, wanted })
+        }
+      }
+    }
+  }
+  return slots
+}
+
+function wishesOf(
+  unit: ServiceUnitModel,
+  order: readonly ServiceInstanceModel[],
+  plan: Plan,
+): RoleWish[] {
+  return order.flatMap((instance) => {
+    const wish = wishOf(plan.get(instance.name), unit)
+    return wish ? [{ instance, role: wish.role }] : []
+  })
+}
+
+function wishOf(
+  planned: { readonly active: readonly string[]; readonly standby: readonly string[] } | undefined,
+  unit: ServiceUnitModel,
+): Slot['wanted'] {
+  if (planned?.active.includes(unit.name) === true) return { role: 'ACTIVE', standbyRank: 0 }
+  const at = planned?.standby.indexOf(unit.name) ?? -1
+  return at < 0 ? null : { role: 'STANDBY', standbyRank: at + 1 }
+}
+
+// 1. Letting go
+
+function takeAway(run: Run, slot: Slot): void {
+  const { component, csi, wanted } = slot
+  const assignment = component.assignments.get(csi.name)
+  if (!assignment || wanted?.role === 'ACTIVE') return
+  if (isForgotten(slot, assignment)) {
+    component.assignments.delete(csi.name)
+    return
+  }
+  if (!takesCallbacks(component)) return
+  const { haState, pending } = assignment
+  if (pending) {
+    // An operator who locks during a shutdown does not wait for the work to run off.
+    if (pending.to === 'QUIESCING' && !isGraceful(run, slot)) quiesce(run, slot, 'QUIESCED')
+    return
+  }
+  if (haState === 'ACTIVE' || haState === 'QUIESCING') {
+    if (!mustWaitForDependants(run, slot)) {
+      quiesce(run, slot, isGraceful(run, slot) ? 'QUIESCING' : 'QUIESCED')
+    }
+  } else if (wanted === null && (haState === 'STANDBY' || !successorIsComing(run, slot))) {
+    remove(run, slot)
+  }
+}
+
+/** It waited for its process to come back, and is wanted no more: there is nothing to tell anybody. */
+function isForgotten(slot: Slot, assignment: Assignment): boolean {
+  return slot.wanted === null && assignment.haState === null && assignment.pending === null
+}
+
+function isGraceful({ draft, group }: Run, { unit, instance }: Slot): boolean {
+  const admins = [unitAdmin(group, unit, draft.peekNode(unit.node)), instanceAdmin(group, instance)]
+  const strict = admins.some((admin) => admin === 'LOCKED' || admin === 'LOCKED_INSTANTIATION')
+  return !strict && admins.includes('SHUTTING_DOWN')
+}
+
+/** Dependants let go first: CSIs inside the unit, then service instances on the same way out. */
+function mustWaitForDependants(run: Run, slot: Slot): boolean {
+  const { draft, group, slots } = run
+  const inside = slots.some(
+    (other) =>
+      other.unit === slot.unit &&
+      other.instance === slot.instance &&
+      other.csi.dependsOn.includes(slot.csi.name) &&
+      stillServes(group, other),
+  )
+  if (inside) return true
+  return dependantsLeaveFirst(draft, slot.instance, (dependant) => {
+    if (dependant.serviceGroup !== group.name) {
+      return !instanceReady(draft, draft.peekGroup(dependant.serviceGroup), dependant)
+    }
+    return slots.some(
+      (other) =>
+        other.instance === dependant &&
+        other.unit === slot.unit &&
+        other.wanted?.role !== 'ACTIVE' &&
+        stillServes(group, other),
+    )
+  })
+}
+
+function stillServes(group: GroupState, { component, csi }: Slot): boolean {
+  const grants = group.csis.get(csi.name)?.grants ?? []
+  return takesCallbacks(component) && grants.some((grant) => grant.component === component.name)
+}
+
+/** The quiesced one stays at hand until the new active one has confirmed. */
+function successorIsComing({ plan, sg, group }: Run, { instance, unit }: Slot): boolean {
+  const planned = plan.get(instance.name)?.active ?? []
+  return planned.some((name) => {
+    const other = sg.serviceUnits.find((candidate) => candidate.name === name)
+    if (!other || other === unit) return false
+    return unitRole(group, other, instance, 'confirmed') !== 'ACTIVE'
+  })
+}
+
+function quiesce(run: Run, slot: Slot, to: 'QUIESCED' | 'QUIESCING'): void {
+  const { quiescingTimeoutMs, csiSetTimeoutMs } = slot.model
+  const timeoutMs = csiSetTimeoutMs + (to === 'QUIESCING' ? quiescingTimeoutMs : 0)
+  const reason =
+    slot.wanted === null
+      ? `${slot.unit.name} has to give up ${slot.instance.name}`
+      : `${slot.unit.name} hands ${slot.instance.name} over`
+  sendSet(run, slot, { to, flags: 'TARGET_ONE', timeoutMs, reason })
+}
+
+function remove({ draft, group }: Run, slot: Slot): void {
+  const { component, csi, unit, model, instance } = slot
+  const assignment = component.assignments.get(csi.name)
+  if (!assignment) return
+  const causes = withCause(group.causes, `${unit.name} is not wanted for ${instance.name}`)
+  const invocation = draft.nextInvocation()
+  const deadlineMs = draft.nowMs + model.csiRemoveTimeoutMs + ANSWER_GRACE_MS
+  assignment.pending = { to: 'REMOVED', invocation, deadlineMs, causes }
+  draft.send({
+    kind: 'csiRemove',
+    node: unit.node,
+    component: component.name,
+    incarnation: component.incarnation,
+    invocation,
+    csi: csi.name,
+    why: chain(causes),
+  })
+}
+
+// 2. Taking over
+
+function maybeActivate(run: Run, slot: Slot): void {
+  const { component, csi } = slot
+  const assignment = component.assignments.get(csi.name)
+  if (!takesCallbacks(component)) return
+  if (assignment?.pending && assignment.pending.to !== 'QUIESCING') return
+  if (assignment?.haState === 'ACTIVE' && !assignment.pending) return
+  if (someoneElseMayBeActive(run, slot) || !sponsorsServe(run, slot)) return
+  if (mustDropFirst(run, slot)) return
+  const fresh = assignment?.haState == null && !assignment?.pending
+  sendSet(run, slot, {
+    to: 'ACTIVE',
+    flags: fresh ? 'ADD_ONE' : 'TARGET_ONE',
+    timeoutMs: slot.model.csiSetTimeoutMs,
+    reason: activeReason(run, slot),
+  })
+}
+
+/** I2, for the whole service instance: its CSIs move together. */
+function someoneElseMayBeActive(
+  { group, sg }: Run,
+  { instance, unit, component, csi }: Slot,
+): boolean {
+  const own = new Set(unit.components.map((c) => c.name))
+  return instance.csis.some((each) =>
+    (group.csis.get(each.name)?.grants ?? []).some((grant) => {
+      if (each === csi && grant.component !== component.name && own.has(grant.component))
+        return true
+      return sg.redundancy !== 'N-way-active' && !own.has(grant.component)
+    }),
+  )
+}
+
+function sponsorsServe({ draft, group, slots }: Run, { instance, csi, unit }: Slot): boolean {
+  const csisServe = csi.dependsOn.every((name) =>
+    slots.some(
+      (other) =>
+        other.csi.name === name &&
+        other.unit === unit &&
+        other.component.assignments.get(name)?.haState === 'ACTIVE' &&
+        !other.component.assignments.get(name)?.pending,
+    ),
+  )
+  if (!csisServe) return false
+  return instance.dependsOn.every(({ serviceInstance }) => {
+    const sponsor = draft.model.serviceInstances.get(serviceInstance)
+    if (!sponsor) return false
+    if (sponsor.serviceGroup !== group.name) return true
+    return isServing(draft, sponsor) && !isLeaving(slots, sponsor)
+  })
+}
+
+/** The one that serves the instance now is on its way out: a dependant waits for the next one. */
+function isLeaving(slots: readonly Slot[], instance: ServiceInstanceModel): boolean {
+  return slots.some(
+    (slot) =>
+      slot.instance === instance &&
+      slot.wanted?.role !== 'ACTIVE' &&
+      slot.component.assignments.get(slot.csi.name)?.haState === 'ACTIVE',
+  )
+}
+
+/** I4: in 2N and N+M a unit gives up what it is not to be ACTIVE for before it becomes ACTIVE. */
+function mustDropFirst({ sg, slots }: Run, { unit }: Slot): boolean {
+  if (sg.redundancy !== '2N' && sg.redundancy !== 'N+M') return false
+  return slots.some(
+    (other) =>
+      other.unit === unit &&
+      other.wanted?.role !== 'ACTIVE' &&
+      other.component.assignments.has(other.csi.name),
+  )
+}
+
+function activeReason({ group, sg }: Run, { unit, instance, csi }: Slot): string {
+  const state = group.csis.get(csi.name)
+  const sync = state?.inSync == null ? '' : ' and is in sync'
+  if (group.swap?.to === unit.name) return `${unit.name} takes over by a planned swap`
+  if (unitRole(group, unit, instance, 'effective') === 'STANDBY') {
+    return `${unit.name} is the standby${sync}`
+  }
+  return sg.serviceUnits.length === 1
+    ? `${unit.name} is the only service unit`
+    : `${unit.name} has the next rank${sync}`
+}
+
+// 3. Standing by
+
+/** Standbys follow when every ACTIVE that is on its way has arrived, and every node has said what it holds. */
+function standbysMustWait({ draft, sg, group }: Run): boolean {
+  if (anyPending(group, 'ACTIVE')) return true
+  return sg.serviceUnits.some((unit) => {
+    const { membership } = draft.peekNode(unit.node)
+    return membership === 'UNKNOWN' && isAwaited(draft)
+  })
+}
+
+/** Under a new director nodes have this long to tell what they hold, before others are asked to stand by. */
+function isAwaited(draft: Draft): boolean {
+  return draft.nowMs < awaitedUntilMs(draft)
+}
+
+export function awaitedUntilMs(draft: Draft): number {
+  return draft.startedAtMs + 2 * draft.model.timing.nodeSilenceMs
+}
+
+function maybeStandby(run: Run, slot: Slot): void {
+  const { component, csi, instance, wanted } = slot
+  const assignment = component.assignments.get(csi.name)
+  if (!takesCallbacks(component) || assignment?.pending) return
+  if (assignment?.haState === 'STANDBY' || assignment?.haState === 'ACTIVE') return
+  if (!isServedAsPlanned(run, instance) || !standbySponsorsStand(run, slot)) return
+  if (holdsActiveElsewhere(run, slot)) return
+  const rank = wanted?.standbyRank ?? 1
+  sendSet(run, slot, {
+    to: 'STANDBY',
+    flags: assignment?.haState == null ? 'ADD_ONE' : 'TARGET_ONE',
+    timeoutMs: slot.model.csiSetTimeoutMs,
+    reason: `${slot.unit.name} is number ${String(rank)} to take over`,
+  })
+}
+
+function isServedAsPlanned({ plan, sg, group }: Run, instance: ServiceInstanceModel): boolean {
+  const active = plan.get(instance.name)?.active ?? []
+  return (
+    active.length > 0 &&
+    active.every((name) => {
+      const unit = sg.serviceUnits.find((candidate) => candidate.name === name)
+      return unit !== undefined && unitRole(group, unit, instance, 'confirmed') === 'ACTIVE'
+    })
+  )
+}
+
+function standbySponsorsStand({ slots }: Run, { unit, csi, instance }: Slot): boolean {
+  return slots.every((other) => {
+    const sponsorCsi = other.instance === instance && csi.dependsOn.includes(other.csi.name)
+    const sponsorInstance = instance.dependsOn.some(
+      (d) => d.serviceInstance === other.instance.name,
+    )
+    if (other.unit !== unit || !(sponsorCsi || sponsorInstance)) return true
+    if (other.wanted?.role !== 'STANDBY') return true
+    return other.component.assignments.get(other.csi.name)?.haState === 'STANDBY'
+  })
+}
+
+/** I4, the other way round. */
+function holdsActiveElsewhere({ sg, slots }: Run, { unit }: Slot): boolean {
+  if (sg.redundancy !== '2N' && sg.redundancy !== 'N+M') return false
+  return slots.some((other) => {
+    const assignment = other.component.assignments.get(other.csi.name)
+    if (other.unit !== unit || !assignment) return false
+    return assignment.haState === 'ACTIVE' || assignment.haState === 'QUIESCING'
+  })
+}
+
+// Sending
+
+interface SetRequest {
+  readonly to: HaState
+  readonly flags: CsiDescriptor['flags']
+  readonly timeoutMs: number
+  readonly reason: string
+}
+
+function sendSet(run: Run, slot: Slot, request: SetRequest): void {
+  const { draft, group } = run
+  const { component, csi, unit } = slot
+  const state = group.csis.get(csi.name)
+  if (!state) return
+  const causes = withCause(group.causes, request.reason)
+  const why = chain(causes)
+  const { to, flags } = request
+  const descriptor = describe(run, slot, request)
+  const epoch = to === 'ACTIVE' ? grantActive(draft, state, component, unit.node, why) : state.epoch
+  const assignment = component.assignments.get(csi.name) ?? newAssignment(csi.name)
+  const invocation = draft.nextInvocation()
+  const deadlineMs = draft.nowMs + request.timeoutMs + ANSWER_GRACE_MS
+  assignment.pending = { to, invocation, deadlineMs, causes }
+  assignment.restore = null
+  component.assignments.set(csi.name, assignment)
+  if (to === 'ACTIVE') state.replicas = replicasOf(draft, run.sg, run.plan, slot.instance, unit)
+  draft.send({
+    kind: 'csiSet',
+    node: unit.node,
+    component: component.name,
+    incarnation: component.incarnation,
+    invocation,
+    haState: to,
+    descriptor: { ...descriptor, epoch, attributes: flags === 'ADD_ONE' ? copyOf(csi) : {} },
+    replicas: to === 'ACTIVE' ? state.replicas : [],
+    inSync: to === 'ACTIVE' ? state.inSync : null,
+    why,
+  })
+}
+
+function newAssignment(csi: string): Assignment {
+  return { csi, haState: null, pending: null, restore: null }
+}
+
+function copyOf(csi: CsiModel): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(csi.attributes).map(([key, list]) => [key, [...list]]))
+}
+
+/** The descriptor before the epoch is known. SAF AMF B.04.01, CSI descriptor. */
+function describe(
+  run: Run,
+  slot: Slot,
+  request: SetRequest,
+): Omit<CsiDescriptor, 'epoch' | 'attributes'> {
+  const { csi, component, wanted } = slot
+  const state = run.group.csis.get(csi.name)
+  const base = { csi: csi.name, flags: request.flags, haState: request.to }
+  const none = { transition: null, activeComponent: null, standbyRank: 0 }
+  if (request.to === 'STANDBY') {
+    const active = state?.grants[0]?.component ?? null
+    return { ...base, ...none, activeComponent: active, standbyRank: wanted?.standbyRank ?? 1 }
+  }
+  if (request.to !== 'ACTIVE') return { ...base, ...none }
+  const others = (state?.grants ?? []).filter((grant) => grant.component !== component.name)
+  const other = others[0]
+  if (other) {
+    return { ...base, ...none, transition: 'STILL_ACTIVE', activeComponent: other.component }
+  }
+  const previous = state?.previous ?? null
+  if (previous === null || previous.component === component.name) {
+    return { ...base, ...none, transition: 'NEW_ASSIGN' }
+  }
+  return { ...base, ...none, transition: previous.transition, activeComponent: previous.component }
+}
+
+/** Readiness of a unit in the draft, for callers beside the executor. */
+export function readinessIn(draft: Draft, group: GroupState, unit: ServiceUnitModel): string {
+  return unitReadiness(group, unit, draft.peekNode(unit.node))
+}

@@ -1,0 +1,329 @@
+import type { ClusterStatus } from '../director/interface.ts'
+import type { Model, ServiceInstanceModel, ServiceUnitModel } from '../model/model.ts'
+import type { Notification } from './contract.ts'
+import { instanceAdminOf, sponsorsMissing } from './explain-instance.ts'
+import { classOf } from './entities.ts'
+import {
+  assignmentState,
+  componentOperational,
+  componentState,
+  nodeOperational,
+  unitOperational,
+  unitPresence,
+  unitReadiness,
+} from './readiness.ts'
+import { unitRole } from './roles.ts'
+import type { ComponentState, EngineState, GroupState, NodeState } from './state.ts'
+
+/** The engine's state in the words of operators. Reads only. */
+
+/** Everything `holdfast status` shows. `director` says where the director runs; the engine knows only its term. */
+export function clusterStatus(
+  model: Model,
+  state: EngineState,
+  director: ClusterStatus['director'],
+): ClusterStatus {
+  return {
+    cluster: model.cluster,
+    director,
+    nodes: state.nodes.map((node) => ({ name: node.name, state: nodeOperational(node) })),
+    serviceUnits: [...model.serviceUnits.values()].map((unit) => unitStatus(state, unit)),
+    serviceInstances: [...model.serviceInstances.values()].map((instance) =>
+      instanceStatus(model, state, instance),
+    ),
+    alarms: alarmsOf(model, state),
+  }
+}
+
+export function groupOf(state: EngineState, name: string): GroupState {
+  const group = state.groups[state.index.groupAt.get(name) ?? -1]
+  if (!group) throw new Error(`no service group ${name}`)
+  return group
+}
+
+export function nodeOf(state: EngineState, name: string): NodeState {
+  const node = state.nodes[state.index.nodeAt.get(name) ?? -1]
+  if (!node) throw new Error(`no node ${name}`)
+  return node
+}
+
+function unitStatus(
+  state: EngineState,
+  unit: ServiceUnitModel,
+): ClusterStatus['serviceUnits'][number] {
+  const group = groupOf(state, unit.serviceGroup)
+  return {
+    name: unit.name,
+    node: unit.node,
+    readiness: unitReadiness(group, unit, nodeOf(state, unit.node)),
+    presence: unitPresence(group, unit),
+    components: unit.components.map((component) => ({
+      name: component.name,
+      pid: componentState(group, component).pid,
+    })),
+  }
+}
+
+function instanceStatus(
+  model: Model,
+  state: EngineState,
+  instance: ServiceInstanceModel,
+): ClusterStatus['serviceInstances'][number] {
+  const group = groupOf(state, instance.serviceGroup)
+  const units = model.serviceGroups.get(instance.serviceGroup)?.serviceUnits ?? []
+  return {
+    name: instance.name,
+    state: assignmentState(model, group, instance),
+    inSync: inSyncOf(group, instance),
+    waitingFor: waitingFor(model, state, instance),
+    assignments: units.flatMap((unit) => {
+      const haState = unitRole(group, unit, instance, 'confirmed')
+      if (!haState) return []
+      const holders = unit.components.filter((component) =>
+        instance.csis.some((csi) => componentState(group, component).assignments.has(csi.name)),
+      )
+      const components = holders.map((component) => {
+        const { pid, address } = componentState(group, component)
+        const text = address ? `${String(address.node)}:${String(address.port)}` : null
+        return { name: component.name, pid, address: text }
+      })
+      return [{ serviceUnit: unit.name, node: unit.node, haState, components }]
+    }),
+  }
+}
+
+/** Nodes that hold everything of every CSI of the instance; null while nothing was written. */
+function inSyncOf(group: GroupState, instance: ServiceInstanceModel): string[] | null {
+  let common: string[] | null = null
+  for (const csi of instance.csis) {
+    const inSync = group.csis.get(csi.name)?.inSync ?? null
+    if (inSync === null) continue
+    common = common === null ? [...inSync] : common.filter((node) => inSync.includes(node))
+  }
+  return common
+}
+
+/** Plain words on why nobody is ACTIVE for the instance; null while somebody is. */
+export function waitingFor(
+  model: Model,
+  state: EngineState,
+  instance: ServiceInstanceModel,
+): string | null {
+  const group = groupOf(state, instance.serviceGroup)
+  const units = model.serviceGroups.get(instance.serviceGroup)?.serviceUnits ?? []
+  const role = (unit: ServiceUnitModel): string | null =>
+    unitRole(group, unit, instance, 'confirmed')
+  if (units.some((unit) => role(unit) === 'ACTIVE' || role(unit) === 'QUIESCING')) return null
+  const admin = instanceAdminOf(group, instance)
+  if (admin !== 'UNLOCKED') return `an operator: ${instance.name} is ${admin}`
+  const sponsors = sponsorsMissing(model, state, instance)
+  if (sponsors.length > 0) return `its sponsor ${sponsors.join(', ')}`
+  const grant = instance.csis.flatMap((csi) => group.csis.get(csi.name)?.grants ?? [])[0]
+  if (grant) return waitingForHolder(state, group, grant)
+  const inSync = inSyncOf(group, instance)
+  const ready = units.filter(
+    (unit) => unitReadiness(group, unit, nodeOf(state, unit.node)) === 'IN_SERVICE',
+  )
+  const able = ready.filter((unit) => inSync === null || inSync.includes(unit.node))
+  if (able.length > 0) {
+    return group.open ? `${able[0]?.name ?? ''} to take over` : 'the start-up wait to end'
+  }
+  if (inSync !== null) {
+    const holders = units.filter((unit) => inSync.includes(unit.node))
+    const names = holders.map((unit) => `${unit.name} on ${unit.node}`).join(' or ')
+    return `${names || inSync.join(' or ')}: only there is everything that was acknowledged`
+  }
+  const up = units.map((unit) => `${unit.name} (${reasonOut(state, group, unit)})`)
+  return `a service unit in service: ${up.join(', ')}`
+}
+
+function waitingForHolder(
+  state: EngineState,
+  group: GroupState,
+  grant: GroupState['csis'] extends Map<string, infer C> ? GrantOf<C> : never,
+): string {
+  const component = group.components.get(grant.component)
+  const node = nodeOf(state, grant.node)
+  if (node.membership === 'UNKNOWN') {
+    return `${grant.node} to join or to be proven gone: ${grant.component} there may still be ACTIVE`
+  }
+  if (component?.presence === 'TERMINATION_FAILED') {
+    return `the repair of ${grant.component}: it could not be stopped and may still be ACTIVE`
+  }
+  return component?.work ? `${grant.component} to be gone` : `${grant.component} to confirm`
+}
+
+type GrantOf<C> = C extends { readonly grants: readonly (infer G)[] } ? G : never
+
+/** Why a unit is not in service, in a few words. */
+function reasonOut(state: EngineState, group: GroupState, unit: ServiceUnitModel): string {
+  const node = nodeOf(state, unit.node)
+  if (node.membership !== 'MEMBER') return `${unit.node} is not there`
+  if (nodeOperational(node) === 'DISABLED') return `${unit.node} is DISABLED`
+  for (const [name, admin] of [
+    [unit.node, node.admin],
+    [group.name, group.admin],
+    [unit.name, group.units.get(unit.name)?.admin ?? 'LOCKED'],
+  ] as const) {
+    if (admin !== 'UNLOCKED') return `${name} is ${admin}`
+  }
+  const presence = unitPresence(group, unit)
+  if (presence !== 'INSTANTIATED') return presence
+  return unitOperational(group, unit)
+}
+
+function alarmsOf(model: Model, state: EngineState): ClusterStatus['alarms'] {
+  const alarms: { entity: string; text: string }[] = []
+  for (const group of state.groups) {
+    for (const component of group.components.values()) {
+      if (component.presence.endsWith('_FAILED')) {
+        alarms.push({ entity: component.name, text: component.presence })
+      }
+      if (component.busy) alarms.push({ entity: component.name, text: 'busy' })
+    }
+    for (const instance of group.instances.values()) {
+      const instanceModel = model.serviceInstances.get(instance.name)
+      if (!instance.alarm || !instanceModel) continue
+      const waits = waitingFor(model, state, instanceModel)
+      alarms.push({ entity: instance.name, text: `UNASSIGNED: waits for ${waits ?? 'nothing'}` })
+    }
+  }
+  return alarms
+}
+
+/** Every state of one entity; null when the model has no such name. */
+export function stateOf(
+  model: Model,
+  state: EngineState,
+  entity: string,
+): { entity: string; class: string; states: Record<string, string> } | null {
+  const kind = classOf(model, entity)
+  if (!kind) return null
+  return { entity, class: kind, states: statesOf(model, state, entity) }
+}
+
+function statesOf(model: Model, state: EngineState, entity: string): Record<string, string> {
+  const unit = model.serviceUnits.get(entity)
+  const component = model.components.get(entity)
+  const instance = model.serviceInstances.get(entity)
+  const csi = model.csis.get(entity)
+  if (model.nodes.has(entity)) {
+    const node = nodeOf(state, entity)
+    return {
+      administrative: node.admin,
+      operational: nodeOperational(node),
+      membership: node.membership,
+    }
+  }
+  if (model.serviceGroups.has(entity)) {
+    return { administrative: groupOf(state, entity).admin }
+  }
+  if (unit) return unitStates(model, state, unit)
+  if (component) {
+    const group = groupOf(state, component.serviceGroup)
+    return componentStates(
+      group,
+      componentState(group, component),
+      component.serviceUnit,
+      model,
+      state,
+    )
+  }
+  if (instance) {
+    const group = groupOf(state, instance.serviceGroup)
+    return {
+      administrative: instanceAdminOf(group, instance),
+      assignment: assignmentState(model, group, instance),
+      ...haStates(model, group, instance),
+    }
+  }
+  return csi ? csiStates(model, state, csi.name, csi.serviceInstance) : {}
+}
+
+function unitStates(
+  model: Model,
+  state: EngineState,
+  unit: ServiceUnitModel,
+): Record<string, string> {
+  const group = groupOf(state, unit.serviceGroup)
+  const states: Record<string, string> = {
+    administrative: group.units.get(unit.name)?.admin ?? 'LOCKED',
+    operational: unitOperational(group, unit),
+    presence: unitPresence(group, unit),
+    readiness: unitReadiness(group, unit, nodeOf(state, unit.node)),
+  }
+  for (const instance of model.serviceGroups.get(unit.serviceGroup)?.serviceInstances ?? []) {
+    const role = unitRole(group, unit, instance, 'confirmed')
+    if (role) states[`ha ${instance.name}`] = role
+  }
+  return states
+}
+
+function componentStates(
+  group: GroupState,
+  component: ComponentState,
+  unitName: string,
+  model: Model,
+  state: EngineState,
+): Record<string, string> {
+  const unit = model.serviceUnits.get(unitName)
+  const enabled = componentOperational(component) === 'ENABLED'
+  const readiness =
+    unit && enabled ? unitReadiness(group, unit, nodeOf(state, unit.node)) : 'OUT_OF_SERVICE'
+  const states: Record<string, string> = {
+    operational: componentOperational(component),
+    presence: component.presence,
+    readiness,
+  }
+  for (const { csi, haState } of component.assignments.values()) {
+    if (haState) states[`ha ${csi}`] = haState
+  }
+  return states
+}
+
+function haStates(
+  model: Model,
+  group: GroupState,
+  instance: ServiceInstanceModel,
+): Record<string, string> {
+  const states: Record<string, string> = {}
+  for (const unit of model.serviceGroups.get(group.name)?.serviceUnits ?? []) {
+    const role = unitRole(group, unit, instance, 'confirmed')
+    if (role) states[`ha ${unit.name}`] = role
+  }
+  return states
+}
+
+function csiStates(
+  model: Model,
+  state: EngineState,
+  csi: string,
+  instanceName: string,
+): Record<string, string> {
+  const instance = model.serviceInstances.get(instanceName)
+  const group = instance && groupOf(state, instance.serviceGroup)
+  const known = group?.csis.get(csi)
+  if (!group || !known) return {}
+  const states: Record<string, string> = {
+    epoch: String(known.epoch),
+    inSync: known.inSync?.join(', ') ?? 'nothing written yet',
+  }
+  for (const component of group.components.values()) {
+    const haState = component.assignments.get(csi)?.haState
+    if (haState) states[`ha ${component.name}`] = haState
+  }
+  return states
+}
+
+/** The entity's last notifications, the newest first; null when the model has no such name. */
+export function whyOf(
+  model: Model,
+  state: EngineState,
+  entity: string,
+): readonly Notification[] | null {
+  const kind = classOf(model, entity)
+  if (!kind) return null
+  if (kind === 'node') return [...nodeOf(state, entity).history].reverse()
+  const found = state.groups.flatMap((group) => group.history.get(entity) ?? [])
+  return [...found].reverse()
+}

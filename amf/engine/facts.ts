@@ -1,0 +1,478 @@
+import type { HaState } from '../../runtime/internal.ts'
+import type { ComponentModel } from '../model/model.ts'
+import type { ComponentFacts, EngineEvent } from './contract.ts'
+import { chain, withCause, type Draft } from './draft.ts'
+import { endGrant, persistGrants } from './grants.ts'
+import { ANSWER_GRACE_MS } from './execute.ts'
+import { setPresence, stop } from './presence.ts'
+import { componentState } from './readiness.ts'
+import { beginNodeRecovery, loseProcess, recoverComponent } from './recovery.ts'
+import {
+  initialComponent,
+  type Assignment,
+  type ComponentState,
+  type GroupState,
+  type NodeState,
+  type Pending,
+} from './state.ts'
+
+/** What agents report, taken over into the state. Reports of an earlier life of a process change nothing. */
+
+type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
+
+interface Place {
+  readonly model: ComponentModel
+  readonly group: GroupState
+  readonly component: ComponentState
+}
+
+/** The component's place in the draft; null for a component that the model does not have. */
+function placeOf(draft: Draft, name: string): Place | null {
+  const model = draft.model.components.get(name)
+  if (!model) return null
+  const group = draft.group(model.serviceGroup)
+  return { model, group, component: componentState(group, model) }
+}
+
+export function componentRegistered(draft: Draft, event: Event<'componentRegistered'>): void {
+  const place = placeOf(draft, event.component)
+  if (!place || draft.peekNode(place.model.node).membership !== 'MEMBER') return
+  const { model, group, component } = place
+  if (event.incarnation < component.incarnation) return
+  const isNewLife = event.incarnation > component.incarnation
+  if (isNewLife && isAlive(component)) {
+    // Its agent restarted it by itself: whatever the life before held is over.
+    group.causes = [`${model.name} was restarted by its agent`]
+    loseProcess(draft, group, model, 'RESTARTING')
+  }
+  if (!isNewLife && component.presence === 'INSTANTIATED') return
+  component.incarnation = event.incarnation
+  component.pid = event.pid
+  component.address = event.address
+  component.failedStarts = 0
+  if (component.work?.kind === 'instantiate' || component.work === null) component.work = null
+  setPresence(draft, group, model, component, 'INSTANTIATED')
+}
+
+function isAlive({ presence, work }: ComponentState): boolean {
+  if (presence === 'RESTARTING') return work?.kind === 'terminate' || work?.kind === 'cleanup'
+  return presence === 'INSTANTIATED' || presence === 'TERMINATING'
+}
+
+export function componentFailed(draft: Draft, event: Event<'componentFailed'>): void {
+  const place = placeOf(draft, event.component)
+  if (!place || event.incarnation < place.component.incarnation) return
+  const { model, group, component } = place
+  if (component.work?.kind === 'terminate' || component.work?.kind === 'cleanup') {
+    stopped(draft, place, event.incarnation)
+    return
+  }
+  if (component.presence === 'INSTANTIATED') {
+    component.incarnation = event.incarnation
+    recoverComponent(draft, model, event)
+    return
+  }
+  if (component.presence === 'INSTANTIATING' || component.presence === 'RESTARTING') {
+    startFailed(draft, place, event)
+  } else if (component.presence === 'TERMINATION_FAILED') {
+    // At last it is proven gone.
+    group.causes = [event.cause]
+    loseProcess(draft, group, model, 'UNINSTANTIATED')
+    component.failed = true
+  }
+}
+
+/** A life that ended before it registered. The agent counts its own attempts; this bounds what gets past them. */
+function startFailed(draft: Draft, place: Place, event: Event<'componentFailed'>): void {
+  const { model, group, component } = place
+  component.incarnation = event.incarnation
+  component.work = null
+  component.failedStarts += 1
+  if (component.failedStarts < model.instantiateAttemptsMax) {
+    if (component.presence === 'INSTANTIATING') component.presence = 'UNINSTANTIATED'
+    return
+  }
+  instantiationFailed(draft, {
+    kind: 'instantiationFailed',
+    component: model.name,
+    cause: event.cause,
+  })
+  group.causes = [event.cause, `${model.name} cannot be started`]
+}
+
+export function instantiationFailed(draft: Draft, event: Event<'instantiationFailed'>): void {
+  const place = placeOf(draft, event.component)
+  if (!place) return
+  const { model, group, component } = place
+  if (component.presence === 'INSTANTIATED' || component.presence === 'UNINSTANTIATED') return
+  group.causes = [event.cause, `${model.name} cannot be started`]
+  loseProcess(draft, group, model, 'INSTANTIATION_FAILED')
+  component.failedStarts = 0
+  const why = chain(group.causes)
+  draft.persist(`failed/${model.name}`, { presence: 'INSTANTIATION_FAILED' }, why)
+  alarm(draft, group, model, 'INSTANTIATION_FAILED')
+  maybeFailfast(draft, model, 'failfastOnInstantiationFailure')
+}
+
+export function cleanupFailed(draft: Draft, event: Event<'cleanupFailed'>): void {
+  const place = placeOf(draft, event.component)
+  if (!place || place.component.presence === 'UNINSTANTIATED') return
+  const { model, group, component } = place
+  group.causes = [event.cause, `${model.name} cannot be stopped: what it holds stays with it`]
+  component.work = null
+  component.failed = true
+  setPresence(draft, group, model, component, 'TERMINATION_FAILED')
+  draft.persist(`failed/${model.name}`, { presence: 'TERMINATION_FAILED' }, chain(group.causes))
+  alarm(draft, group, model, 'TERMINATION_FAILED')
+  maybeFailfast(draft, model, 'failfastOnTerminationFailure')
+}
+
+function alarm(draft: Draft, group: GroupState, model: ComponentModel, to: string): void {
+  const { name: entity, serviceUnit } = model
+  draft.notify(group, {
+    kind: 'alarmRaised',
+    entity,
+    from: null,
+    to,
+    serviceUnit,
+    causes: group.causes,
+  })
+}
+
+/** SAF AMF B.04.01 sections 4.6 and 4.8: the node is restarted where the model allows it. */
+function maybeFailfast(
+  draft: Draft,
+  model: ComponentModel,
+  option: 'failfastOnInstantiationFailure' | 'failfastOnTerminationFailure',
+): void {
+  const node = draft.model.nodes.get(model.node)
+  const sg = draft.model.serviceGroups.get(model.serviceGroup)
+  if (node?.[option] !== true || !node.autoRepair || sg?.autoRepair !== true) return
+  const { causes } = draft.group(model.serviceGroup)
+  beginNodeRecovery(
+    draft,
+    model.node,
+    'restart',
+    withCause(causes, `node failfast of ${model.node}`),
+  )
+}
+
+export function componentTerminated(draft: Draft, event: Event<'componentTerminated'>): void {
+  const place = placeOf(draft, event.component)
+  if (!place || event.incarnation < place.component.incarnation) return
+  stopped(draft, place, event.incarnation)
+}
+
+/** An ordered stop has ended: nothing of the process is left. */
+function stopped(draft: Draft, place: Place, incarnation: number): void {
+  const { model, group, component } = place
+  const { work, presence } = component
+  component.incarnation = incarnation
+  if (work?.failure) {
+    component.presence = 'INSTANTIATED'
+    component.work = null
+    recoverComponent(draft, model, work.failure)
+    return
+  }
+  if (presence === 'TERMINATION_FAILED') clearFailure(draft, model, component)
+  if (work?.kind === 'instantiate') return
+  loseProcess(draft, group, model, presence === 'RESTARTING' ? 'RESTARTING' : 'UNINSTANTIATED')
+}
+
+/** Forgets that the component failed for good. */
+export function clearFailure(draft: Draft, model: ComponentModel, component: ComponentState): void {
+  component.failed = false
+  component.failedStarts = 0
+  draft.persist(`failed/${model.name}`, null, `${model.name} is repaired`)
+}
+
+export function csiSetDone(draft: Draft, event: Event<'csiSetDone'>): void {
+  const place = placeOf(draft, event.component)
+  const assignment = place?.component.assignments.get(event.csi)
+  if (!place || !assignment || event.incarnation !== place.component.incarnation) return
+  const { pending } = assignment
+  if (!pending || !isAnswerTo(pending, event.invocation)) return
+  if (pending.invocation === ADOPTED && pending.to !== event.haState) return
+  const { model } = place
+  if (pending.to === 'QUIESCING' && !event.complete) {
+    const deadlineMs = draft.nowMs + model.quiescingTimeoutMs
+    assignment.pending = { ...pending, deadlineMs }
+    confirm(draft, place, assignment, 'QUIESCING')
+    return
+  }
+  const state = pending.to === 'QUIESCING' ? 'QUIESCED' : pending.to
+  if (state === 'REMOVED') return
+  assignment.pending = null
+  if (state === 'QUIESCED') endGrant(place.group, event.csi, model.name, 'QUIESCED')
+  confirm(draft, place, assignment, state, pending.causes)
+}
+
+/** Invocation of what an earlier director asked for: its answer carries a number that nobody here knows. */
+const ADOPTED = 0
+
+function isAnswerTo(pending: Pending, invocation: number): boolean {
+  return pending.invocation === ADOPTED || pending.invocation === invocation
+}
+
+function confirm(
+  draft: Draft,
+  { model, group }: Place,
+  assignment: Assignment,
+  to: HaState,
+  causes: readonly string[] = assignment.pending?.causes ?? group.causes,
+): void {
+  const from = assignment.haState
+  if (from === to) return
+  assignment.haState = to
+  const csi = group.csis.get(assignment.csi)
+  const serviceInstance = draft.model.csis.get(assignment.csi)?.serviceInstance
+  draft.notify(group, {
+    kind: 'haState',
+    entity: model.name,
+    from,
+    to,
+    serviceUnit: model.serviceUnit,
+    ...(serviceInstance === undefined ? {} : { serviceInstance }),
+    ...(csi ? { epoch: csi.epoch } : {}),
+    ...(to === 'ACTIVE' && csi?.previous ? { transition: csi.previous.transition } : {}),
+    causes,
+  })
+}
+
+export function csiRemoveDone(draft: Draft, event: Event<'csiRemoveDone'>): void {
+  const place = placeOf(draft, event.component)
+  const assignment = place?.component.assignments.get(event.csi)
+  if (!place || !assignment || event.incarnation !== place.component.incarnation) return
+  const { pending, haState } = assignment
+  // Without anything pending it is the answer to an earlier director: the CSI is gone all the same.
+  if (pending && (pending.to !== 'REMOVED' || pending.invocation !== event.invocation)) return
+  const { model, group, component } = place
+  component.assignments.delete(event.csi)
+  endGrant(group, event.csi, model.name, 'QUIESCED')
+  const csi = group.csis.get(event.csi)
+  if (csi && csi.grants.length === 0 && csi.previous?.component === model.name) csi.previous = null
+  const serviceInstance = draft.model.csis.get(event.csi)?.serviceInstance
+  draft.notify(group, {
+    kind: 'haState',
+    entity: model.name,
+    from: haState,
+    to: 'NONE',
+    serviceUnit: model.serviceUnit,
+    ...(serviceInstance === undefined ? {} : { serviceInstance }),
+    causes: pending?.causes ?? group.causes,
+  })
+}
+
+export function busy(draft: Draft, event: Event<'busy'>): void {
+  const place = placeOf(draft, event.component)
+  if (!place || place.component.busy === event.busy) return
+  const { model, group, component } = place
+  component.busy = event.busy
+  const late = `${model.name} answers ${String(Math.round(event.delayMs))} ms late`
+  draft.notify(group, {
+    kind: event.busy ? 'alarmRaised' : 'alarmCleared',
+    entity: model.name,
+    from: event.busy ? null : 'busy',
+    to: event.busy ? 'busy' : 'in time',
+    serviceUnit: model.serviceUnit,
+    causes: [event.busy ? late : `${model.name} answers in time`],
+  })
+}
+
+export function nodeGone(draft: Draft, event: Event<'nodeGone'>): void {
+  const { node: name, cause } = event
+  if (!draft.model.nodes.has(name)) return
+  const node = draft.node(name)
+  const from = node.membership
+  node.membership = 'GONE'
+  if (from !== 'GONE') {
+    draft.notify(null, { kind: 'node', entity: name, from, to: 'GONE', causes: [cause] })
+  }
+  for (const groupName of draft.index.groupsOnNode.get(name) ?? []) {
+    const group = draft.group(groupName)
+    group.causes = [cause, `${name} is gone with everything on it`]
+    for (const model of componentsOnNode(draft, groupName, name)) {
+      const component = componentState(group, model)
+      const hadFailed = component.presence.endsWith('_FAILED') || component.failed
+      loseProcess(draft, group, model, 'UNINSTANTIATED')
+      if (hadFailed) clearFailure(draft, model, component)
+      group.components.set(model.name, initialComponent(model.name))
+    }
+    endGrantsOnNode(group, name)
+    for (const unit of draft.model.serviceGroups.get(groupName)?.serviceUnits ?? []) {
+      const state = unit.node === name && group.units.get(unit.name)
+      if (state) Object.assign(state, { restart: null, failover: false })
+    }
+  }
+}
+
+function endGrantsOnNode(group: GroupState, node: string): void {
+  for (const csi of group.csis.values()) {
+    for (const grant of csi.grants) {
+      if (grant.node === node) endGrant(group, csi.name, grant.component, 'NOT_QUIESCED')
+    }
+  }
+}
+
+/** A node that was told to restart has done so when it comes back with nothing running; else it is told again. */
+function endNodeRecovery(
+  draft: Draft,
+  node: NodeState,
+  from: NodeState['membership'],
+  facts: readonly ComponentFacts[],
+): void {
+  if (!node.disabled) return
+  const isFresh = from === 'GONE' || facts.every((fact) => fact.presence === 'UNINSTANTIATED')
+  if (!isFresh) {
+    if (node.recovery === 'switchover') return
+    node.recovery = 'restart'
+    draft.send({ kind: 'restartNode', node: node.name, why: `${node.name} has to restart` })
+    return
+  }
+  node.recovery = null
+  if (draft.model.nodes.get(node.name)?.autoRepair !== true) return
+  node.disabled = false
+  draft.persist(`node/${node.name}`, null, `${node.name} was restarted`)
+}
+
+function componentsOnNode(draft: Draft, groupName: string, node: string): ComponentModel[] {
+  const units = draft.model.serviceGroups.get(groupName)?.serviceUnits ?? []
+  return units.filter((unit) => unit.node === node).flatMap((unit) => unit.components)
+}
+
+/** An agent says what is true on its node. It replaces what was believed, commands in flight included. */
+export function nodeJoined(draft: Draft, event: Event<'nodeJoined'>): void {
+  const { node: name } = event
+  const nodeModel = draft.model.nodes.get(name)
+  if (!nodeModel) return
+  const node = draft.node(name)
+  const from = node.membership
+  node.membership = 'MEMBER'
+  endNodeRecovery(draft, node, from, event.facts)
+  if (from !== 'MEMBER') {
+    const causes = [`${name} joined`]
+    draft.notify(null, { kind: 'node', entity: name, from, to: 'MEMBER', causes })
+  }
+  const facts = new Map(event.facts.map((fact) => [fact.component, fact]))
+  for (const groupName of draft.index.groupsOnNode.get(name) ?? []) {
+    const group = draft.group(groupName)
+    group.causes = [`${name} joined`]
+    for (const model of componentsOnNode(draft, groupName, name)) {
+      adopt(draft, group, model, facts.get(model.name) ?? null)
+    }
+  }
+}
+
+/** Takes over what the agent knows of one component. What serves goes on under the epoch that it has. */
+function adopt(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  facts: ComponentFacts | null,
+): void {
+  const before = componentState(group, model)
+  const component: ComponentState = {
+    ...initialComponent(model.name),
+    failed: before.failed,
+    failedStarts: before.failedStarts,
+    presence: facts?.presence ?? 'UNINSTANTIATED',
+    incarnation: facts?.incarnation ?? before.incarnation,
+    pid: facts?.pid ?? null,
+    address: facts?.address ?? null,
+  }
+  if (!facts && before.presence.endsWith('_FAILED')) component.presence = before.presence
+  group.components.set(model.name, component)
+  adoptPresence(draft, group, model, component)
+  for (const fact of facts?.assignments ?? []) {
+    if (!group.csis.has(fact.csi) || component.presence === 'UNINSTANTIATED') continue
+    component.assignments.set(fact.csi, adoptAssignment(draft, model, fact))
+  }
+  for (const csi of group.csis.values()) adoptGrant(draft, group, model, component, csi.name, facts)
+}
+
+/** Life-cycle commands that another director gave go on; the agent will say how they end. */
+function adoptPresence(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  component: ComponentState,
+): void {
+  const { presence } = component
+  const deadlineMs = draft.nowMs + model.terminateTimeoutMs + model.instantiate.timeoutMs
+  if (presence === 'INSTANTIATING' || presence === 'RESTARTING') {
+    component.presence = 'INSTANTIATING'
+    const attemptsMs = model.instantiateAttemptsMax * model.instantiate.timeoutMs
+    const endMs = deadlineMs + attemptsMs
+    component.work = { kind: 'instantiate', deadlineMs: endMs, failure: null }
+  } else if (presence === 'TERMINATING') {
+    component.work = { kind: 'terminate', deadlineMs, failure: null }
+  } else if (presence === 'TERMINATION_FAILED') component.failed = true
+  if (component.presence === 'INSTANTIATED') component.failed = false
+  group.components.set(model.name, component)
+}
+
+/** What an earlier director asked for goes on: its answer is awaited here. */
+function adoptAssignment(draft: Draft, model: ComponentModel, fact: AssignmentFact): Assignment {
+  const { csi, haState, confirmed } = fact
+  const inFlight = !confirmed || haState === 'QUIESCING'
+  if (!inFlight) return { csi, haState, pending: null, restore: null }
+  const quiescingMs = haState === 'QUIESCING' ? model.quiescingTimeoutMs : 0
+  const deadlineMs = draft.nowMs + model.csiSetTimeoutMs + quiescingMs + ANSWER_GRACE_MS
+  const causes = ['a new director continues what was in flight']
+  const pending = { to: haState, invocation: ADOPTED, deadlineMs, causes }
+  return { csi, haState: confirmed ? haState : null, pending, restore: null }
+}
+
+type AssignmentFact = ComponentFacts['assignments'][number]
+
+/** The record of a grant, and what the agent says about its holder, become one truth. */
+function adoptGrant(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  component: ComponentState,
+  csiName: string,
+  facts: ComponentFacts | null,
+): void {
+  const csi = group.csis.get(csiName)
+  const assignment = component.assignments.get(csiName)
+  const fact = facts?.assignments.find((each) => each.csi === csiName)
+  if (!csi) return
+  const recorded = csi.grants.find((grant) => grant.component === model.name)
+  if (!fact || !assignment || isOver(fact)) {
+    if (recorded) endGrant(group, csiName, model.name, lastTransition(fact?.haState))
+    return
+  }
+  const { incarnation, address } = component
+  const epoch = fact.epoch > 0 ? fact.epoch : (recorded?.epoch ?? 0)
+  const grant = { component: model.name, node: model.node, incarnation, epoch, address }
+  csi.grants = [...csi.grants.filter((other) => other.component !== model.name), grant]
+  if (epoch > csi.epoch) {
+    csi.epoch = epoch
+    persistGrants(draft, csi, `${model.name} holds ${csiName}`)
+  } else if (epoch < csi.epoch && !recorded) {
+    fence(draft, group, model, csiName)
+  } else if (epoch < csi.epoch && fact.haState === 'ACTIVE') {
+    // Its newer grant never reached it: it is given once more.
+    component.assignments.set(csiName, { ...assignment, haState: null, pending: null })
+  }
+}
+
+function isOver({ haState, confirmed }: AssignmentFact): boolean {
+  return haState === 'STANDBY' || (haState === 'QUIESCED' && confirmed)
+}
+
+function lastTransition(haState: HaState | undefined): 'QUIESCED' | 'NOT_QUIESCED' {
+  return haState === 'QUIESCED' ? 'QUIESCED' : 'NOT_QUIESCED'
+}
+
+/** ACTIVE under a grant that is over: it ends before anything else is decided about the CSI. */
+function fence(draft: Draft, group: GroupState, model: ComponentModel, csiName: string): void {
+  if (componentState(group, model).work) return
+  const cause = `${model.name} holds ${csiName} under a grant that is over`
+  stop(draft, group, model, {
+    kind: 'cleanup',
+    reason: cause,
+    failure: { recovery: 'componentFailover', cause },
+  })
+}

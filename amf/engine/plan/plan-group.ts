@@ -1,0 +1,88 @@
+import type { HaState } from '../../../runtime/internal.ts'
+import type {
+  RedundancyModel,
+  ServiceGroupModel,
+  ServiceInstanceModel,
+  ServiceUnitModel,
+} from '../../model/model.ts'
+import type { Draft } from '../draft.ts'
+import { instanceReady } from '../dependencies.ts'
+import { couldCarry } from '../place-csis.ts'
+import { unitReadiness } from '../readiness.ts'
+import { sponsorsFirst, unitRole } from '../roles.ts'
+import type { EngineState, GroupState, NodeState } from '../state.ts'
+import { planNoRedundancy } from './no-redundancy.ts'
+import type { Plan, Planner, PlanUnit } from './planner.ts'
+import { planTwoN } from './two-n.ts'
+
+const PLANNERS: Readonly<Record<RedundancyModel, Planner | null>> = {
+  '2N': planTwoN,
+  'no-redundancy': planNoRedundancy,
+  'N+M': null,
+  'N-way': null,
+  'N-way-active': null,
+}
+
+/** Wanted assignments of one service group. A dependant is planned only beside a planned sponsor. */
+export function planGroup(draft: Draft, sg: ServiceGroupModel, afresh = false): Plan {
+  const group = draft.peekGroup(sg.name)
+  const planner = PLANNERS[sg.redundancy]
+  const units = sg.serviceUnits.map((unit) => planUnit(group, sg, unit, draft.peekNode(unit.node)))
+  let instances = sponsorsFirst(sg.serviceInstances).filter((i) => instanceReady(draft, group, i))
+  for (;;) {
+    if (!planner || instances.length === 0) return new Map()
+    const plan = planner({ group: sg, units, instances, swap: group.swap, afresh })
+    const carried = instances.filter((instance) => hasSponsors(sg, plan, instance))
+    if (carried.length === instances.length) return plan
+    instances = carried
+  }
+}
+
+function hasSponsors(sg: ServiceGroupModel, plan: Plan, instance: ServiceInstanceModel): boolean {
+  return instance.dependsOn.every(
+    ({ serviceInstance: sponsor }) =>
+      plan.has(sponsor) || !sg.serviceInstances.some(({ name }) => name === sponsor),
+  )
+}
+
+/** The units of a group as a planner sees them. */
+export function planUnits(state: EngineState, sg: ServiceGroupModel): readonly PlanUnit[] {
+  const group = state.groups[state.index.groupAt.get(sg.name) ?? -1]
+  return sg.serviceUnits.flatMap((unit) => {
+    const node = state.nodes[state.index.nodeAt.get(unit.node) ?? -1]
+    return group && node ? [planUnit(group, sg, unit, node)] : []
+  })
+}
+
+function planUnit(
+  group: GroupState,
+  sg: ServiceGroupModel,
+  unit: ServiceUnitModel,
+  node: NodeState,
+): PlanUnit {
+  const roles = new Map<string, HaState>()
+  for (const instance of sg.serviceInstances) {
+    const role = unitRole(group, unit, instance, 'effective')
+    if (role) roles.set(instance.name, role)
+  }
+  return {
+    name: unit.name,
+    inService: unitReadiness(group, unit, node) === 'IN_SERVICE',
+    roles,
+    mayActivate: (instance) =>
+      isInSync(group, unit, instance) && couldCarry(unit, instance, 'ACTIVE'),
+    mayStandby: (instance) => couldCarry(unit, instance, 'STANDBY'),
+  }
+}
+
+/** The node's replica of each CSI holds everything that was ever acknowledged. */
+export function isInSync(
+  group: GroupState,
+  unit: ServiceUnitModel,
+  instance: ServiceInstanceModel,
+): boolean {
+  return instance.csis.every((csi) => {
+    const inSync = group.csis.get(csi.name)?.inSync ?? null
+    return inSync === null || inSync.includes(unit.node)
+  })
+}

@@ -1,0 +1,221 @@
+import type { Recovery } from '../../runtime/internal.ts'
+import type { ComponentModel, ServiceGroupModel, ServiceUnitModel } from '../model/model.ts'
+import type { PresenceState } from './contract.ts'
+import { chain, withCause, type Draft } from './draft.ts'
+import { ANSWER_GRACE_MS } from './execute.ts'
+import { componentsOf, componentState, nodeOperational, unitAdmin } from './readiness.ts'
+import { anyPending, holdsAnything } from './roles.ts'
+import type { ComponentState, GroupState, UnitState, Work } from './state.ts'
+
+/**
+ * Which processes should run, and the next life-cycle commands. SAF AMF B.04.01 sections 3.2.2.1 and 4: levels go up
+ * one after the other and down in reverse; a unit is emptied before it is stopped in good order.
+ */
+export function updatePresence(draft: Draft, sg: ServiceGroupModel): void {
+  const group = draft.group(sg.name)
+  const wantedUp = unitsToRun(draft, sg, group)
+  // A process start costs the machine dearly just when a standby is being promoted: it waits for that.
+  const promoting = anyPending(group, 'ACTIVE')
+  for (const unit of sg.serviceUnits) {
+    const state = group.units.get(unit.name)
+    if (!state || draft.peekNode(unit.node).membership !== 'MEMBER') continue
+    if (state.restart === 'down') restartDown(draft, group, unit, state)
+    if (state.failover) stopAll(draft, group, unit, 'cleanup', `SU failover of ${unit.name}`)
+    else if (wantedUp.has(unit)) {
+      if (!promoting && state.restart !== 'down') startNextLevel(draft, group, unit)
+    } else if (mustStop(draft, group, unit) && !holdsAnything(group, unit)) {
+      stopNextLevel(draft, group, unit)
+    }
+  }
+}
+
+/** The preferred number of units, those that run already first, then by order. SAF AMF B.04.01 section 3.6.1. */
+function unitsToRun(
+  draft: Draft,
+  sg: ServiceGroupModel,
+  group: GroupState,
+): ReadonlySet<ServiceUnitModel> {
+  const able = sg.serviceUnits.filter((unit) => isInstantiable(draft, group, unit))
+  const running = able.filter((unit) =>
+    componentsOf(group, unit).some((component) => component.presence !== 'UNINSTANTIATED'),
+  )
+  const rest = able.filter((unit) => !running.includes(unit))
+  return new Set([
+    ...running,
+    ...rest.slice(0, Math.max(0, sg.preferredInServiceSUs - running.length)),
+  ])
+}
+
+export function isInstantiable(draft: Draft, group: GroupState, unit: ServiceUnitModel): boolean {
+  const node = draft.peekNode(unit.node)
+  if (nodeOperational(node) === 'DISABLED') return false
+  if (unitAdmin(group, unit, node) === 'LOCKED_INSTANTIATION') return false
+  return !componentsOf(group, unit).some(hasFailedPresence)
+}
+
+export function hasFailedPresence({ presence }: ComponentState): boolean {
+  return presence === 'INSTANTIATION_FAILED' || presence === 'TERMINATION_FAILED'
+}
+
+/** Locked for instantiation, or one of its components failed for good: the others have no purpose. */
+function mustStop(draft: Draft, group: GroupState, unit: ServiceUnitModel): boolean {
+  const node = draft.peekNode(unit.node)
+  if (unitAdmin(group, unit, node) === 'LOCKED_INSTANTIATION') return true
+  return componentsOf(group, unit).some((c) => c.presence === 'INSTANTIATION_FAILED')
+}
+
+function startNextLevel(draft: Draft, group: GroupState, unit: ServiceUnitModel): void {
+  const missing = unit.components.filter(
+    (model) => componentState(group, model).presence !== 'INSTANTIATED',
+  )
+  const level = Math.min(...missing.map((model) => model.instantiationLevel))
+  for (const model of missing) {
+    const component = componentState(group, model)
+    const idle = component.presence === 'UNINSTANTIATED' || component.presence === 'RESTARTING'
+    if (model.instantiationLevel !== level || !idle) continue
+    if (component.work || component.failed) continue
+    instantiate(draft, group, model, component)
+  }
+}
+
+export function instantiate(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  component: ComponentState,
+): void {
+  const { timeoutMs } = model.instantiate
+  const attemptMs = timeoutMs + model.instantiateDelayMs + model.terminateTimeoutMs
+  const deadlineMs = draft.nowMs + model.instantiateAttemptsMax * attemptMs + ANSWER_GRACE_MS
+  component.work = { kind: 'instantiate', deadlineMs, failure: null }
+  if (component.presence !== 'RESTARTING') {
+    setPresence(draft, group, model, component, 'INSTANTIATING')
+  }
+  const why = chain(withCause(group.causes, `${model.name} is to run`))
+  draft.send({ kind: 'instantiate', node: model.node, component: model.name, why })
+}
+
+/** From the highest level down, each level when the one above is gone. */
+function stopNextLevel(draft: Draft, group: GroupState, unit: ServiceUnitModel): void {
+  const running = unit.components.filter((model) => isRunning(componentState(group, model)))
+  const level = Math.max(...running.map((model) => model.instantiationLevel))
+  for (const model of running) {
+    const component = componentState(group, model)
+    if (model.instantiationLevel !== level || component.work) continue
+    if (component.presence === 'INSTANTIATED') {
+      stop(draft, group, model, { kind: 'terminate', reason: `${unit.name} is to stop` })
+    } else if (component.presence === 'RESTARTING') {
+      // It was on its way back, and is not wanted any more.
+      setPresence(draft, group, model, component, 'UNINSTANTIATED')
+    }
+  }
+}
+
+function isRunning({ presence }: ComponentState): boolean {
+  return presence !== 'UNINSTANTIATED' && presence !== 'INSTANTIATION_FAILED'
+}
+
+function stopAll(
+  draft: Draft,
+  group: GroupState,
+  unit: ServiceUnitModel,
+  kind: 'terminate' | 'cleanup',
+  reason: string,
+): void {
+  for (const model of unit.components) {
+    const component = componentState(group, model)
+    if (component.work || component.presence !== 'INSTANTIATED') continue
+    stop(draft, group, model, { kind, reason })
+  }
+}
+
+/** All of a restarting unit goes down, the highest level first; then it comes up again as any other. */
+function restartDown(
+  draft: Draft,
+  group: GroupState,
+  unit: ServiceUnitModel,
+  state: UnitState,
+): void {
+  const isUp = (model: ComponentModel): boolean => {
+    const component = componentState(group, model)
+    return component.work !== null || component.presence === 'INSTANTIATED'
+  }
+  const up = unit.components.filter(isUp)
+  if (up.length === 0) {
+    state.restart = null
+    return
+  }
+  const level = Math.max(...up.map((model) => model.instantiationLevel))
+  for (const model of up) {
+    const component = componentState(group, model)
+    if (model.instantiationLevel !== level || component.work) continue
+    restartComponent(draft, group, model, `restart of ${unit.name}`)
+  }
+}
+
+/** Orderly stop after which the component starts again with the assignments that it has. */
+export function restartComponent(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  reason: string,
+): void {
+  stop(draft, group, model, { kind: 'terminate', reason, presence: 'RESTARTING' })
+}
+
+interface StopOrder {
+  readonly kind: 'terminate' | 'cleanup'
+  readonly reason: string
+  readonly presence?: PresenceState
+  readonly failure?: { readonly recovery: Recovery; readonly cause: string }
+}
+
+/** Time that a SIGKILL and the wait for the exit may take. */
+const CLEANUP_MS = 5_000
+
+export function stop(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  order: StopOrder,
+): void {
+  const component = componentState(group, model)
+  const commandMs = order.kind === 'terminate' ? model.terminateTimeoutMs : 0
+  const deadlineMs = draft.nowMs + commandMs + cleanupMs(model) + ANSWER_GRACE_MS
+  const work: Work = { kind: order.kind, deadlineMs, failure: order.failure ?? null }
+  component.work = work
+  const keeps = component.presence === 'RESTARTING' || component.presence === 'TERMINATION_FAILED'
+  const presence = order.presence ?? (keeps ? component.presence : 'TERMINATING')
+  setPresence(draft, group, model, component, presence)
+  draft.send({
+    kind: order.kind,
+    node: model.node,
+    component: model.name,
+    incarnation: component.incarnation,
+    why: chain(withCause(group.causes, order.reason)),
+  })
+}
+
+function cleanupMs(model: ComponentModel): number {
+  return model.cleanup?.timeoutMs ?? CLEANUP_MS
+}
+
+export function setPresence(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  component: ComponentState,
+  presence: PresenceState,
+): void {
+  if (component.presence === presence) return
+  const from = component.presence
+  component.presence = presence
+  draft.notify(group, {
+    kind: 'presence',
+    entity: model.name,
+    from,
+    to: presence,
+    serviceUnit: model.serviceUnit,
+    causes: group.causes,
+  })
+}

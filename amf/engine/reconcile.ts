@@ -1,0 +1,223 @@
+import type { ServiceGroupModel, ServiceUnitModel } from '../model/model.ts'
+import { instanceReady, isServing, watchSponsors } from './dependencies.ts'
+import { withCause, type Draft } from './draft.ts'
+import { awaitedUntilMs, executePlan } from './execute.ts'
+import { clearFailure } from './facts.ts'
+import { planGroup } from './plan/plan-group.ts'
+import type { Plan } from './plan/planner.ts'
+import { hasFailedPresence, isInstantiable, updatePresence } from './presence.ts'
+import { publishNames } from './publish.ts'
+import { assignmentState, componentsOf, componentState, unitReadiness } from './readiness.ts'
+import { beginNodeRecovery } from './recovery.ts'
+import { updateReplicas } from './replicas.ts'
+import { holdsAnything, isSettled } from './roles.ts'
+import type { GroupState } from './state.ts'
+
+/**
+ * One service group from facts to the next commands. Called for each group that a step touched, as often as it was
+ * touched: every call ends at a point where nothing more can be done before the next event.
+ */
+export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
+  const group = draft.group(sg.name)
+  draft.takeOffTouched(sg.name)
+  const sponsorsDueMs = watchSponsors(draft, sg.name)
+  openGroup(draft, sg, group)
+  dropOverSwap(draft, sg, group)
+  const plan = planGroup(draft, sg, group.adjusting)
+  executePlan(draft, sg, plan)
+  publishNames(draft, sg)
+  updateReplicas(draft, sg, plan)
+  for (const unit of sg.serviceUnits) maybeRepair(draft, sg, unit)
+  updatePresence(draft, sg)
+  updateAlarms(draft, sg, group)
+  updateAdjustment(draft, sg, group, plan)
+  updateDeadline(draft, sg, group, sponsorsDueMs)
+  draft.takeOffTouched(sg.name)
+  wakeLinkedGroups(draft, sg)
+}
+
+/** No assignment before the start-up wait is over, unless all that is wanted is up, or something is assigned already. */
+function openGroup(draft: Draft, sg: ServiceGroupModel, group: GroupState): void {
+  if (group.open || draft.term === 0) return
+  const wanted = sg.serviceUnits.filter((unit) => mayComeUp(draft, group, unit))
+  const up = sg.serviceUnits.filter(
+    (unit) => unitReadiness(group, unit, draft.peekNode(unit.node)) === 'IN_SERVICE',
+  )
+  const isComplete = up.length >= Math.min(sg.preferredInServiceSUs, wanted.length) && up.length > 0
+  const isAssigned = [...group.components.values()].some((c) => c.assignments.size > 0)
+  group.open = isComplete || isAssigned || draft.nowMs >= startupEndMs(draft)
+}
+
+function startupEndMs(draft: Draft): number {
+  return draft.startedAtMs + draft.model.startupTimeoutMs
+}
+
+/** The unit may still get into service by itself: a node that has not joined yet counts. */
+function mayComeUp(draft: Draft, group: GroupState, unit: ServiceUnitModel): boolean {
+  const node = draft.peekNode(unit.node)
+  if (node.admin !== 'UNLOCKED' || group.admin !== 'UNLOCKED') return false
+  if (group.units.get(unit.name)?.admin !== 'UNLOCKED') return false
+  if (node.membership !== 'MEMBER') return true
+  return isInstantiable(draft, group, unit)
+}
+
+/** A swap whose new active one cannot take over is given up: planning goes on without it. */
+function dropOverSwap(draft: Draft, sg: ServiceGroupModel, group: GroupState): void {
+  const { swap } = group
+  if (!swap) return
+  const to = sg.serviceUnits.find((unit) => unit.name === swap.to)
+  if (to && draft.peekNode(to.node).membership === 'UNKNOWN') return
+  if (to && unitReadiness(group, to, draft.peekNode(to.node)) === 'IN_SERVICE') return
+  group.swap = null
+}
+
+/** A failed unit that holds nothing any more starts again. SAF AMF B.04.01 section 3.11.1.4. */
+function maybeRepair(draft: Draft, sg: ServiceGroupModel, unit: ServiceUnitModel): void {
+  const group = draft.group(sg.name)
+  const state = group.units.get(unit.name)
+  const components = componentsOf(group, unit)
+  const isFailed = state?.failover === true || components.some((component) => component.failed)
+  if (!state || !isFailed || !sg.autoRepair) return
+  if (draft.peekNode(unit.node).recovery !== null || components.some(hasFailedPresence)) return
+  if (holdsAnything(group, unit)) return
+  const isDown = (c: (typeof components)[number]): boolean => c.presence === 'UNINSTANTIATED'
+  if (state.failover && !components.every(isDown)) return
+  if (components.some((component) => component.failed && component.work)) return
+  repairUnit(draft, group, unit)
+}
+
+/** Makes a failed unit usable again: what is down may start. */
+export function repairUnit(draft: Draft, group: GroupState, unit: ServiceUnitModel): void {
+  const state = group.units.get(unit.name)
+  if (state) state.failover = false
+  for (const model of unit.components) {
+    const component = componentState(group, model)
+    if (component.failed) {
+      component.failed = false
+      if (draft.model.serviceGroups.get(group.name)?.autoRepair !== true) {
+        clearFailure(draft, model, component)
+      }
+    }
+  }
+}
+
+/** The alarm "nobody serves it", raised once and cleared once. SAF AMF B.04.01 section 11. */
+function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState): void {
+  for (const instance of sg.serviceInstances) {
+    const state = group.instances.get(instance.name)
+    if (!state) continue
+    const served = instance.csis.some((csi) => (group.csis.get(csi.name)?.grants.length ?? 0) > 0)
+    const assigned = served || assignmentState(draft.model, group, instance) !== 'UNASSIGNED'
+    const alarm = group.open && state.admin === 'UNLOCKED' && !assigned
+    if (alarm === state.alarm) continue
+    state.alarm = alarm
+    draft.notify(group, {
+      kind: alarm ? 'alarmRaised' : 'alarmCleared',
+      entity: instance.name,
+      from: alarm ? null : 'UNASSIGNED',
+      to: alarm ? 'UNASSIGNED' : 'assigned',
+      serviceInstance: instance.name,
+      causes: group.causes,
+    })
+  }
+}
+
+/** Automatic adjustment: when the most preferred assignment was possible for the whole probation, it is made. */
+function updateAdjustment(
+  draft: Draft,
+  sg: ServiceGroupModel,
+  group: GroupState,
+  plan: Plan,
+): void {
+  if (group.adjusting) {
+    if (isSettled(group)) group.adjusting = false
+    return
+  }
+  if (!sg.autoAdjust || !group.open) return
+  const isPossible = isSettled(group) && !samePlan(plan, planGroup(draft, sg, true))
+  if (!isPossible) group.adjustFromMs = null
+  else group.adjustFromMs ??= draft.nowMs
+}
+
+/** Starts what {@link updateAdjustment} waited for. */
+export function maybeAdjust(draft: Draft, sg: ServiceGroupModel): void {
+  const { adjustFromMs } = draft.peekGroup(sg.name)
+  if (adjustFromMs === null || draft.nowMs < adjustFromMs + sg.autoAdjustProbationMs) return
+  const group = draft.group(sg.name)
+  group.adjustFromMs = null
+  group.adjusting = true
+  group.causes = [`automatic adjustment of ${sg.name} after its probation`]
+}
+
+function samePlan(a: Plan, b: Plan): boolean {
+  const same = (x: readonly string[] = [], y: readonly string[] = []): boolean =>
+    x.length === y.length && x.every((name) => y.includes(name))
+  for (const name of new Set([...a.keys(), ...b.keys()])) {
+    if (!same(a.get(name)?.active, b.get(name)?.active)) return false
+    if (!same(a.get(name)?.standby, b.get(name)?.standby)) return false
+  }
+  return true
+}
+
+/** The earliest time at which something of the group is due without an event. */
+function updateDeadline(
+  draft: Draft,
+  sg: ServiceGroupModel,
+  group: GroupState,
+  sponsorsDueMs: number | null,
+): void {
+  const due: number[] = []
+  for (const component of group.components.values()) {
+    if (component.work) due.push(component.work.deadlineMs)
+    for (const { pending } of component.assignments.values()) {
+      if (pending) due.push(pending.deadlineMs)
+    }
+  }
+  if (draft.term > 0 && !group.open) due.push(startupEndMs(draft))
+  if (sponsorsDueMs !== null) due.push(sponsorsDueMs)
+  if (group.adjustFromMs !== null) due.push(group.adjustFromMs + sg.autoAdjustProbationMs)
+  const isUnknown = (unit: ServiceUnitModel): boolean =>
+    draft.peekNode(unit.node).membership === 'UNKNOWN'
+  if (draft.nowMs < awaitedUntilMs(draft) && sg.serviceUnits.some(isUnknown)) {
+    due.push(awaitedUntilMs(draft))
+  }
+  group.deadlineMs = due.length === 0 ? null : Math.min(...due)
+}
+
+/** Groups tied by a dependency plan again when this one changed, and once in any case. */
+function wakeLinkedGroups(draft: Draft, sg: ServiceGroupModel): void {
+  const linked = draft.index.linkedGroups.get(sg.name)
+  if (!linked) return
+  const seen = dependencyView(draft, sg)
+  if (draft.lastSeen(sg.name) === seen) return
+  draft.remember(sg.name, seen)
+  for (const other of linked) draft.touch(other)
+}
+
+/** What other groups can see of this one. */
+function dependencyView(draft: Draft, sg: ServiceGroupModel): string {
+  const group = draft.peekGroup(sg.name)
+  return JSON.stringify(
+    sg.serviceInstances.map((instance) => [
+      instanceReady(draft, group, instance),
+      isServing(draft, instance),
+      instance.csis.map((csi) => group.csis.get(csi.name)?.grants.length),
+    ]),
+  )
+}
+
+/** A node that is to be restarted after its work has moved away is restarted when it holds nothing. */
+export function finishSwitchovers(draft: Draft): void {
+  for (const node of draft.nodes()) {
+    if (node.recovery !== 'switchover') continue
+    const groups = draft.index.groupsOnNode.get(node.name) ?? []
+    const isEmpty = groups.every((name) => {
+      const group = draft.peekGroup(name)
+      const units = draft.model.serviceGroups.get(name)?.serviceUnits ?? []
+      return units.every((unit) => unit.node !== node.name || !holdsAnything(group, unit))
+    })
+    if (!isEmpty) continue
+    const causes = withCause([`node switchover of ${node.name}`], 'its work has moved away')
+    beginNodeRecovery(draft, node.name, 'restart', causes)
+  }
+}

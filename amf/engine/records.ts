@@ -1,0 +1,166 @@
+import type { Model } from '../model/model.ts'
+import type { AdminState, PersistedRecord } from './contract.ts'
+import type { Draft } from './draft.ts'
+import type { CsiState, EntityClass, Grant, NodeState, OperationState, UnitState } from './state.ts'
+
+/**
+ * What outlives a director. Keys: `grant/CSI`, `insync/CSI`, `admin/CLASS/NAME`, `failed/COMPONENT`, `node/NODE`,
+ * `escalation/SU`, `node-escalation/NODE`, `operation/ID`. Values are plain data. A record of an entity that the model
+ * no longer has, or of a shape that is not understood, is left alone and not used.
+ */
+
+export function persistAdmin(
+  draft: Draft,
+  kind: EntityClass,
+  name: string,
+  admin: AdminState,
+): void {
+  draft.persist(`admin/${kind}/${name}`, admin, `${name} is ${admin}`)
+}
+
+export function persistInSync(draft: Draft, csi: CsiState, why: string): void {
+  draft.persist(`insync/${csi.name}`, csi.inSync, why)
+}
+
+export function persistEscalation(draft: Draft, unit: UnitState): void {
+  const value = {
+    componentRestarts: unit.componentRestarts.count,
+    suRestarts: unit.suRestarts.count,
+  }
+  draft.persist(`escalation/${unit.name}`, value, `recoveries of ${unit.name} are counted`)
+}
+
+export function persistNodeEscalation(draft: Draft, node: NodeState): void {
+  const value = { failovers: node.failovers.count }
+  draft.persist(`node-escalation/${node.name}`, value, `failovers of ${node.name} are counted`)
+}
+
+export function persistOperation(draft: Draft, operation: OperationState): void {
+  const { id, ...rest } = operation
+  draft.persist(`operation/${id}`, rest, `${operation.operation} of ${operation.entity}`)
+}
+
+/** Reads the records of earlier directors into the draft. Windows go on from now: clocks of two hosts never mix. */
+export function restoreRecords(draft: Draft, records: readonly PersistedRecord[]): void {
+  for (const { key, value } of records) {
+    const slash = key.indexOf('/')
+    const rest = key.slice(slash + 1)
+    const restore = RESTORE[key.slice(0, slash)]
+    if (value !== null || key.startsWith('insync/')) restore?.(draft, rest, value)
+  }
+}
+
+type Restore = (draft: Draft, name: string, value: unknown) => void
+
+const RESTORE: Readonly<Record<string, Restore>> = {
+  grant: (draft, name, value) => {
+    const csi = csiOf(draft, name)
+    if (!csi || !isRecord(value)) return
+    csi.epoch = numberOf(value['epoch'])
+    csi.grants = listOf(value['grants']).flatMap((grant) => grantOf(draft.model, grant))
+  },
+  insync: (draft, name, value) => {
+    const csi = csiOf(draft, name)
+    if (csi)
+      csi.inSync = Array.isArray(value) ? value.filter((node) => typeof node === 'string') : null
+  },
+  admin: (draft, name, value) => {
+    const [kind = '', entity = ''] = name.split('/')
+    const admin = ADMIN_STATES.find((state) => state === value)
+    if (admin) setAdmin(draft, kind, entity, admin)
+  },
+  failed: (draft, name, value) => {
+    const model = draft.model.components.get(name)
+    const component = model && draft.group(model.serviceGroup).components.get(name)
+    if (!component || !isRecord(value)) return
+    component.failed = true
+    const { presence } = value
+    if (presence === 'INSTANTIATION_FAILED' || presence === 'TERMINATION_FAILED') {
+      component.presence = presence
+    }
+  },
+  node: (draft, name, value) => {
+    if (draft.model.nodes.has(name) && isRecord(value)) {
+      draft.node(name).disabled = value['disabled'] === true
+    }
+  },
+  escalation: (draft, name, value) => {
+    const unit = draft.model.serviceUnits.get(name)
+    const state = unit && draft.group(unit.serviceGroup).units.get(name)
+    if (!state || !isRecord(value)) return
+    const sinceMs = draft.nowMs
+    state.componentRestarts = { count: numberOf(value['componentRestarts']), sinceMs }
+    state.suRestarts = { count: numberOf(value['suRestarts']), sinceMs }
+  },
+  'node-escalation': (draft, name, value) => {
+    if (!draft.model.nodes.has(name) || !isRecord(value)) return
+    draft.node(name).failovers = { count: numberOf(value['failovers']), sinceMs: draft.nowMs }
+  },
+  operation: (draft, id, value) => {
+    if (!isRecord(value)) return
+    const operation = { ...value, id } as unknown as OperationState
+    if (typeof operation.entity !== 'string' || typeof operation.operation !== 'string') return
+    draft.operations = [...draft.operations, operation]
+    const swapped =
+      operation.swap && draft.model.serviceInstances.get(operation.swap.serviceInstance)
+    if (swapped && !operation.result) draft.group(swapped.serviceGroup).swap = operation.swap
+  },
+}
+
+const ADMIN_STATES: readonly AdminState[] = [
+  'UNLOCKED',
+  'LOCKED',
+  'LOCKED_INSTANTIATION',
+  'SHUTTING_DOWN',
+]
+
+function setAdmin(draft: Draft, kind: string, name: string, admin: AdminState): void {
+  const { model } = draft
+  const unit = model.serviceUnits.get(name)
+  const instance = model.serviceInstances.get(name)
+  if (kind === 'node' && model.nodes.has(name)) draft.node(name).admin = admin
+  if (kind === 'serviceGroup' && model.serviceGroups.has(name)) draft.group(name).admin = admin
+  const unitState = kind === 'serviceUnit' && unit && draft.group(unit.serviceGroup).units.get(name)
+  if (unitState) unitState.admin = admin
+  const inGroup = kind === 'serviceInstance' && instance && draft.group(instance.serviceGroup)
+  const instanceState = inGroup && inGroup.instances.get(name)
+  if (instanceState) instanceState.admin = admin
+}
+
+function csiOf(draft: Draft, name: string): CsiState | undefined {
+  const csi = draft.model.csis.get(name)
+  const instance = csi && draft.model.serviceInstances.get(csi.serviceInstance)
+  return instance && draft.group(instance.serviceGroup).csis.get(name)
+}
+
+/** A grant of an earlier director: its holder may still serve until its node says otherwise or is gone. */
+function grantOf(model: Model, value: unknown): Grant[] {
+  if (!isRecord(value) || typeof value['component'] !== 'string') return []
+  const component = model.components.get(value['component'])
+  if (!component) return []
+  const address = value['address']
+  const node = value['node']
+  return [
+    {
+      component: component.name,
+      node: typeof node === 'string' && model.nodes.has(node) ? node : component.node,
+      incarnation: numberOf(value['incarnation']),
+      epoch: numberOf(value['epoch']),
+      address: isRecord(address)
+        ? { node: numberOf(address['node']), port: numberOf(address['port']) }
+        : null,
+    },
+  ]
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : 0
+}

@@ -1,0 +1,284 @@
+import type { Recovery } from '../../runtime/internal.ts'
+import type { ComponentModel, ServiceUnitModel } from '../model/model.ts'
+import { chain, withCause, type Draft } from './draft.ts'
+import { endGrant } from './grants.ts'
+import { persistEscalation, persistNodeEscalation } from './records.ts'
+import { setPresence } from './presence.ts'
+import { componentsOf, componentState, unitAdmin } from './readiness.ts'
+import { effectiveState } from './roles.ts'
+import { NO_WINDOW, type ComponentState, type GroupState, type Window } from './state.ts'
+
+/** What is done about a failed component. SAF AMF B.04.01 section 3.11; escalation as in OpenSAF. */
+
+type Action =
+  | 'componentRestart'
+  | 'suRestart'
+  | 'componentFailover'
+  | 'suFailover'
+  | 'nodeSwitchover'
+  | 'nodeFailover'
+  | 'nodeFailfast'
+  | 'clusterReset'
+
+const WORDS: Readonly<Record<Action, string>> = {
+  componentRestart: 'component restart',
+  suRestart: 'SU restart',
+  componentFailover: 'component failover',
+  suFailover: 'SU failover',
+  nodeSwitchover: 'node switchover',
+  nodeFailover: 'node failover',
+  nodeFailfast: 'node failfast',
+  clusterReset: 'cluster reset',
+}
+
+export interface Failure {
+  readonly recovery: Recovery
+  readonly cause: string
+}
+
+/** The component's process is gone. Decides the recovery, counts it, and turns it into facts to plan from. */
+export function recoverComponent(draft: Draft, model: ComponentModel, failure: Failure): void {
+  const group = draft.group(model.serviceGroup)
+  const component = componentState(group, model)
+  const unit = draft.model.serviceUnits.get(model.serviceUnit)
+  if (!unit) return
+  const asked = baseAction(model, failure.recovery)
+  const restartable = isWorthRestarting(draft, group, unit, component)
+  const action = escalate(draft, group, unit, weigh(model, asked, restartable))
+  const scope = action.startsWith('node')
+    ? model.node
+    : SCOPE_IS_UNIT.has(action)
+      ? unit.name
+      : model.name
+  group.causes = withCause([failure.cause], `${WORDS[action]} of ${scope}`)
+  draft.notify(group, {
+    kind: 'recovery',
+    entity: model.name,
+    from: null,
+    to: action,
+    serviceUnit: unit.name,
+    causes: group.causes,
+  })
+  apply(draft, group, model, unit, action)
+}
+
+const SCOPE_IS_UNIT: ReadonlySet<Action> = new Set(['suRestart', 'componentFailover', 'suFailover'])
+
+/** NO_RECOMMENDATION means the configured one; an application restart here restarts the unit. */
+function baseAction(model: ComponentModel, recovery: Recovery): Action {
+  const chosen = recovery === 'noRecommendation' ? model.recovery : recovery
+  if (chosen === 'noRecommendation') return 'componentFailover'
+  return chosen === 'applicationRestart' ? 'suRestart' : chosen
+}
+
+/** There is no sense in restarting in place what is on its way out. */
+function isWorthRestarting(
+  draft: Draft,
+  group: GroupState,
+  unit: ServiceUnitModel,
+  component: ComponentState,
+): boolean {
+  if (unitAdmin(group, unit, draft.peekNode(unit.node)) !== 'UNLOCKED') return false
+  return ![...component.assignments.values()].some((assignment) => {
+    const state = effectiveState(assignment)
+    return state === 'QUIESCED' || state === 'QUIESCING'
+  })
+}
+
+function weigh(model: ComponentModel, asked: Action, restartable: boolean): Action {
+  const restart = asked === 'componentRestart' || asked === 'suRestart'
+  return restart && (model.disableRestart || !restartable) ? 'componentFailover' : asked
+}
+
+/** Each level does at most its maximum within its window; one more goes to the next level. */
+function escalate(draft: Draft, group: GroupState, unit: ServiceUnitModel, asked: Action): Action {
+  const sg = draft.model.serviceGroups.get(group.name)
+  const state = group.units.get(unit.name)
+  if (!sg || !state) return asked
+  let action = asked
+  if (action === 'componentRestart') {
+    const limit = { max: sg.componentRestartMax, windowMs: sg.componentRestartWindowMs }
+    const next = count(state.componentRestarts, limit, draft.nowMs)
+    if (next) state.componentRestarts = next
+    else action = 'suRestart'
+  }
+  if (action === 'suRestart' && !canRestart(group, unit)) action = 'componentFailover'
+  if (action === 'suRestart') {
+    const limit = { max: sg.suRestartMax, windowMs: sg.suRestartWindowMs }
+    const next = count(state.suRestarts, limit, draft.nowMs)
+    if (next) state.suRestarts = next
+    else action = 'componentFailover'
+  }
+  persistEscalation(draft, state)
+  if (action !== 'componentFailover' && action !== 'suFailover') return action
+  if (unit.failover) action = 'suFailover'
+  const nodeModel = draft.model.nodes.get(unit.node)
+  const node = draft.node(unit.node)
+  if (!nodeModel) return action
+  const limit = { max: nodeModel.suFailoverMax, windowMs: nodeModel.suFailoverWindowMs }
+  const next = count(node.failovers, limit, draft.nowMs)
+  if (!next) return 'nodeFailover'
+  node.failovers = next
+  persistNodeEscalation(draft, node)
+  return action
+}
+
+function canRestart(group: GroupState, unit: ServiceUnitModel): boolean {
+  if (unit.components.some((component) => component.disableRestart)) return false
+  return componentsOf(group, unit).every(
+    (c) => c.presence !== 'UNINSTANTIATED' || c.incarnation > 0,
+  )
+}
+
+/** The window with one action more; null when the maximum was reached. It begins with its first action. */
+export function count(
+  window: Window,
+  limit: { readonly max: number; readonly windowMs: number },
+  nowMs: number,
+): Window | null {
+  const open = window.count > 0 && nowMs - window.sinceMs < limit.windowMs
+  const before = open ? window : NO_WINDOW
+  if (before.count >= limit.max) return null
+  return { count: before.count + 1, sinceMs: open ? before.sinceMs : nowMs }
+}
+
+function apply(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  unit: ServiceUnitModel,
+  action: Action,
+): void {
+  const component = componentState(group, model)
+  const state = group.units.get(unit.name)
+  if (!state) return
+  switch (action) {
+    case 'componentRestart':
+      loseProcess(draft, group, model, 'RESTARTING')
+      return
+    case 'suRestart':
+      loseProcess(draft, group, model, 'RESTARTING')
+      state.restart = 'down'
+      return
+    case 'suFailover':
+    case 'componentFailover':
+      loseProcess(draft, group, model, 'UNINSTANTIATED')
+      component.failed = true
+      state.restart = null
+      state.failover = action === 'suFailover' || unit.failover
+      persistFailure(draft, model)
+      return
+    case 'nodeSwitchover':
+      loseProcess(draft, group, model, 'UNINSTANTIATED')
+      component.failed = true
+      beginNodeRecovery(draft, model.node, 'switchover', group.causes)
+      return
+    case 'nodeFailover':
+    case 'nodeFailfast':
+      loseProcess(draft, group, model, 'UNINSTANTIATED')
+      component.failed = true
+      beginNodeRecovery(draft, model.node, 'restart', group.causes)
+      return
+    case 'clusterReset':
+      loseProcess(draft, group, model, 'UNINSTANTIATED')
+      component.failed = true
+      for (const node of draft.nodes()) {
+        if (node.membership === 'MEMBER') {
+          beginNodeRecovery(draft, node.name, 'restart', group.causes)
+        }
+      }
+      return
+  }
+}
+
+/** Without automatic repair the failure must outlive the director. */
+function persistFailure(draft: Draft, model: ComponentModel): void {
+  if (draft.model.serviceGroups.get(model.serviceGroup)?.autoRepair === true) return
+  draft.persist(`failed/${model.name}`, { presence: 'UNINSTANTIATED' }, `${model.name} failed`)
+}
+
+/** Takes the node out of use; after `restart` it is told to end, and its failure brings the rest. */
+export function beginNodeRecovery(
+  draft: Draft,
+  nodeName: string,
+  kind: 'switchover' | 'restart',
+  causes: readonly string[],
+): void {
+  const node = draft.node(nodeName)
+  if (node.recovery === 'restart' || (kind === 'switchover' && node.recovery !== null)) return
+  node.recovery = kind
+  node.disabled = true
+  for (const name of draft.index.groupsOnNode.get(nodeName) ?? []) {
+    draft.group(name).causes = causes
+  }
+  draft.persist(`node/${nodeName}`, { disabled: true }, chain(causes))
+  draft.notify(null, {
+    kind: 'operational',
+    entity: nodeName,
+    from: 'ENABLED',
+    to: 'DISABLED',
+    causes,
+  })
+  if (kind === 'restart') draft.send({ kind: 'restartNode', node: nodeName, why: chain(causes) })
+}
+
+/**
+ * Everything that was true of the component's process is over: nothing of it is left, so its grants end here. Going to
+ * RESTARTING its assignments wait for it; else they are gone.
+ */
+export function loseProcess(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  presence: 'RESTARTING' | 'UNINSTANTIATED' | 'INSTANTIATION_FAILED',
+): void {
+  const component = componentState(group, model)
+  for (const assignment of [...component.assignments.values()]) {
+    const state = effectiveState(assignment)
+    endGrant(group, assignment.csi, model.name, 'NOT_QUIESCED')
+    notifyLoss(draft, group, model, assignment.csi, assignment.haState)
+    const returns = state === 'ACTIVE' || state === 'STANDBY'
+    if (presence !== 'RESTARTING' || !returns) {
+      component.assignments.delete(assignment.csi)
+      continue
+    }
+    assignment.haState = null
+    assignment.pending = null
+    assignment.restore = state
+  }
+  component.work = null
+  component.pid = null
+  component.address = null
+  if (component.busy) {
+    component.busy = false
+    const causes = group.causes
+    draft.notify(group, {
+      kind: 'alarmCleared',
+      entity: model.name,
+      from: 'busy',
+      to: 'gone',
+      causes,
+    })
+  }
+  setPresence(draft, group, model, component, presence)
+}
+
+function notifyLoss(
+  draft: Draft,
+  group: GroupState,
+  model: ComponentModel,
+  csi: string,
+  from: string | null,
+): void {
+  if (from === null) return
+  const serviceInstance = draft.model.csis.get(csi)?.serviceInstance
+  draft.notify(group, {
+    kind: 'haState',
+    entity: model.name,
+    from,
+    to: 'NONE',
+    serviceUnit: model.serviceUnit,
+    ...(serviceInstance === undefined ? {} : { serviceInstance }),
+    causes: group.causes,
+  })
+}

@@ -1,0 +1,80 @@
+import type { ComponentModel } from '../model/model.ts'
+import { refuse, WORDS, type Refusal } from './admin.ts'
+import type { AdminResult } from './contract.ts'
+import type { Draft } from './draft.ts'
+import { unitsInScope } from './entities.ts'
+import { clearFailure } from './facts.ts'
+import { hasFailedPresence, setPresence, stop } from './presence.ts'
+import { componentOperational, componentState, unitOperational } from './readiness.ts'
+import { repairUnit } from './reconcile.ts'
+import { isSettled } from './roles.ts'
+import type { EntityClass, OperationState } from './state.ts'
+
+/** The operator says that a cause was removed: failed components start again, failed clean-ups are tried again. */
+
+export function checkRepair(draft: Draft, kind: EntityClass, entity: string): Refusal | null {
+  if (kind !== 'serviceUnit' && kind !== 'component' && kind !== 'node') {
+    return refuse('NOT_SUPPORTED', `repair is not defined for ${WORDS[kind]} ${entity}`)
+  }
+  const nodeIsDisabled = kind === 'node' && draft.peekNode(entity).disabled
+  const isFailed = (model: ComponentModel): boolean =>
+    componentOperational(componentState(draft.peekGroup(model.serviceGroup), model)) === 'DISABLED'
+  const components = componentsInScope(draft, entity)
+  if (nodeIsDisabled || components.some(isFailed)) return null
+  const units = unitsInScope(draft.model, entity)
+  const unitIsFailed = units.some(
+    (unit) => unitOperational(draft.peekGroup(unit.serviceGroup), unit) === 'DISABLED',
+  )
+  return unitIsFailed ? null : refuse('NO_OP', `${entity} is ENABLED: there is nothing to repair`)
+}
+
+function componentsInScope(draft: Draft, entity: string): readonly ComponentModel[] {
+  const all = unitsInScope(draft.model, entity).flatMap((unit) => unit.components)
+  const own = all.filter((model) => model.name === entity)
+  return own.length > 0 ? own : all
+}
+
+export function startRepair(draft: Draft, entity: string): void {
+  const cause = `operator: repair of ${entity}`
+  if (draft.model.nodes.has(entity)) {
+    const node = draft.node(entity)
+    node.disabled = false
+    node.recovery = null
+    draft.persist(`node/${entity}`, null, cause)
+  }
+  for (const model of componentsInScope(draft, entity)) {
+    const group = draft.group(model.serviceGroup)
+    group.causes = [cause]
+    const component = componentState(group, model)
+    if (component.presence === 'TERMINATION_FAILED') {
+      stop(draft, group, model, { kind: 'cleanup', reason: `${model.name} is cleaned up again` })
+    } else if (component.presence === 'INSTANTIATION_FAILED') {
+      clearFailure(draft, model, component)
+      setPresence(draft, group, model, component, 'UNINSTANTIATED')
+      draft.notify(group, {
+        kind: 'alarmCleared',
+        entity: model.name,
+        from: 'INSTANTIATION_FAILED',
+        to: 'repaired',
+        causes: [cause],
+      })
+    }
+  }
+  for (const unit of unitsInScope(draft.model, entity)) {
+    const group = draft.group(unit.serviceGroup)
+    const failed = unit.components.some((model) => hasFailedPresence(componentState(group, model)))
+    if (!failed) repairUnit(draft, group, unit)
+  }
+}
+
+export function continueRepair(draft: Draft, operation: OperationState): AdminResult | null {
+  for (const model of componentsInScope(draft, operation.entity)) {
+    const group = draft.peekGroup(model.serviceGroup)
+    const component = componentState(group, model)
+    if (hasFailedPresence(component) && component.work === null) {
+      return refuse('FAILED_OPERATION', `${model.name} is ${component.presence} again`)
+    }
+    if (!isSettled(group) || component.work !== null) return null
+  }
+  return { ok: true }
+}

@@ -1,0 +1,65 @@
+import type { ServiceGroupModel, ServiceInstanceModel, ServiceUnitModel } from '../model/model.ts'
+import { chain, withCause, type Draft } from './draft.ts'
+import type { Plan } from './plan/planner.ts'
+
+/**
+ * Nodes that should hold replicas of an instance's checkpoints: the active one's, those of its standbys, and further
+ * nodes of the group (in unit order) until there are two. A replica lives in the node process, so a node counts while
+ * it is a member, whatever its components do.
+ */
+export function replicasOf(
+  draft: Draft,
+  sg: ServiceGroupModel,
+  plan: Plan,
+  instance: ServiceInstanceModel,
+  active: ServiceUnitModel,
+): readonly string[] {
+  const standbys = plan.get(instance.name)?.standby ?? []
+  const wanted = new Set([active.node])
+  for (const name of standbys) {
+    const unit = sg.serviceUnits.find((candidate) => candidate.name === name)
+    if (unit) wanted.add(unit.node)
+  }
+  for (const unit of sg.serviceUnits) {
+    if (wanted.size >= 2) break
+    if (draft.peekNode(unit.node).membership === 'MEMBER') wanted.add(unit.node)
+  }
+  return [...wanted].filter(
+    (node) => node === active.node || draft.peekNode(node).membership === 'MEMBER',
+  )
+}
+
+/** Tells the active one when its replicas are to be elsewhere. */
+export function updateReplicas(draft: Draft, sg: ServiceGroupModel, plan: Plan): void {
+  const group = draft.group(sg.name)
+  for (const instance of sg.serviceInstances) {
+    for (const csi of instance.csis) {
+      const state = group.csis.get(csi.name)
+      const grant = state?.grants[0]
+      if (!state || !grant) continue
+      const unit = sg.serviceUnits.find((u) => u.components.some((c) => c.name === grant.component))
+      const component = group.components.get(grant.component)
+      const assignment = component?.assignments.get(csi.name)
+      if (!unit || assignment?.haState !== 'ACTIVE' || assignment.pending) continue
+      if (draft.peekNode(unit.node).membership !== 'MEMBER') continue
+      const replicas = replicasOf(draft, sg, plan, instance, unit)
+      if (sameMembers(replicas, state.replicas)) continue
+      state.replicas = replicas
+      const why = chain(withCause(group.causes, `replicas of ${csi.name}: ${replicas.join(', ')}`))
+      const { epoch, inSync } = { epoch: grant.epoch, inSync: state.inSync }
+      draft.send({
+        kind: 'setReplicas',
+        node: unit.node,
+        csi: csi.name,
+        epoch,
+        replicas,
+        inSync,
+        why,
+      })
+    }
+  }
+}
+
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name))
+}
