@@ -1,0 +1,74 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { environOf, listProcesses } from '../../amf/node/process-table.ts'
+
+let runDir: string
+let children: ChildProcess[]
+
+beforeEach(() => {
+  runDir = mkdtempSync(join(tmpdir(), 'hf-sup-'))
+  children = []
+})
+afterEach(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await expect.poll(tree, { timeout: 10_000 }).toEqual([])
+  rmSync(runDir, { recursive: true, force: true })
+})
+
+/** Everything that runs with this run directory in its environment. */
+const tree = (): number[] =>
+  listProcesses()
+    .map(({ pid }) => pid)
+    .filter((pid) => environOf(pid)?.get('HOLDFAST_RUN_DIR') === runDir)
+
+describe('a supervisor that is killed', () => {
+  const PROGRAM = fileURLToPath(new URL('../amf/node/supervisor-program.ts', import.meta.url))
+
+  /** Resolves with the first line that it tells. */
+  async function launch(): Promise<{
+    child: ChildProcess
+    first: { kind: string; code?: string }
+  }> {
+    const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, runDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    children.push(child)
+    const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string]
+    return { child, first: JSON.parse(line) as { kind: string; code?: string } }
+  }
+
+  it('takes the whole tree with it; a new one takes over its run directory', async () => {
+    const { child } = await launch()
+    // Two nodes, one component each.
+    await expect.poll(() => tree().length, { timeout: 10_000 }).toBe(4)
+    expect((await launch()).first).toEqual({ kind: 'refused', code: 'ALREADY_EXIST' })
+    const killedMs = performance.now()
+    child.kill('SIGKILL')
+    await expect.poll(tree, { timeout: 5_000, interval: 2 }).toEqual([])
+    console.log(`up killed -> nothing left: ${(performance.now() - killedMs).toFixed(1)} ms`)
+    expect((await launch()).first.kind).toBe('nodeStarted')
+  })
+
+  it('leaves nothing at any moment of its start', async () => {
+    for (let turn = 0; turn < 5; turn++) {
+      const { child } = await launch()
+      await new Promise((done) => setTimeout(done, 60 * turn))
+      child.kill('SIGKILL')
+      await expect.poll(tree, { timeout: 5_000 }).toEqual([])
+    }
+  })
+
+  it('comes with a node that was frozen', async () => {
+    const { child } = await launch()
+    await expect.poll(() => tree().length, { timeout: 10_000 }).toBe(4)
+    for (const pid of tree()) process.kill(pid, 'SIGSTOP')
+    child.kill('SIGKILL')
+    await expect.poll(tree, { timeout: 5_000 }).toEqual([])
+  })
+})
