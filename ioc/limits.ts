@@ -2,7 +2,10 @@
 export interface IocLimits {
   /** Larger frames close the connection. @defaultValue 1 MiB */
   readonly frameSizeBytesMax: number
-  /** Larger messages are refused with `TOO_BIG` by the sender and close the connection at a receiver. @defaultValue 64 MiB */
+  /**
+   * Larger messages are refused with `TOO_BIG` by the sender and close the connection at a receiver.
+   * @defaultValue 64 MiB
+   */
   readonly messageSizeBytesMax: number
   /** Bytes waiting for one peer. Above it the sender gets `TRY_AGAIN`. @defaultValue 16 MiB */
   readonly sendQueueBytesMax: number

@@ -52,7 +52,10 @@ export interface Port {
   readonly name: string
   readonly limits: IocLimits
   readonly log: LimitedLog
-  /** The connection on which messages to an address go; it may still be connecting. @throws SdkError NOT_INITIALIZED when closed. */
+  /**
+   * The connection on which messages to an address go; it may still be connecting.
+   * @throws SdkError NOT_INITIALIZED when the port is closed.
+   */
   connectionTo(address: IocAddress): Connection
   /** The connection to a peer by its caller id, if it is connected. */
   connectionOf(caller: string): Connection | undefined

@@ -27,7 +27,8 @@ export interface CallSpec {
 /**
  * One call that waits for its end.
  *
- * I1 `connection` is set exactly while a copy of the call is under way on it; `mark` is that copy's place in the stream.
+ * I1 `connection` is set exactly while a copy of the call is under way on it; `mark` is that copy's place in the
+ * stream.
  */
 export class PendingCall implements TableCall, TriedCall {
   readonly id: number

@@ -25,7 +25,8 @@ export const isTriedAgainAfterLoss = (call: TriedCall): boolean =>
 /**
  * After an answer that says "not run" or "still running".
  * - `NOT_ACTIVE`: it did not run; by name there may soon be another one.
- * - `INUSE`: an earlier copy of an at-most-once call still runs; its reply will be there later. SAFplus RMD, section 5.4.
+ * - `INUSE`: an earlier copy of an at-most-once call still runs; its reply will be there later. SAFplus RMD,
+ *   section 5.4.
  * - `TRY_AGAIN`: for at-most-once calls only, whose callers asked for persistence; an ordered call would be overtaken.
  */
 export function isTriedAgainAfterRefusal(code: string, call: TriedCall): boolean {

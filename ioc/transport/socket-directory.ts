@@ -15,7 +15,8 @@ const FILE_NAME_BYTES = 24
  * The directory in which the sockets of a run directory lie: `RUN_DIR/ioc`, or, when paths there would be too long,
  * a directory under `/tmp/holdfast-UID` named by a hash of the run directory's real path, so that every process
  * derives the same one. Creates what is missing with mode 0700.
- * @throws SdkError OP_NOT_PERMITTED when a directory of the path is a link, belongs to somebody else, or is open to others.
+ * @throws SdkError OP_NOT_PERMITTED when a directory of the path is a link, belongs to somebody else, or is open to
+ * others.
  */
 export function socketDirectory(runDir: string): string {
   ensurePrivate(runDir)

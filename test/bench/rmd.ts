@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Bench, type BenchContext, median } from './bench.ts'
+import type { Measured } from './rmd/client.ts'
+import { SIZE_BYTES, SYSTEMS, type System } from './rmd/systems.ts'
+
+/**
+ * Calls of 64 bytes between two processes of one host, with 1, 64 and 1024 in flight: bare frames, a minimal msgpackr
+ * RPC, ours, grpc-js. Every system has its own pair of processes; rounds take turns, so that a slow moment of the
+ * machine meets all of them. One in flight: both ends on one core where `taskset` is there, since else the cost of
+ * waking a core is all that is seen.
+ */
+const IN_FLIGHT = [1, 64, 1024]
+
+interface Pair {
+  readonly system: System
+  readonly client: ChildProcess
+  readonly server: ChildProcess
+}
+
+export const bench: Bench = async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'hf-bench-'))
+  try {
+    for (const inFlight of IN_FLIGHT) await level(context, directory, inFlight)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function level(context: BenchContext, directory: string, inFlight: number): Promise<void> {
+  const rounds = context.quick ? 2 : 7
+  const roundMs = context.quick ? 150 : 500
+  const pairs: Pair[] = []
+  try {
+    for (const system of SYSTEMS) {
+      pairs.push(await start(system, join(directory, `${system}${inFlight}`), inFlight === 1))
+    }
+    const results = new Map<System, Measured[]>(SYSTEMS.map((system) => [system, []]))
+    for (let round = -1; round < rounds; round += 1) {
+      for (const { system, client, server } of pairs) {
+        context.progress(`${inFlight} in flight, round ${round + 1} of ${rounds}, ${system}`)
+        const result = await measure(client, server, { inFlight, ms: roundMs })
+        if (round >= 0) results.get(system)!.push(result)
+      }
+    }
+    for (const [system, measured] of results) {
+      const middle = (key: keyof Measured): number => median(measured.map((one) => one[key]))
+      context.report({
+        bench: 'rmd',
+        system,
+        sizeBytes: SIZE_BYTES,
+        inFlight,
+        perSecond: Math.round(middle('perSecond')),
+        p50Us: Number(middle('p50Us').toFixed(1)),
+        p99Us: Number(middle('p99Us').toFixed(1)),
+        cpuUs: Number(middle('cpuUs').toFixed(2)),
+        ofMinimal: Number(ratio(results, system).toFixed(2)),
+      })
+    }
+  } finally {
+    for (const { client, server } of pairs) {
+      client.kill('SIGKILL')
+      server.kill('SIGKILL')
+    }
+  }
+}
+
+/** Median over rounds of the throughput against that of the minimal RPC in the same round. */
+function ratio(results: ReadonlyMap<System, readonly Measured[]>, system: System): number {
+  const base = results.get('minimal')!
+  return median(results.get(system)!.map((one, i) => one.perSecond / base[i]!.perSecond))
+}
+
+async function start(system: System, directory: string, oneCore: boolean): Promise<Pair> {
+  const server = program('server', [system, directory], oneCore)
+  await once(server, 'message')
+  const client = program('client', [system, directory], oneCore)
+  await once(client, 'message')
+  return { system, client, server }
+}
+
+const hasTaskset = spawnSync('taskset', ['-c', '0', 'true']).status === 0
+
+function program(name: string, args: readonly string[], oneCore: boolean): ChildProcess {
+  const file = fileURLToPath(new URL(`./rmd/${name}.ts`, import.meta.url))
+  const command = [process.execPath, '--import', 'tsx', file, ...args]
+  const [first = '', ...rest] = oneCore && hasTaskset ? ['taskset', '-c', '0', ...command] : command
+  return spawn(first, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+}
+
+async function measure(
+  client: ChildProcess,
+  server: ChildProcess,
+  order: { inFlight: number; ms: number },
+): Promise<Measured> {
+  const before = await ask<number>(server, 'cpu')
+  const result = await ask<Measured & { calls: number }>(client, order)
+  const serverUs = (await ask<number>(server, 'cpu')) - before
+  return { ...result, cpuUs: result.cpuUs + serverUs / result.calls }
+}
+
+async function ask<T>(child: ChildProcess, message: string | object): Promise<T> {
+  child.send(message)
+  const [answer] = (await once(child, 'message')) as [T]
+  return answer
+}

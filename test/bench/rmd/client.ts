@@ -1,0 +1,108 @@
+import { Client, credentials } from '@grpc/grpc-js'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { pack, unpack } from 'msgpackr'
+import { quantile } from '../bench.ts'
+import { frames } from './frames.ts'
+import { built, echoInterface, GRPC_PATH, type System, TEXT } from './systems.ts'
+
+/** Result of one round. `cpuUs`: of one call, client and server. */
+export interface Measured {
+  readonly perSecond: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly cpuUs: number
+}
+
+/** The calling process of one system: `client.ts SYSTEM DIRECTORY`. */
+const [system, directory = ''] = process.argv.slice(2)
+
+/** Makes the function that makes one call. */
+const callers: Record<System, () => Promise<() => Promise<unknown>>> = {
+  bare: async () => {
+    const body = Buffer.from(TEXT)
+    const waiting = new Map<number, (value: unknown) => void>()
+    let lastId = 0
+    const socket = connect(`${directory}.sock`)
+    const send = frames(socket, (id, reply) => finish(waiting, id, reply))
+    await once(socket, 'connect')
+    return () =>
+      new Promise((resolve) => {
+        lastId += 1
+        waiting.set(lastId, resolve)
+        send(lastId, body)
+      })
+  },
+  minimal: async () => {
+    const waiting = new Map<number, (value: unknown) => void>()
+    let lastId = 0
+    const socket = connect(`${directory}.sock`)
+    const send = frames(socket, (id, reply) => finish(waiting, id, unpack(reply)))
+    await once(socket, 'connect')
+    return () =>
+      new Promise((resolve) => {
+        lastId += 1
+        waiting.set(lastId, resolve)
+        send(lastId, pack({ text: TEXT }))
+      })
+  },
+  holdfast: async () => {
+    const { ioc } = await built()
+    const transport = ioc.unixTransport({ runDir: directory })
+    const port = await ioc.openPort({ transport, port: null, name: 'client' })
+    const client = ioc.createRmd({ port }).client(await echoInterface(), { to: '1:64' })
+    return () => client.echo({ text: TEXT })
+  },
+  'grpc-js': async () => {
+    const client = new Client(`unix:${directory}.sock`, credentials.createInsecure())
+    const request = { text: TEXT }
+    return () =>
+      new Promise((resolve, reject) => {
+        client.makeUnaryRequest(GRPC_PATH, pack, unpack, request, (error, value) =>
+          error === null ? resolve(value) : reject(error),
+        )
+      })
+  },
+}
+
+function finish(waiting: Map<number, (value: unknown) => void>, id: number, value: unknown): void {
+  const resolve = waiting.get(id)
+  waiting.delete(id)
+  resolve?.(value)
+}
+
+async function measure(
+  call: () => Promise<unknown>,
+  order: { inFlight: number; ms: number },
+): Promise<Measured & { calls: number }> {
+  const timesMs: number[] = []
+  const before = process.cpuUsage()
+  const startMs = performance.now()
+  const endMs = startMs + order.ms
+  const chain = async (): Promise<void> => {
+    for (;;) {
+      const sentMs = performance.now()
+      if (sentMs >= endMs) return
+      await call()
+      timesMs.push(performance.now() - sentMs)
+    }
+  }
+  await Promise.all(Array.from({ length: order.inFlight }, chain))
+  const lastedMs = performance.now() - startMs
+  const { user, system: inKernel } = process.cpuUsage(before)
+  const times = Float64Array.from(timesMs)
+  return {
+    calls: times.length,
+    perSecond: (times.length / lastedMs) * 1_000,
+    p50Us: quantile(times, 0.5) * 1_000,
+    p99Us: quantile(times, 0.99) * 1_000,
+    cpuUs: (user + inKernel) / times.length,
+  }
+}
+
+process.on('disconnect', () => process.exit())
+const call = await callers[system as System]()
+process.on('message', (order: { inFlight: number; ms: number }) => {
+  void measure(call, order).then((measured) => process.send!(measured))
+})
+process.send!('ready')
