@@ -96,6 +96,7 @@ export class Director<State> {
       log: this.#log,
       proveGone: (process, timeoutMs) => backplane.proveGone(process, timeoutMs),
       sweep: options.sweep,
+      isAlive: options.isAlive,
       identityOf: options.identityOf,
       onGone: (node, cause) => this.#post({ kind: 'nodeGone', node, cause }),
     })
@@ -178,7 +179,7 @@ export class Director<State> {
       const identity = this.#nodes.members.get(node)
       if (identity === undefined) void this.#nodes.fence(node, 'the node is not running')
       else if (!this.#options.isAlive(identity)) {
-        void this.#nodes.fence(node, `node process ${identity.pid} of ${node} died`)
+        void this.#nodes.fence(node, diedText(node, identity))
       }
     }
   }
@@ -202,7 +203,9 @@ export class Director<State> {
     this.#links.delete(node)
     this.#clusterStop?.onChange()
     if (this.#stopping !== null || this.#clusterStop?.nodesStopping === true) return
-    void this.#nodes.fence(node, cause)
+    const identity = this.#nodes.members.get(node)
+    const died = identity !== undefined && !this.#options.isAlive(identity)
+    void this.#nodes.fence(node, died ? diedText(node, identity) : cause)
   }
 
   async #join(
@@ -386,4 +389,8 @@ export class Director<State> {
     link.push(agentCommandOf(command))
     return link
   }
+}
+
+function diedText(node: string, { pid }: ProcessIdentity): string {
+  return `node process ${pid} of ${node} died`
 }

@@ -7,6 +7,8 @@ import type { RecordStore } from './record-store.ts'
 /** One try to prove a process gone; it is repeated until it is proven. */
 const PROVE_TIMEOUT_MS = 2_000
 const RETRY_DELAY_MS = 100
+/** A node process that stops in order closes its connections a moment before it exits. */
+const LEAVE = { timeoutMs: 100, pollMs: 2 } as const
 
 export interface NodesOptions {
   readonly records: RecordStore
@@ -17,6 +19,7 @@ export interface NodesOptions {
   readonly proveGone: (process: ProcessIdentity, timeoutMs: number) => Promise<void>
   /** Kills every process that belonged to a node process that is gone, and waits until none is left. */
   readonly sweep: (node: string, process: ProcessIdentity) => Promise<void>
+  readonly isAlive: (process: ProcessIdentity) => boolean
   /** Present identity of a pid; undefined when there is no such process. */
   readonly identityOf: (pid: number) => ProcessIdentity | undefined
   readonly onGone: (node: string, cause: string) => void
@@ -90,6 +93,7 @@ export class Nodes {
     const startedMs = performance.now()
     if (identity !== undefined) {
       log.warn({ node, pid: identity.pid, cause }, 'fencing a node')
+      await this.#letLeave(identity)
       await this.#repeat(node, () => proveGone(identity, PROVE_TIMEOUT_MS))
       await this.#repeat(node, () => sweep(node, identity))
     }
@@ -98,6 +102,13 @@ export class Nodes {
     records.putMember(node, null)
     log.info({ node, cause, tookMs: performance.now() - startedMs }, 'node proven gone')
     onGone(node, cause)
+  }
+
+  async #letLeave(identity: ProcessIdentity): Promise<void> {
+    const deadlineMs = performance.now() + LEAVE.timeoutMs
+    while (this.#options.isAlive(identity) && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, LEAVE.pollMs))
+    }
   }
 
   /** A proof is never given up: without it the roles of the node must not move. */

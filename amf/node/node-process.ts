@@ -134,7 +134,7 @@ class NodeProcess {
       log: this.#log.child({ part: 'backplane' }),
     })
     await this.#backplane.start((event) => this.#onBackplane(event))
-    this.#log.info({ node, pid: process.pid, runDir }, 'node started')
+    this.#log.info({ runDir }, 'node started')
   }
 
   /** Ends in order, once: components, director, backplane, replicas. The process exits with `code`. */
@@ -154,10 +154,10 @@ class NodeProcess {
     await this.#agent?.stop()
     await this.#roleChange
     await this.#director?.stop()
-    await this.#backplane?.stop()
     await this.#checkpoint?.close()
-    await this.#rmd?.close()
     removeNodeFile(this.#directory)
+    // Last: from here on the others take this process for dead, and make sure that it is.
+    await this.#backplane?.stop()
     this.#log.info('node stopped')
   }
 
