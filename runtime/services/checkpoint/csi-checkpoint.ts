@@ -45,6 +45,8 @@ export interface CsiCheckpointOptions {
   readonly onFenced: (error: Error) => void
   /** Content was missed: it has to be fetched again. */
   readonly onGap: () => void
+  /** Calls back again and again until the returned function is called. @defaultValue setInterval, unreferenced */
+  readonly every?: (periodMs: number, run: () => void) => () => void
 }
 
 /** One call, or one write outside any, until its commit is through. */
@@ -81,7 +83,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
    */
   #isConfirmed = false
   #isFlushScheduled = false
-  #timer: NodeJS.Timeout | null = null
+  #stopTimer: (() => void) | null = null
   #expiredAtMs = 0
   #drainWaiters: (() => void)[] = []
 
@@ -211,6 +213,11 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   async roleChanged(role: CheckpointRole, epoch: Epoch): Promise<boolean> {
     if (role === 'ACTIVE') {
       if (this.#role === 'ACTIVE' && this.#epoch === epoch) return true
+      if (!this.#queue.isIdle) {
+        // Granted again while commits of the former grant are on their way: what became of them cannot be known.
+        this.#fence(new SdkError('STALE_EPOCH', `epoch ${epoch} came while ${this.#epoch} commits`))
+        return true
+      }
       this.#role = 'ACTIVE'
       this.#epoch = epoch
       this.#queue.start(epoch, this.#sequence)
@@ -286,8 +293,8 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   close(): void {
     this.#failAll(() => givenUp(this.#options.csi))
     this.#role = null
-    if (this.#timer !== null) clearInterval(this.#timer)
-    this.#timer = null
+    this.#stopTimer?.()
+    this.#stopTimer = null
   }
 
   #assertActive(): void {
@@ -553,9 +560,9 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   /** Deadlines and retries are looked after in one sweep; it stops when nothing waits. */
   #startTimer(): void {
-    if (this.#timer !== null) return
-    this.#timer = setInterval(() => this.#sweep(), 20)
-    this.#timer.unref()
+    if (this.#stopTimer !== null) return
+    const every = this.#options.every ?? everyMs
+    this.#stopTimer = every(SWEEP_PERIOD_MS, () => this.#sweep())
   }
 
   #sweep(): void {
@@ -566,8 +573,8 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     }
     this.#flush()
     if (!this.#queue.isIdle || this.#units.size > 0) return
-    if (this.#timer !== null) clearInterval(this.#timer)
-    this.#timer = null
+    this.#stopTimer?.()
+    this.#stopTimer = null
   }
 
   /** Its record may be committed later: the key stays taken until then, only the wait ends. */
@@ -595,6 +602,9 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     }
   }
 }
+
+/** Deadlines and retries are this exact. */
+const SWEEP_PERIOD_MS = 10
 
 /** Refusals that another try does not heal. */
 const HOPELESS: ReadonlySet<string> = new Set([
@@ -656,6 +666,12 @@ class View implements CheckpointView {
         throw new SdkError('INVALID_STATE', `checkpoint ${this.#csi}: the call has ended`)
     }
   }
+}
+
+function everyMs(periodMs: number, run: () => void): () => void {
+  const timer = setInterval(run, periodMs)
+  timer.unref()
+  return () => clearInterval(timer)
 }
 
 function isLost(transaction: Transaction): boolean {

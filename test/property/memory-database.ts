@@ -1,0 +1,58 @@
+import type { RootDatabase } from 'lmdb'
+
+type Key = readonly (string | number | Uint8Array)[]
+
+/** The part of LMDB that a stored replica uses, in memory: it survives the simulated death of its process. */
+export class MemoryDatabase {
+  readonly #entries = new Map<string, { key: Key; value: Buffer }>()
+
+  asLmdb(): RootDatabase<Buffer> {
+    return this as unknown as RootDatabase<Buffer>
+  }
+
+  putSync(key: Key, value: Buffer): void {
+    this.#entries.set(JSON.stringify(key), { key, value: Buffer.from(value) })
+  }
+
+  removeSync(key: Key): boolean {
+    return this.#entries.delete(JSON.stringify(key))
+  }
+
+  getBinary(key: Key): Buffer | undefined {
+    return this.#entries.get(JSON.stringify(key))?.value
+  }
+
+  getRange(range: { start: Key; end: Key }): { key: Key; value: Buffer }[] {
+    return [...this.#entries.values()]
+      .filter(({ key }) => compare(key, range.start) >= 0 && compare(key, range.end) < 0)
+      .sort((a, b) => compare(a.key, b.key))
+  }
+
+  getKeys(range: { start: Key; end: Key }): Key[] {
+    return this.getRange(range).map(({ key }) => key)
+  }
+
+  transactionSync<T>(action: () => T): T {
+    return action()
+  }
+}
+
+function compare(a: Key, b: Key): number {
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const order = comparePart(a[i], b[i])
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+function comparePart(a: Key[number] | undefined, b: Key[number] | undefined): number {
+  const rank = rankOf(a) - rankOf(b)
+  if (rank !== 0 || a === undefined || b === undefined) return rank
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+function rankOf(part: Key[number] | undefined): number {
+  if (part === undefined) return 0
+  return typeof part === 'number' ? 1 : typeof part === 'string' ? 2 : 3
+}
