@@ -1,16 +1,16 @@
 import type { ServiceGroupModel, ServiceUnitModel } from '../model/model.ts'
-import { instanceReady, isServing, watchSponsors } from './dependencies.ts'
+import { instanceAdmin, instanceReady, isServing, watchSponsors } from './dependencies.ts'
 import { withCause, type Draft } from './draft.ts'
 import { awaitedUntilMs, executePlan } from './execute.ts'
 import { clearFailure } from './facts.ts'
 import { planGroup } from './plan/plan-group.ts'
-import type { Plan } from './plan/planner.ts'
+import { isActiveRole, type Plan } from './plan/planner.ts'
 import { hasFailedPresence, isInstantiable, updatePresence } from './presence.ts'
 import { publishNames } from './publish.ts'
-import { assignmentState, componentsOf, componentState, unitReadiness } from './readiness.ts'
+import { componentsOf, componentState, unitReadiness } from './readiness.ts'
 import { beginNodeRecovery } from './recovery.ts'
 import { updateReplicas } from './replicas.ts'
-import { holdsAnything, isSettled } from './roles.ts'
+import { holdsAnything, isSettled, unitRole } from './roles.ts'
 import type { GroupState } from './state.ts'
 
 /**
@@ -107,8 +107,12 @@ function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState): v
     const state = group.instances.get(instance.name)
     if (!state) continue
     const served = instance.csis.some((csi) => (group.csis.get(csi.name)?.grants.length ?? 0) > 0)
-    const assigned = served || assignmentState(draft.model, group, instance) !== 'UNASSIGNED'
-    const alarm = group.open && state.admin === 'UNLOCKED' && !assigned
+    // A component that restarts in place keeps its role; what an operator locked is no surprise to him.
+    const kept = sg.serviceUnits.some((unit) =>
+      isActiveRole(unitRole(group, unit, instance, 'effective') ?? undefined),
+    )
+    const wanted = instanceAdmin(group, instance) === 'UNLOCKED'
+    const alarm = group.open && wanted && !served && !kept
     if (alarm === state.alarm) continue
     state.alarm = alarm
     draft.notify(group, {

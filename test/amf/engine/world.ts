@@ -1,0 +1,386 @@
+import {
+  checkInvariants,
+  initialState,
+  nextDeadlineMs,
+  stateOf,
+  step,
+} from '../../../amf/engine/engine.ts'
+import type {
+  AdminOperation,
+  AdminResult,
+  ComponentFacts,
+  EngineCommand,
+  EngineEvent,
+  EngineState,
+  PersistedRecord,
+} from '../../../amf/engine/engine.ts'
+import type { Model } from '../../../amf/model/model.ts'
+import type { HaState, Recovery } from '../../../runtime/internal.ts'
+
+/** One component as it really is on its node: the truth that the engine only hears of. */
+interface Process {
+  presence:
+    | 'UNINSTANTIATED'
+    | 'INSTANTIATING'
+    | 'INSTANTIATED'
+    | 'TERMINATING'
+    | 'INSTANTIATION_FAILED'
+    | 'TERMINATION_FAILED'
+  incarnation: number
+  readonly assignments: Map<
+    string,
+    { haState: HaState; epoch: number; confirmed: boolean; invocation: number }
+  >
+}
+
+/** An answer of an agent that has not reached the director yet. */
+interface Answer {
+  readonly node: string
+  readonly event: EngineEvent
+  readonly component: string
+  readonly does: string
+}
+
+/** What goes wrong in a world: decides for each thing that an agent is about to do. */
+export interface Mischief {
+  /** The agent does this and says nothing until `release`. */
+  holds(component: string, does: string): boolean
+}
+
+/**
+ * A cluster of simulated agents around the engine. Commands take effect at once on the agents; their answers wait in
+ * `answers` and are delivered one at a time. After every step the invariants are checked, on the engine's state and on
+ * the agents' truth.
+ */
+export class World {
+  readonly model: Model
+  state: EngineState
+  nowMs = 0
+  term = 0
+  readonly store = new Map<string, unknown>()
+  readonly answers: Answer[] = []
+  readonly log: string[] = []
+  readonly results = new Map<string, AdminResult>()
+  readonly names = new Map<string, string | null>()
+  readonly processes = new Map<string, Process>()
+  readonly nodesUp = new Set<string>()
+  /** By service instance and number of the unit: the take-over rank that its component was told. */
+  readonly standbyRanks = new Map<string, Map<string, number>>()
+  readonly #mischief: Mischief
+  #incarnations = 0
+  #ids = 0
+
+  constructor(model: Model, mischief: Mischief = { holds: () => false }) {
+    this.model = model
+    this.state = initialState(model)
+    this.#mischief = mischief
+    for (const name of model.components.keys()) this.processes.set(name, newProcess())
+  }
+
+  /** A director takes office: it knows the records, and hears the agents that are up. */
+  startDirector(): void {
+    this.term += 1
+    this.state = initialState(this.model)
+    const records: PersistedRecord[] = [...this.store].map(([key, value]) => ({ key, value }))
+    this.step({ kind: 'directorStarted', term: this.term, records })
+    for (const node of [...this.nodesUp]) this.join(node)
+  }
+
+  /** The node's agent connects and tells the truth. Answers that wait there are part of it already, or follow. */
+  join(node: string): void {
+    this.nodesUp.add(node)
+    this.step({ kind: 'nodeJoined', node, facts: this.facts(node) })
+  }
+
+  facts(node: string): ComponentFacts[] {
+    return [...this.model.components.values()]
+      .filter((component) => component.node === node)
+      .map(({ name }) => {
+        const process = this.process(name)
+        const isUp = process.presence === 'INSTANTIATED' || process.presence === 'TERMINATING'
+        return {
+          component: name,
+          presence: process.presence,
+          pid: isUp ? process.incarnation : null,
+          incarnation: process.incarnation,
+          address: isUp ? { node: 1, port: 100 + process.incarnation } : null,
+          assignments: [...process.assignments].map(([csi, { haState, epoch, confirmed }]) => ({
+            csi,
+            haState,
+            epoch,
+            confirmed,
+          })),
+        }
+      })
+  }
+
+  process(name: string): Process {
+    const process = this.processes.get(name)
+    if (!process) throw new Error(`no component ${name}`)
+    return process
+  }
+
+  nodeFails(node: string): void {
+    this.nodesUp.delete(node)
+    for (const component of this.model.components.values()) {
+      if (component.node === node) this.processes.set(component.name, newProcess())
+    }
+    this.#drop((answer) => answer.node === node)
+    this.step({ kind: 'nodeGone', node, cause: `${node} died` })
+  }
+
+  componentFails(name: string, recovery: Recovery = 'noRecommendation'): void {
+    const process = this.process(name)
+    const node = this.model.components.get(name)?.node ?? ''
+    if (process.presence === 'UNINSTANTIATED' || !this.nodesUp.has(node)) return
+    const { incarnation } = process
+    process.presence = 'UNINSTANTIATED'
+    process.assignments.clear()
+    this.#drop((answer) => answer.component === name)
+    const cause = `${name} died`
+    this.step({ kind: 'componentFailed', component: name, incarnation, recovery, cause })
+  }
+
+  admin(operation: AdminOperation, entity: string): string {
+    this.#ids += 1
+    const id = `${operation}-${String(this.#ids)}`
+    this.step({ kind: 'admin', id, operation, entity })
+    return id
+  }
+
+  inSync(csi: string, node: string, inSync: boolean, epoch?: number): string {
+    this.#ids += 1
+    const id = `sync-${String(this.#ids)}`
+    const present = this.csiState(csi).epoch
+    this.step({ kind: 'inSyncChange', id, csi, node, inSync, epoch: epoch ?? present })
+    return id
+  }
+
+  csiState(csi: string): { readonly epoch: number; readonly inSync: readonly string[] | null } {
+    for (const group of this.state.groups) {
+      const found = group.csis.get(csi)
+      if (found) return found
+    }
+    throw new Error(`no CSI ${csi}`)
+  }
+
+  /** Delivers everything, those that are held excepted, until nothing waits. */
+  settle(limit = 10_000): void {
+    for (let count = 0; this.deliverNext(); count += 1) {
+      if (count > limit) throw new Error('the world does not come to rest')
+    }
+  }
+
+  deliverNext(index = 0): boolean {
+    const free = this.answers.filter(
+      (answer) => !this.#mischief.holds(answer.component, answer.does),
+    )
+    const answer = free[index % Math.max(1, free.length)]
+    if (!answer) return false
+    // Answers of one node stay in order.
+    const first = free.find((other) => other.node === answer.node) ?? answer
+    this.answers.splice(this.answers.indexOf(first), 1)
+    this.#happen(first)
+    this.step(first.event)
+    return true
+  }
+
+  /** Lets time pass, with the ticks that the engine asks for. */
+  advance(ms: number): void {
+    const endMs = this.nowMs + ms
+    for (;;) {
+      const dueMs = nextDeadlineMs(this.state)
+      if (dueMs === null || dueMs > endMs) break
+      this.nowMs = Math.max(this.nowMs, dueMs)
+      this.step({ kind: 'tick' })
+      this.settle()
+      if (nextDeadlineMs(this.state) === dueMs) this.nowMs += 1
+    }
+    this.nowMs = endMs
+    this.settle()
+  }
+
+  step(event: EngineEvent): void {
+    const result = step(this.model, this.state, event, this.nowMs)
+    this.state = result.state
+    for (const command of result.commands) this.#perform(command)
+    const broken = [...checkInvariants(this.model, this.state), ...this.truthBroken()]
+    if (broken.length > 0) throw new Error(`after ${JSON.stringify(event)}:\n${broken.join('\n')}`)
+  }
+
+  stateOf(entity: string): Readonly<Record<string, string>> | undefined {
+    return stateOf(this.model, this.state, entity)?.states
+  }
+
+  /** I2 on the agents' truth: no two processes hold ACTIVE for one single-active CSI. */
+  truthBroken(): string[] {
+    const broken: string[] = []
+    for (const csi of this.model.csis.keys()) {
+      const instance = this.model.serviceInstances.get(
+        this.model.csis.get(csi)?.serviceInstance ?? '',
+      )
+      const sg = this.model.serviceGroups.get(instance?.serviceGroup ?? '')
+      if (sg?.redundancy === 'N-way-active') continue
+      const holders = [...this.processes].filter(([, process]) => {
+        const role = process.assignments.get(csi)?.haState
+        return role === 'ACTIVE' || role === 'QUIESCING'
+      })
+      if (holders.length > 1) {
+        broken.push(`truth: ${holders.map(([name]) => name).join(' and ')} are ACTIVE for ${csi}`)
+      }
+    }
+    return broken
+  }
+
+  #drop(which: (answer: Answer) => boolean): void {
+    for (const answer of this.answers.filter(which)) {
+      this.answers.splice(this.answers.indexOf(answer), 1)
+    }
+  }
+
+  #perform(command: EngineCommand): void {
+    switch (command.kind) {
+      case 'persist':
+        if (command.record.value === null && !command.record.key.startsWith('insync/')) {
+          this.store.delete(command.record.key)
+        } else this.store.set(command.record.key, structuredClone(command.record.value))
+        return
+      case 'answer':
+        this.results.set(command.id, command.result)
+        this.log.push(
+          `answer ${command.id.split('-').slice(0, -1).join('-')}: ${command.result.ok ? 'ok' : command.result.code}`,
+        )
+        return
+      case 'notify': {
+        const { kind, entity, to } = command.notification
+        if (kind === 'alarmRaised' || kind === 'alarmCleared' || kind === 'recovery') {
+          this.log.push(`${kind} ${entity} ${to}`)
+        }
+        return
+      }
+      case 'publishName':
+        this.names.set(command.name, command.component)
+        return
+      case 'setReplicas':
+        return
+      case 'restartNode':
+        this.log.push(`restartNode ${command.node}`)
+        return
+      default:
+        if (this.nodesUp.has(command.node)) this.#order(command)
+    }
+  }
+
+  #order(
+    command: Extract<EngineCommand, { component: string; node: string }> & { kind: string },
+  ): void {
+    const { component } = command
+    const process = this.process(component)
+    if (command.kind === 'instantiate') {
+      this.log.push(`instantiate ${component}`)
+      if (process.presence !== 'UNINSTANTIATED' && process.presence !== 'INSTANTIATION_FAILED')
+        return
+      this.#incarnations += 1
+      process.incarnation = this.#incarnations
+      process.presence = 'INSTANTIATING'
+      const { incarnation } = process
+      const address = { node: 1, port: 100 + incarnation }
+      const event: EngineEvent = {
+        kind: 'componentRegistered',
+        component,
+        incarnation,
+        pid: incarnation,
+        address,
+      }
+      this.#answer(command.node, component, 'instantiate', event)
+      return
+    }
+    if (!('incarnation' in command) || command.incarnation !== process.incarnation) return
+    if (command.kind === 'terminate' || command.kind === 'cleanup') {
+      this.log.push(`${command.kind} ${component}`)
+      if (process.presence === 'UNINSTANTIATED') return
+      process.presence = 'TERMINATING'
+      this.#drop((answer) => answer.component === component)
+      const { incarnation } = process
+      this.#answer(command.node, component, command.kind, {
+        kind: 'componentTerminated',
+        component,
+        incarnation,
+      })
+    } else if (command.kind === 'csiSet')
+      this.#csiSet(command as Extract<EngineCommand, { kind: 'csiSet' }>)
+    else if (command.kind === 'csiRemove')
+      this.#csiRemove(command as Extract<EngineCommand, { kind: 'csiRemove' }>)
+  }
+
+  #csiSet(command: Extract<EngineCommand, { kind: 'csiSet' }>): void {
+    const { component, haState, descriptor, incarnation, invocation } = command
+    const { csi, flags, transition, activeComponent, epoch } = descriptor
+    const detail = [flags, transition, activeComponent].filter((text) => text !== null).join(' ')
+    this.log.push(`${component} ${csi} ${haState} (${detail})`)
+    const process = this.process(component)
+    this.#noteRank(component, csi, descriptor.standbyRank)
+    if (process.presence !== 'INSTANTIATED') return
+    const before = process.assignments.get(csi)
+    if ((flags === 'ADD_ONE') !== (before === undefined) && this.term === 1) {
+      throw new Error(
+        `${component} got ${flags} for ${csi}, which it ${before ? 'has' : 'has not'}`,
+      )
+    }
+    const known = before?.haState ?? null
+    if (haState === 'STANDBY' && (known === 'ACTIVE' || known === 'QUIESCING')) {
+      throw new Error(`${component} was asked to go from ${String(known)} to STANDBY for ${csi}`)
+    }
+    // A role grows when it is taken and shrinks when it is confirmed: the dangerous end of each counts as the truth.
+    const now = haState === 'ACTIVE' ? 'ACTIVE' : (known ?? haState)
+    process.assignments.set(csi, { haState: now, epoch, confirmed: false, invocation })
+    const event: EngineEvent = {
+      kind: 'csiSetDone',
+      component,
+      incarnation,
+      csi,
+      haState,
+      invocation,
+      complete: true,
+    }
+    this.#answer(command.node, component, haState, event)
+  }
+
+  #noteRank(component: string, csi: string, rank: number): void {
+    const instance = this.model.csis.get(csi)?.serviceInstance ?? ''
+    const unit = (this.model.components.get(component)?.serviceUnit ?? '').replace(/^\D+/, '')
+    const ranks = this.standbyRanks.get(instance) ?? new Map<string, number>()
+    this.standbyRanks.set(instance, ranks.set(unit, rank))
+  }
+
+  #csiRemove(command: Extract<EngineCommand, { kind: 'csiRemove' }>): void {
+    const { component, csi, incarnation, invocation } = command
+    this.log.push(`${component} ${csi} removed`)
+    const event: EngineEvent = { kind: 'csiRemoveDone', component, incarnation, csi, invocation }
+    this.#answer(command.node, component, 'REMOVED', event)
+  }
+
+  #answer(node: string, component: string, does: string, event: EngineEvent): void {
+    this.answers.push({ node, component, does, event })
+  }
+
+  /** What the agent reports has become true on its node. */
+  #happen({ component, event }: Answer): void {
+    const process = this.process(component)
+    if (event.kind === 'componentRegistered') process.presence = 'INSTANTIATED'
+    else if (event.kind === 'componentTerminated') {
+      process.presence = 'UNINSTANTIATED'
+      process.assignments.clear()
+    } else if (event.kind === 'csiRemoveDone') process.assignments.delete(event.csi)
+    else if (event.kind === 'csiSetDone') {
+      const assignment = process.assignments.get(event.csi)
+      if (!assignment) return
+      assignment.haState = event.haState === 'QUIESCING' ? 'QUIESCED' : event.haState
+      assignment.confirmed = true
+    }
+  }
+}
+
+function newProcess(): Process {
+  return { presence: 'UNINSTANTIATED', incarnation: 0, assignments: new Map() }
+}
