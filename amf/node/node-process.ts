@@ -68,7 +68,6 @@ class NodeProcess {
   readonly #directory: NodeDirectory
   readonly #modelPath: string
   readonly #self = ownIdentity()
-  #rmd: Rmd | null = null
   #checkpoint: CheckpointServer | null = null
   #agent: Agent | null = null
   #backplane: Backplane | null = null
@@ -95,7 +94,6 @@ class NodeProcess {
     const { name: node, id } = this.#node
     // The port first: it is the claim to this node, and what follows would hurt a living owner of it.
     const rmd = await this.#openRmd(IOC_PORT.agent)
-    this.#rmd = rmd
     writeNodeFiles(this.#directory, this.#self, this.#modelPath)
     const swept = await sweepOrphans(runDir, node)
     if (swept.length > 0) this.#log.warn({ pids: swept }, 'killed what an earlier life left behind')
