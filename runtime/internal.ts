@@ -14,6 +14,3 @@ export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interfa
 export { runComponentFile } from './eo/boot.ts'
 export { CRASH_EXIT_CODE, crashRecordPath, readCrashRecord } from './eo/crash-record.ts'
 export type { CrashPlace, CrashRecord } from './eo/crash-record.ts'
-export { createCheckpointServer } from './services/checkpoint/server.ts'
-export type { CheckpointServer, CheckpointServerOptions } from './services/checkpoint/server.ts'
-export type { InSyncAuthority } from './services/checkpoint/interface.ts'

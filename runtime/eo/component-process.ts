@@ -56,7 +56,7 @@ export class ComponentProcess {
   readonly #agent: IocAddress
   #stopping: Promise<void> | undefined
 
-  /** Opens the port and makes the parts. Nothing is served yet. @throws SdkError ALREADY_EXIST when the port is taken. */
+  /** Opens the port and makes the parts; serves nothing yet. @throws SdkError ALREADY_EXIST when the port is taken. */
   static async open(options: ComponentProcessOptions): Promise<ComponentProcess> {
     const { env, config, log } = options
     const port = await openPort({

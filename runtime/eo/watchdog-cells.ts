@@ -25,7 +25,7 @@ export const CELL = {
 } as const
 export const CELL_COUNT = 4
 
-/** Monotonic milliseconds, the same on every thread of the process (performance.now() counts from the thread's start). */
+/** Monotonic milliseconds, the same on every thread (performance.now() counts from the thread's start). */
 export function monotonicMs(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1_000 + nanoseconds / 1e6

@@ -17,7 +17,7 @@ export const SLOT = { FREE: 0, WAITING: 1, RUNNING: 2, WITHDRAWN: 3 } as const
 /** Jobs that one worker may hold. */
 export const SLOT_COUNT = 128
 
-/** Context of the call on its way to the worker. The deadline is on the wall clock: monotonic clocks differ by thread. */
+/** The call's context on its way to a worker. The deadline is wall-clock time: monotonic clocks differ by thread. */
 export interface WorkerCall {
   readonly source: { readonly node: number; readonly port: number }
   readonly caller: string

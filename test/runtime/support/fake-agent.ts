@@ -77,7 +77,7 @@ export class FakeAgent {
 
   static async start(runDir = makeRunDir(), node = 1): Promise<FakeAgent> {
     const beats: FakeAgent['beats'] = []
-    let agent: FakeAgent | undefined
+    const started: { agent?: FakeAgent } = {}
     const port = await openPort({
       transport: unixTransport({ runDir }),
       node,
@@ -85,11 +85,11 @@ export class FakeAgent {
       name: 'agent',
       onHeartbeat: (heartbeat, name) => {
         beats.push({ heartbeat, name, atMs: performance.now() })
-        agent?.wake()
+        started.agent?.wake()
       },
     })
-    agent = new FakeAgent(runDir, createRmd({ port }), beats)
-    return agent
+    started.agent = new FakeAgent(runDir, createRmd({ port }), beats)
+    return started.agent
   }
 
   private constructor(runDir: string, rmd: Rmd, beats: FakeAgent['beats']) {

@@ -1,0 +1,140 @@
+import { CL_CID, CL_ERR, CL_OK, rcOf, rcText, SdkError, type ClRcT } from '../../idl/index.ts'
+import type { App } from '../eo/app.ts'
+import type { CsiDescriptor, HaState, Recovery } from '../cpm/interface.ts'
+import { boundApp, rcOfAsync, type ClOut } from './process.ts'
+
+/** HA states by the original's numbers. SAFplus AMF, section 8.2. */
+export const CL_AMS_HA_STATE_NONE = 0
+export const CL_AMS_HA_STATE_ACTIVE = 1
+export const CL_AMS_HA_STATE_STANDBY = 2
+export const CL_AMS_HA_STATE_QUIESCED = 3
+export const CL_AMS_HA_STATE_QUIESCING = 4
+
+const HA_NUMBER: Readonly<Record<HaState, number>> = {
+  ACTIVE: CL_AMS_HA_STATE_ACTIVE,
+  STANDBY: CL_AMS_HA_STATE_STANDBY,
+  QUIESCED: CL_AMS_HA_STATE_QUIESCED,
+  QUIESCING: CL_AMS_HA_STATE_QUIESCING,
+}
+
+/** The original's callback table. Each callback with an invocation is answered by `clCpmResponse`. */
+export interface ClCpmCallbacksT {
+  readonly appHealthCheck: ((invocation: number, compName: string, key: string) => unknown) | null
+  readonly appTerminate: (invocation: number, compName: string) => unknown
+  readonly appCSISet: (
+    invocation: number,
+    compName: string,
+    haState: number,
+    descriptor: CsiDescriptor,
+  ) => unknown
+  readonly appCSIRmv: (invocation: number, compName: string, csiName: string) => unknown
+}
+
+/** What `clCpmClientInitialize` gives back, and every other function takes: one component's client. */
+export class ClCpmHandleT {
+  readonly app: App
+  readonly #answers = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  #invocation = 0
+
+  constructor(app: App) {
+    this.app = app
+  }
+
+  /** Runs a callback and waits for its answer, which may come from anywhere later. @internal */
+  ask(run: (invocation: number) => unknown): Promise<void> {
+    const invocation = ++this.#invocation
+    return new Promise((resolve, reject) => {
+      this.#answers.set(invocation, { resolve, reject })
+      Promise.resolve(run(invocation)).catch((error: unknown) => {
+        this.#answers.delete(invocation)
+        reject(error instanceof Error ? error : new Error(String(error)))
+      })
+    })
+  }
+
+  /** @internal */
+  answer(invocation: number, rc: ClRcT): ClRcT {
+    const waiting = this.#answers.get(invocation)
+    if (waiting === undefined) return rcOf(CL_CID.CPM, CL_ERR.DOESNT_EXIST)
+    this.#answers.delete(invocation)
+    if (rc === CL_OK) waiting.resolve()
+    else waiting.reject(new SdkError('FAILED_OPERATION', `answered with ${rcText(rc)}`))
+    return CL_OK
+  }
+}
+
+/** `app.cpm.initialize` with the original's callbacks. INVALID_STATE before `clEoMyEoObjectSet`. */
+export function clCpmClientInitialize(
+  handle: ClOut<ClCpmHandleT | undefined>,
+  callbacks: ClCpmCallbacksT,
+): Promise<ClRcT> {
+  const app = boundApp()
+  if (app === undefined) return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.INVALID_STATE))
+  const { name } = app
+  const made = new ClCpmHandleT(app)
+  handle.value = made
+  const { appHealthCheck } = callbacks
+  return rcOfAsync(() =>
+    app.cpm.initialize({
+      csiSet: (haState, descriptor) =>
+        made.ask((i) => callbacks.appCSISet(i, name, HA_NUMBER[haState], descriptor)),
+      csiRemove: (csi) => made.ask((i) => callbacks.appCSIRmv(i, name, csi)),
+      terminate: () => made.ask((i) => callbacks.appTerminate(i, name)),
+      ...(appHealthCheck === null
+        ? {}
+        : { healthCheck: (key) => made.ask((i) => appHealthCheck(i, name, key)) }),
+    }),
+  )
+}
+
+/** "I am ready for work": `app.cpm.register`. */
+export function clCpmComponentRegister(handle: ClCpmHandleT): Promise<ClRcT> {
+  return rcOfAsync(() => handle.app.cpm.register())
+}
+
+/** `app.cpm.unregister`. */
+export function clCpmComponentUnregister(handle: ClCpmHandleT): Promise<ClRcT> {
+  return rcOfAsync(() => handle.app.cpm.unregister())
+}
+
+/** `app.cpm.finalize`. */
+export function clCpmClientFinalize(handle: ClCpmHandleT): Promise<ClRcT> {
+  return rcOfAsync(() => handle.app.cpm.finalize())
+}
+
+/** Answers a callback. DOESNT_EXIST for an invocation that nobody waits for. */
+export function clCpmResponse(handle: ClCpmHandleT, invocation: number, rc: ClRcT): ClRcT {
+  return handle.answer(invocation, rc)
+}
+
+/** Answers csiSet QUIESCING when the work is drained. */
+export function clCpmCSIQuiescingComplete(
+  handle: ClCpmHandleT,
+  invocation: number,
+  rc: ClRcT,
+): ClRcT {
+  return handle.answer(invocation, rc)
+}
+
+/** The component's name. */
+export function clCpmComponentNameGet(handle: ClCpmHandleT, out: ClOut<string>): ClRcT {
+  out.value = handle.app.name
+  return CL_OK
+}
+
+/** The component's state for a CSI, `CL_AMS_HA_STATE_NONE` when it has none. */
+export function clCpmHAStateGet(handle: ClCpmHandleT, csi: string, out: ClOut<number>): ClRcT {
+  const haState = handle.app.cpm.haStateGet(csi)
+  out.value = haState === null ? CL_AMS_HA_STATE_NONE : HA_NUMBER[haState]
+  return CL_OK
+}
+
+/** `app.cpm.errorReport`. */
+export function clCpmComponentFailureReport(
+  handle: ClCpmHandleT,
+  compName: string,
+  recovery: Recovery,
+  message: string,
+): Promise<ClRcT> {
+  return rcOfAsync(() => handle.app.cpm.errorReport(message, recovery, compName))
+}

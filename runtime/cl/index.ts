@@ -1,0 +1,50 @@
+/**
+ * The original's own function names over the API of `holdfast/runtime`, so that its programs port line by line: return
+ * codes instead of exceptions, out-parameters as `{ value }`, answers by invocation. One thin line each; nothing here
+ * has an implementation of its own.
+ */
+export {
+  CL_AMS_HA_STATE_ACTIVE,
+  CL_AMS_HA_STATE_NONE,
+  CL_AMS_HA_STATE_QUIESCED,
+  CL_AMS_HA_STATE_QUIESCING,
+  CL_AMS_HA_STATE_STANDBY,
+  clCpmClientFinalize,
+  clCpmClientInitialize,
+  clCpmComponentFailureReport,
+  clCpmComponentNameGet,
+  clCpmComponentRegister,
+  clCpmComponentUnregister,
+  clCpmCSIQuiescingComplete,
+  clCpmHAStateGet,
+  ClCpmHandleT,
+  clCpmResponse,
+} from './cpm.ts'
+export type { ClCpmCallbacksT } from './cpm.ts'
+export {
+  CL_CPM_EO_ALIVE,
+  CL_CPM_EO_DEAD,
+  CL_EO_BUSY_POLL,
+  CL_EO_DEFAULT_POLL,
+  CL_EO_DONT_POLL,
+  CL_EO_USE_THREAD_FOR_APP,
+  CL_EO_USE_THREAD_FOR_RECV,
+  clEoClientInstall,
+  clEoClientUninstall,
+} from './eo.ts'
+export {
+  clEoMyEoIocPortGet,
+  clEoMyEoIocPortSet,
+  clEoMyEoObjectGet,
+  clEoMyEoObjectSet,
+  clIocLocalAddressGet,
+} from './process.ts'
+export type { ClOut } from './process.ts'
+export {
+  CL_RMD_CALL_ASYNC,
+  CL_RMD_CALL_ATMOST_ONCE,
+  CL_RMD_CALL_NEED_REPLY,
+  CL_RMD_CALL_ORDERED,
+  clRmdWithMsg,
+} from './rmd.ts'
+export type { ClRmdOptionsT } from './rmd.ts'
