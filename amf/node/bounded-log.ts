@@ -6,8 +6,9 @@ import { dirname } from 'node:path'
 const PENDING_BYTES_MAX = 1024 * 1024
 
 /**
- * A log file of bounded size: at the limit it becomes `FILE.1` (replacing the one before) and a new one begins. Writing
- * never blocks the caller and never fails it: a full disk loses lines, not components.
+ * A log file of bounded size: at the limit it becomes `FILE.1` (replacing the one before) and a new
+ * one begins. Writing never blocks the caller and never fails it: a full disk loses lines, not
+ * components.
  */
 export class BoundedLog {
   readonly #path: string

@@ -1,13 +1,19 @@
 /**
- * Judges components from the beats of their watchdog threads. A core: time and process states come in, verdicts go out.
+ * Judges components from the beats of their watchdog threads. A core: time and process states come
+ * in, verdicts go out.
  *
- * I1 A judge that was late itself blames nobody: when the agent's own tick came late, every window starts again and
- *    ages from before it do not count.
- * I2 Busy is not dead: while the judged thread makes progress within `hungMs`, nothing but an alarm follows.
- * I3 `hung` and `frozen` are said once and are final for the life of the process; the caller kills it then.
+ * I1 A judge that was late itself blames nobody: when the agent's own tick came late, every window
+ *    starts again and ages from before it do not count.
+ * I2 Busy is not dead: while the judged thread makes progress within `hungMs`, nothing but an alarm
+ *    follows.
+ * I3 `hung` and `frozen` are said once and are final for the life of the process; the caller kills
+ *    it then.
  */
 
-/** `alive` and `busy` serve; `hung` makes no progress; `frozen` runs not at all (stopped, or its watchdog is silent). */
+/**
+ * `alive` and `busy` serve; `hung` makes no progress; `frozen` runs not at all (stopped, or its
+ * watchdog is silent).
+ */
 export type LivenessVerdict = 'alive' | 'busy' | 'hung' | 'frozen'
 
 export interface LivenessThresholds {
@@ -54,12 +60,15 @@ export interface LivenessChange {
   readonly cause: string
 }
 
-/** The alarm is cleared when there was no delay above half of `busyMs` for so many times `busyMs`. */
+/**
+ * The alarm is cleared when there was no delay above half of `busyMs` for so many times `busyMs`.
+ */
 const BUSY_CLEAR_FACTOR = 4
 
 /**
  * @param tickMs - how often {@link tickLiveness} is meant to be called.
- * @param hungMs - the smallest `hungMs` that will be watched: the judge counts as late a quarter of it after a tick was due.
+ * @param hungMs - the smallest `hungMs` that will be watched: the judge counts as late a quarter of
+ * it after a tick was due.
  */
 export function createLiveness(
   { tickMs, hungMs }: { tickMs: number; hungMs: number },
@@ -95,7 +104,10 @@ export function forgetComponent(state: LivenessState, component: string): Livene
   return { ...state, components }
 }
 
-/** A beat arrived. One that is older than another, or of a component that is not watched, changes nothing. */
+/**
+ * A beat arrived. One that is older than another, or of a component that is not watched, changes
+ * nothing.
+ */
 export function hearBeat(
   state: LivenessState,
   beat: { readonly component: string; readonly number: number; readonly stampAgeMs: number },
@@ -114,8 +126,9 @@ export function hearBeat(
 }
 
 /**
- * Looks at every component. @param processState - the letter of `/proc/PID/stat` of a component's process, '' when it
- * is not known. @returns what changed; nobody is judged in a tick that was late itself.
+ * Looks at every component. @param processState - the letter of `/proc/PID/stat` of a component's
+ * process, '' when it is not known. @returns what changed; nobody is judged in a tick that was late
+ * itself.
  */
 export function tickLiveness(
   state: LivenessState,

@@ -10,13 +10,13 @@ const SWEEP_TIMEOUT_MS = 5_000
 const RESCAN_MS = 2
 
 /**
- * Kills what a dead launcher of this run directory left behind, of one node or of all, with the process groups, and
- * resolves when none of it runs any more. @returns the pids that were found.
+ * Kills what a dead launcher of this run directory left behind, of one node or of all, with the
+ * process groups, and resolves when none of it runs any more. @returns the pids that were found.
  *
- * An orphan is a process whose environment names the run directory (and the node) and a launcher, `HOLDFAST_PARENT_PID`,
- * that does not live any more. So a living node and its components are left alone, and so is a shell in which somebody
- * set the run directory by hand. Never touched: the caller, its ancestors and their groups, and any process whose
- * environment cannot be read.
+ * An orphan is a process whose environment names the run directory (and the node) and a launcher,
+ * `HOLDFAST_PARENT_PID`, that does not live any more. So a living node and its components are left
+ * alone, and so is a shell in which somebody set the run directory by hand. Never touched: the
+ * caller, its ancestors and their groups, and any process whose environment cannot be read.
  *
  * @throws SdkError TIMEOUT naming the pids that still run after 5 s.
  */
@@ -52,7 +52,10 @@ function findOrphans(directory: string, node: string | undefined): readonly Proc
   })
 }
 
-/** A process that started later than its "launcher's" child has the pid only since the launcher died. */
+/**
+ * A process that started later than its "launcher's" child has the pid only since the launcher
+ * died.
+ */
 function hasLauncher(stat: ProcessStat, launcherPid: number): boolean {
   // Not launched by us at all: somebody gave himself our variables.
   if (!Number.isSafeInteger(launcherPid) || launcherPid <= 0) return true
@@ -65,7 +68,8 @@ function killAll(orphans: readonly ProcessStat[]): void {
     [...ancestorsOf(process.pid)].map((pid) => readProcessStat(pid)?.processGroup),
   )
   for (const { pid, processGroup, startTime } of orphans) {
-    // A stopped process dies of it too. Its group holds what it started, unless it never got one of its own.
+    // A stopped process dies of it too. Its group holds what it started, unless it never got one of
+    // its own.
     if (processGroup > 1 && !own.has(processGroup)) send(-processGroup)
     if (readProcessStat(pid)?.startTime === startTime) send(pid)
   }

@@ -9,16 +9,19 @@ import { BoundedLog } from './bounded-log.ts'
 /**
  * Starts the processes of a node so that none outlives it.
  *
- * I1 The kernel kills the child when the thread that started it ends (`setpriv --pdeathsig KILL`), therefore children
- *    are started by a main thread only.
- * I2 That setting begins a moment after the fork. A launcher that died in this moment leaves a child with another
- *    parent, and a small shell between `setpriv` and the program compares and ends it: no moment is uncovered.
+ * I1 The kernel kills the child when the thread that started it ends (`setpriv --pdeathsig KILL`),
+ *    therefore children are started by a main thread only.
+ * I2 That setting begins a moment after the fork. A launcher that died in this moment leaves a
+ *    child with another parent, and a small shell between `setpriv` and the program compares and
+ *    ends it: no moment is uncovered.
  * I3 A child leads a process group of its own, which is killed with it: what it forked ends too.
  */
 
 const STDERR_TAIL_BYTES = 8 * 1024
 const LOG_SIZE_BYTES_MAX = 4 * 1024 * 1024
-/** What a dying process wrote is waited for so long at most: a grandchild may keep its pipe open. */
+/**
+ * What a dying process wrote is waited for so long at most: a grandchild may keep its pipe open.
+ */
 const DRAIN_MS = 200
 /** Exit code of a child that found itself without its parent. */
 const ORPHAN_EXIT_CODE = 125
@@ -59,8 +62,9 @@ export interface LaunchedProcess {
 
 /**
  * Starts a process.
- * @throws SdkError NOT_EXIST when there is no such program or directory; NOT_SUPPORTED without `setpriv`; NO_RESOURCE
- * when the system has no process or descriptor left; INVALID_STATE outside the main thread.
+ * @throws SdkError NOT_EXIST when there is no such program or directory; NOT_SUPPORTED without
+ * `setpriv`; NO_RESOURCE when the system has no process or descriptor left; INVALID_STATE outside
+ * the main thread.
  */
 export function launchProcess(options: LaunchOptions): LaunchedProcess {
   const { env, cwd = process.cwd() } = options
@@ -99,8 +103,8 @@ export interface CommandEnd extends ProcessEnd {
 }
 
 /**
- * Runs a command to its end; after `timeoutMs` it is killed. Its process group is killed in any case, so that a command
- * leaves nothing running. @throws SdkError as {@link launchProcess}.
+ * Runs a command to its end; after `timeoutMs` it is killed. Its process group is killed in any
+ * case, so that a command leaves nothing running. @throws SdkError as {@link launchProcess}.
  */
 export async function runCommand(
   options: LaunchOptions & { readonly timeoutMs: number },

@@ -13,8 +13,8 @@ export function listProcesses(): readonly ProcessStat[] {
 }
 
 /**
- * The environment that a process was started with; undefined when it cannot be read: another user's process, a kernel
- * thread, or a process that ended meanwhile.
+ * The environment that a process was started with; undefined when it cannot be read: another user's
+ * process, a kernel thread, or a process that ended meanwhile.
  */
 export function environOf(pid: number): ReadonlyMap<string, string> | undefined {
   let text: string

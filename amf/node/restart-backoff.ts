@@ -1,4 +1,7 @@
-/** When a process that ended is started again: at once-ish, then ever later, and like new after a good while. */
+/**
+ * When a process that ended is started again: at once-ish, then ever later, and like new after a
+ * good while.
+ */
 export interface RestartBackoff {
   readonly firstMs: number
   readonly maxMs: number
@@ -15,7 +18,9 @@ export const DEFAULT_BACKOFF: RestartBackoff = {
   nextMs: 100,
 }
 
-/** The process ended after `upMs`. @returns how long to wait now, and the state for the next end. */
+/**
+ * The process ended after `upMs`. @returns how long to wait now, and the state for the next end.
+ */
 export function afterEnd(
   backoff: RestartBackoff,
   upMs: number,

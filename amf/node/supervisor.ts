@@ -45,20 +45,25 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
-  /** Resolves when no node runs any more: after `stop`, or when all of them ended by themselves with exit code 0. */
+  /**
+   * Resolves when no node runs any more: after `stop`, or when all of them ended by themselves with
+   * exit code 0.
+   */
   readonly done: Promise<void>
   /** Pid of a node's process; null while it does not run. */
   pidOf(node: string): number | null
   /**
-   * Ends the nodes one by one, the last first: SIGTERM, and SIGKILL after the node's share of `timeoutMs`. Nothing of
-   * the tree is left when it resolves. May be called again; the first time-out holds.
+   * Ends the nodes one by one, the last first: SIGTERM, and SIGKILL after the node's share of
+   * `timeoutMs`. Nothing of the tree is left when it resolves. May be called again; the first time-
+   * out holds.
    */
   stop(timeoutMs: number): Promise<void>
 }
 
 /**
- * Runs node processes and starts a dead one again, with back-off. The whole tree ends when the calling process dies.
- * A node that ends with exit code 0 ended on purpose and is not started again.
+ * Runs node processes and starts a dead one again, with back-off. The whole tree ends when the
+ * calling process dies. A node that ends with exit code 0 ended on purpose and is not started
+ * again.
  *
  * `RUN_DIR/up.json` holds the supervisor's process identity while it runs. Output of a node goes to
  * `RUN_DIR/nodes/NAME/node.log`.

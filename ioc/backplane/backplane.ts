@@ -1,6 +1,7 @@
 /**
- * What nodes share besides messages: membership, leadership and a small linearizable store. Two adapters are planned
- * behind this contract: `embedded` (one machine) and etcd (many). Only control state goes in.
+ * What nodes share besides messages: membership, leadership and a small linearizable store. Two
+ * adapters are planned behind this contract: `embedded` (one machine) and etcd (many). Only control
+ * state goes in.
  */
 
 /** One operating-system process, told apart from a later one with the same pid. */
@@ -24,7 +25,10 @@ export interface Member {
   readonly process: ProcessIdentity
 }
 
-/** The leader's view of who is there. Views come in one order everywhere; `number` grows with each under one term. */
+/**
+ * The leader's view of who is there. Views come in one order everywhere; `number` grows with each
+ * under one term.
+ */
 export interface MembershipView {
   readonly term: number
   readonly number: number
@@ -38,7 +42,10 @@ export type BackplaneEvent =
   | { readonly kind: 'following'; readonly leader: Leader }
   /** The leader cannot be heard; a contest runs. */
   | { readonly kind: 'leaderLost'; readonly leader: Leader; readonly cause: string }
-  /** Only on the leader, and forwarded to followers: who is connected. A lost member is only *unheard*, not proven gone. */
+  /**
+   * Only on the leader, and forwarded to followers: who is connected. A lost member is only
+   * *unheard*, not proven gone.
+   */
   | { readonly kind: 'membership'; readonly view: MembershipView }
   /** This node led and does so no more (it found a newer term). It must stop directing at once. */
   | { readonly kind: 'deposed'; readonly term: number }
@@ -54,7 +61,10 @@ export interface StoreEntry {
 export interface Store {
   get(key: string): StoreEntry | undefined
   list(prefix: string): readonly StoreEntry[]
-  /** @param expectedRevision - 0: the key must not exist. @returns false when the condition does not hold. */
+  /**
+   * @param expectedRevision - 0: the key must not exist. @returns false when the condition does not
+   * hold.
+   */
   putIf(key: string, value: Uint8Array, expectedRevision: number): boolean
   deleteIf(key: string, expectedRevision: number): boolean
   /**
@@ -70,11 +80,15 @@ export interface Store {
 export interface Backplane {
   readonly store: Store
   readonly leader: Leader | null
-  /** Joins and takes part in leadership. Events come one at a time, in order, never before this resolves. */
+  /**
+   * Joins and takes part in leadership. Events come one at a time, in order, never before this
+   * resolves.
+   */
   start(onEvent: (event: BackplaneEvent) => void): Promise<void>
   /**
-   * Proves that a member's process is gone: SIGKILL by (pid, start time), then waits until its entry has vanished or is
-   * a zombie. Resolves at once when it already is. @throws SdkError TIMEOUT after `timeoutMs` (uninterruptible sleep).
+   * Proves that a member's process is gone: SIGKILL by (pid, start time), then waits until its
+   * entry has vanished or is a zombie. Resolves at once when it already is. @throws SdkError
+   * TIMEOUT after `timeoutMs` (uninterruptible sleep).
    */
   proveGone(process: ProcessIdentity, timeoutMs: number): Promise<void>
   /** Orderly: a leader gives the leadership up so that others contest at once. */

@@ -1,5 +1,4 @@
 export { createEmbeddedBackplane } from './embedded/embedded-backplane.ts'
-export type { EmbeddedBackplaneOptions } from './embedded/embedded-backplane.ts'
 export {
   identityOf,
   isAlive,
@@ -10,6 +9,5 @@ export {
   sameProcess,
 } from './process-identity.ts'
 export { processLockHolder, tryProcessLock } from './process-lock.ts'
-export type { ProcessLockResult } from './process-lock.ts'
 export { isFinished } from './process-stat.ts'
 export type { ProcessStat } from './process-stat.ts'

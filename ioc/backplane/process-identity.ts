@@ -5,7 +5,10 @@ import { SdkError } from '../../idl/index.ts'
 import type { ProcessIdentity } from './backplane.ts'
 import { isFinished, parseProcessStat, type ProcessStat } from './process-stat.ts'
 
-/** The identity of a process that runs now; undefined when there is none with this pid, or only a zombie. */
+/**
+ * The identity of a process that runs now; undefined when there is none with this pid, or only a
+ * zombie.
+ */
 export function identityOf(pid: number): ProcessIdentity | undefined {
   const stat = readProcessStat(pid)
   if (stat === undefined || isFinished(stat)) return undefined
@@ -25,9 +28,10 @@ export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
 }
 
 /**
- * False when the process is gone, is a zombie, was started in another boot, or its pid belongs to a later process now.
- * A process all of whose threads are exiting counts as gone: nothing more of its program can run, although the kernel
- * may need a while (about 95 ms a GB of heap) to give its memory back.
+ * False when the process is gone, is a zombie, was started in another boot, or its pid belongs to a
+ * later process now. A process all of whose threads are exiting counts as gone: nothing more of its
+ * program can run, although the kernel may need a while (about 95 ms a GB of heap) to give its
+ * memory back.
  */
 export function isAlive(identity: ProcessIdentity): boolean {
   if (identity.bootId !== bootId()) return false
@@ -43,10 +47,10 @@ export function readProcessStat(pid: number): ProcessStat | undefined {
 }
 
 /**
- * Sends SIGKILL to exactly this process (it works on a stopped one) and waits until nothing of it runs any more.
- * Resolves at once when it is gone already.
- * @throws SdkError TIMEOUT when it still runs after `timeoutMs` (uninterruptible sleep); INVALID_PARAMETER for the
- * caller's own process; OP_NOT_PERMITTED when it belongs to another user.
+ * Sends SIGKILL to exactly this process (it works on a stopped one) and waits until nothing of it
+ * runs any more. Resolves at once when it is gone already.
+ * @throws SdkError TIMEOUT when it still runs after `timeoutMs` (uninterruptible sleep);
+ * INVALID_PARAMETER for the caller's own process; OP_NOT_PERMITTED when it belongs to another user.
  */
 export async function proveGone(identity: ProcessIdentity, timeoutMs: number): Promise<void> {
   if (!isAlive(identity)) return
@@ -66,7 +70,10 @@ export async function proveGone(identity: ProcessIdentity, timeoutMs: number): P
   }
 }
 
-/** Sends SIGKILL when the process of this identity still runs. @throws as {@link proveGone}, without waiting. */
+/**
+ * Sends SIGKILL when the process of this identity still runs. @throws as {@link proveGone}, without
+ * waiting.
+ */
 export function killProcess(identity: ProcessIdentity): void {
   if (identity.pid === process.pid) {
     throw new SdkError('INVALID_PARAMETER', `process ${identity.pid} cannot prove itself gone`)

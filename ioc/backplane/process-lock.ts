@@ -13,18 +13,23 @@ import type { ProcessIdentity } from './backplane.ts'
 import { isAlive, ownIdentity } from './process-identity.ts'
 
 /**
- * An exclusive lock on a file name, held by one living process and free as soon as that process is dead.
+ * An exclusive lock on a file name, held by one living process and free as soon as that process is
+ * dead.
  *
- * The lock is a chain of files `NAME.lock.1`, `NAME.lock.2`, ... Each is made complete by `link`, which fails when the
- * name exists, so a number has one owner. The highest number is the present owner, and a file is removed only by the
- * owner of a higher one. So there is never a moment between "the old lock is taken away" and "the new one is there" in
- * which two contenders could both succeed, and no step in which a stopped process blocks others.
+ * The lock is a chain of files `NAME.lock.1`, `NAME.lock.2`, ... Each is made complete by `link`,
+ * which fails when the name exists, so a number has one owner. The highest number is the present
+ * owner, and a file is removed only by the owner of a higher one. So there is never a moment
+ * between "the old lock is taken away" and "the new one is there" in which two contenders could
+ * both succeed, and no step in which a stopped process blocks others.
  */
 export type ProcessLockResult =
   | { readonly held: true; readonly release: () => void }
   | { readonly held: false; readonly holder: ProcessIdentity; readonly generation: number }
 
-/** Tries to take the lock at `path` (the directory is made if need be) for the calling process. Never waits. */
+/**
+ * Tries to take the lock at `path` (the directory is made if need be) for the calling process.
+ * Never waits.
+ */
 export function tryProcessLock(path: string): ProcessLockResult {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const own = ownIdentity()
@@ -40,7 +45,8 @@ export function tryProcessLock(path: string): ProcessLockResult {
     }
     const mine = present + 1
     if (!create(path, mine, JSON.stringify(own))) continue
-    // A number may be free again because its owner was succeeded and cleaned away: the highest alone is the owner.
+    // A number may be free again because its owner was succeeded and cleaned away: the highest
+    // alone is the owner.
     if (highest(path) !== mine) {
       rmSync(lockFile(path, mine), { force: true })
       continue

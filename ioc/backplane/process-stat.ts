@@ -1,12 +1,20 @@
-/** The fields of `/proc/PID/stat` (proc(5)) that tell processes apart and say whether one still runs. */
+/**
+ * The fields of `/proc/PID/stat` (proc(5)) that tell processes apart and say whether one still
+ * runs.
+ */
 export interface ProcessStat {
   readonly pid: number
-  /** One letter: R running, S sleeping, D uninterruptible, T stopped, t traced, Z zombie, X dead. */
+  /**
+   * One letter: R running, S sleeping, D uninterruptible, T stopped, t traced, Z zombie, X dead.
+   */
   readonly state: string
   readonly parentPid: number
   readonly processGroup: number
   readonly session: number
-  /** True from the first moment of the thread's exit on: it runs no instruction of the program any more. */
+  /**
+   * True from the first moment of the thread's exit on: it runs no instruction of the program any
+   * more.
+   */
   readonly exiting: boolean
   /** Clock ticks since boot. */
   readonly startTime: number
@@ -17,7 +25,8 @@ const FLAG_EXITING = 0x4
 
 /**
  * Parses one line of `/proc/PID/stat`; undefined when it is none.
- * The program's name stands in parentheses and may itself hold spaces and parentheses: fields count from the last one.
+ * The program's name stands in parentheses and may itself hold spaces and parentheses: fields count
+ * from the last one.
  */
 export function parseProcessStat(text: string): ProcessStat | undefined {
   const open = text.indexOf(' (')

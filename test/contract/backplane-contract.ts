@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Backplane, BackplaneEvent } from '../../ioc/backplane/index.ts'
+import type { Backplane, BackplaneEvent } from '../../ioc/index.ts'
 
 /** What an adapter gives to be tested: a fresh, empty cluster for each test, with members in this process. */
 export interface BackplaneCluster {

@@ -19,8 +19,8 @@ export interface ContestFacts {
 }
 
 /**
- * Decides from the record as it is now: a leader that was unheard is only fenced while the record still names it, since
- * another node may have done so already and lead.
+ * Decides from the record as it is now: a leader that was unheard is only fenced while the record
+ * still names it, since another node may have done so already and lead.
  */
 export function decideContest({
   record,

@@ -21,7 +21,10 @@ export interface EmbeddedBackplaneOptions {
   readonly node: string
   /** How often leader and followers give a sign of life. @defaultValue 100 */
   readonly beatMs?: number
-  /** A peer that is not heard for so long is contested or leaves the view. At least 3 beats. @defaultValue 1000 */
+  /**
+   * A peer that is not heard for so long is contested or leaves the view. At least 3 beats.
+   * @defaultValue 1000
+   */
   readonly silenceMs?: number
   readonly log?: IocLog
   readonly clock?: Pick<Clock, 'nowMs'>
@@ -32,16 +35,20 @@ const FENCE_TIMEOUT_MS = 5_000
 const WRITER_POLL_MS = 2
 
 /**
- * The backplane of one machine: LMDB for what lasts, one unix socket a node for who is there. No server to install.
+ * The backplane of one machine: LMDB for what lasts, one unix socket a node for who is there. No
+ * server to install.
  *
- * I1 A new leader's term is written only after the former leader's process is proven gone, or gave up by itself.
- * I2 A node is never fenced by a judge that was late itself, nor for closing a connection: only when it cannot be
- *    heard while the record still names it.
- * I3 At any moment at most one process can begin a write transaction: the living leader of the record, or, when there is
- *    none, the holder of `store/writer.lock.N`. A holder that stays frozen is fenced too.
+ * I1 A new leader's term is written only after the former leader's process is proven gone, or gave
+ *    up by itself.
+ * I2 A node is never fenced by a judge that was late itself, nor for closing a connection: only
+ *    when it cannot be heard while the record still names it.
+ * I3 At any moment at most one process can begin a write transaction: the living leader of the
+ *    record, or, when there is none, the holder of `store/writer.lock.N`. A holder that stays
+ *    frozen is fenced too.
  *
- * @throws SdkError INVALID_PARAMETER for options out of bounds. `start` rejects with ALREADY_EXIST when a living process
- * has the node's name, FAILED_OPERATION when the store is damaged, OP_NOT_PERMITTED when the run directory is not private.
+ * @throws SdkError INVALID_PARAMETER for options out of bounds. `start` rejects with ALREADY_EXIST
+ * when a living process has the node's name, FAILED_OPERATION when the store is damaged,
+ * OP_NOT_PERMITTED when the run directory is not private.
  */
 export function createEmbeddedBackplane(options: EmbeddedBackplaneOptions): Backplane {
   return new EmbeddedBackplane(options)
@@ -214,7 +221,8 @@ class EmbeddedBackplane implements Backplane {
       try {
         await this.#turn(sockets)
       } catch (error) {
-        // Before the first outcome start() reports it. Later: whatever it was may pass, and others may lead.
+        // Before the first outcome start() reports it. Later: whatever it was may pass, and others
+        // may lead.
         if (this.#firstOutcome !== null) return this.#firstOutcome.reject(error)
         this.#log.warn({ error: textOf(error) }, 'contest failed; it is tried again')
         await this.#pause(this.#beatMs)
@@ -268,7 +276,8 @@ class EmbeddedBackplane implements Backplane {
     let waitedMs = 0
     while (!this.#stopping.signal.aborted) {
       await this.#pause(WRITER_POLL_MS)
-      // Counted in polls, not by the clock: a pause of this process must not count against the holder.
+      // Counted in polls, not by the clock: a pause of this process must not count against the
+      // holder.
       waitedMs += WRITER_POLL_MS
       const now = tryProcessLock(path)
       if (now.held) return now.release()
@@ -321,8 +330,9 @@ class EmbeddedBackplane implements Backplane {
   }
 
   /**
-   * The leader lives but has no connection with this node: it may have closed it because this node was frozen. It is
-   * asked again for the silence time; only an attempt that began after that time, and failed, counts.
+   * The leader lives but has no connection with this node: it may have closed it because this node
+   * was frozen. It is asked again for the silence time; only an attempt that began after that time,
+   * and failed, counts.
    */
   #notReached(leader: Leader, cause: string, attemptMs: number): void {
     if (this.#closed?.term !== leader.term) {

@@ -29,7 +29,9 @@ export interface FollowerLinkOptions {
   readonly onView: (view: MembershipView) => void
 }
 
-/** Follows one leader over one connection until that ends. Resolves with the reason, never rejects. */
+/**
+ * Follows one leader over one connection until that ends. Resolves with the reason, never rejects.
+ */
 export async function followLeader(options: FollowerLinkOptions): Promise<LinkEnd> {
   const { self, leader, nowMs, signal } = options
   if (signal.aborted) return { kind: 'stopped', cause: 'this node stops' }
@@ -65,7 +67,8 @@ export async function followLeader(options: FollowerLinkOptions): Promise<LinkEn
       resolve({ kind: 'silent', cause: `nothing heard for ${options.silenceMs} ms` })
     }
     timers.push(setInterval(beat, options.beatMs))
-    // After the timers of this turn come the sockets: what waits there is heard before anybody is judged.
+    // After the timers of this turn come the sockets: what waits there is heard before anybody is
+    // judged.
     timers.push(setInterval(() => setImmediate(judge), options.tickMs))
   })
   signal.removeEventListener('abort', onAbort)

@@ -1,12 +1,17 @@
 import type { Leader } from '../backplane.ts'
 
-/** What the store knows about the leadership. The highest term ever given, and who has or had it. */
+/**
+ * What the store knows about the leadership. The highest term ever given, and who has or had it.
+ */
 export interface LeaderRecord extends Leader {
   /** True: the leader gave the leadership up by itself; its process may go on. */
   readonly released: boolean
 }
 
-/** First byte of everything in the store. A later format adds a number and keeps reading the older ones. */
+/**
+ * First byte of everything in the store. A later format adds a number and keeps reading the older
+ * ones.
+ */
 export const FORMAT_VERSION = 1
 
 /** Version byte, then JSON. */

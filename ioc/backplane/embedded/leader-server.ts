@@ -25,8 +25,8 @@ export interface LeaderServerOptions {
 }
 
 /**
- * The socket of one node. While the node leads, followers are connected to it: they get beats and views, and a silent
- * or closed one leaves the view. While it does not lead, it refuses them.
+ * The socket of one node. While the node leads, followers are connected to it: they get beats and
+ * views, and a silent or closed one leaves the view. While it does not lead, it refuses them.
  */
 export class LeaderServer {
   readonly #options: LeaderServerOptions

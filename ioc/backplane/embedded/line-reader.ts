@@ -1,4 +1,7 @@
-/** Cuts a byte stream into lines. Bounded: a line that passes the limit is an outcome, never more memory. */
+/**
+ * Cuts a byte stream into lines. Bounded: a line that passes the limit is an outcome, never more
+ * memory.
+ */
 export interface LineReader {
   readonly pending: readonly Uint8Array[]
   readonly pendingBytes: number

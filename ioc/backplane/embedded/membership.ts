@@ -1,6 +1,9 @@
 import type { Member, MembershipView } from '../backplane.ts'
 
-/** First view of a term: the leader alone. The leader stands first in every view, then others in order of arrival. */
+/**
+ * First view of a term: the leader alone. The leader stands first in every view, then others in
+ * order of arrival.
+ */
 export function firstView(term: number, leader: Member): MembershipView {
   return { term, number: 1, members: [leader] }
 }

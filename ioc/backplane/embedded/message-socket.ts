@@ -11,7 +11,9 @@ export interface MessageSocketHandlers {
   readonly onClose: (cause: string) => void
 }
 
-/** Messages over one stream socket. What is no message ends the connection and is told as its cause. */
+/**
+ * Messages over one stream socket. What is no message ends the connection and is told as its cause.
+ */
 export class MessageSocket {
   readonly #socket: Socket
   readonly #handlers: MessageSocketHandlers

@@ -12,7 +12,9 @@ const viewSchema = z.object({
   members: z.array(memberSchema),
 })
 
-/** Unknown members are ignored, so that a later version may add some; an unknown kind is refused. */
+/**
+ * Unknown members are ignored, so that a later version may add some; an unknown kind is refused.
+ */
 export const messageSchema = z.discriminatedUnion('kind', [
   /** Follower's first message. */
   z.object({ kind: z.literal('hello'), version: z.int(), ...memberSchema.shape }),

@@ -1,6 +1,7 @@
 /**
- * Who has been silent too long, judged so that a late judge blames nobody: when the own tick came late (event loop
- * stalled, machine paused), everything that was not heard meanwhile may wait unread, so every window starts again.
+ * Who has been silent too long, judged so that a late judge blames nobody: when the own tick came
+ * late (event loop stalled, machine paused), everything that was not heard meanwhile may wait
+ * unread, so every window starts again.
  */
 export interface SilenceWatch {
   readonly silenceMs: number

@@ -21,13 +21,16 @@ import { FORMAT_VERSION } from './leader-record.ts'
 import { SdkError } from '../../../idl/index.ts'
 
 /**
- * LMDB maps its file into memory: a torn or foreign file does not throw, it ends the process by SIGSEGV or SIGBUS. So
- * the file is looked at before it is opened: the two meta pages and the length each time (microseconds), and all of it
- * by a child process when the last opening did not come to its end.
+ * LMDB maps its file into memory: a torn or foreign file does not throw, it ends the process by
+ * SIGSEGV or SIGBUS. So the file is looked at before it is opened: the two meta pages and the
+ * length each time (microseconds), and all of it by a child process when the last opening did not
+ * come to its end.
  */
 
 const META_MAGIC = 0xbeefc0de
-/** Offsets in a meta page of LMDB data version 2: page header of 24 bytes, then the meta structure. */
+/**
+ * Offsets in a meta page of LMDB data version 2: page header of 24 bytes, then the meta structure.
+ */
 const OFFSET = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152 } as const
 const META_SIZE_BYTES = 160
 const HALF_MADE_BYTES_MAX = 8192
@@ -39,7 +42,10 @@ export function storeExists(directory: string): boolean {
   return existsSync(join(directory, FORMAT_FILE))
 }
 
-/** Says that the store is complete. The word is brought to the disk, since all later checks rest on it. */
+/**
+ * Says that the store is complete. The word is brought to the disk, since all later checks rest on
+ * it.
+ */
 export function markStoreComplete(directory: string): void {
   if (storeExists(directory)) return
   const temporary = join(directory, `.${FORMAT_FILE}`)
@@ -51,8 +57,9 @@ export function markStoreComplete(directory: string): void {
 }
 
 /**
- * Only for the holder of the writer's lock when {@link storeExists} is false: removes what a process left that died
- * while it made the store. A file with more than the two first pages holds data and is left alone.
+ * Only for the holder of the writer's lock when {@link storeExists} is false: removes what a
+ * process left that died while it made the store. A file with more than the two first pages holds
+ * data and is left alone.
  */
 export function removeHalfMade(directory: string): void {
   const file = join(directory, 'data.mdb')
@@ -62,7 +69,10 @@ export function removeHalfMade(directory: string): void {
   rmSync(join(directory, 'lock.mdb'), { force: true })
 }
 
-/** @throws SdkError FAILED_OPERATION naming the file and the remedy when the store in `directory` is damaged. */
+/**
+ * @throws SdkError FAILED_OPERATION naming the file and the remedy when the store in `directory` is
+ * damaged.
+ */
 export function checkStoreFile(directory: string): void {
   const file = join(directory, 'data.mdb')
   if (!existsSync(file) || statSync(file).size === 0) {
@@ -74,8 +84,9 @@ export function checkStoreFile(directory: string): void {
 }
 
 /**
- * Runs `open`, which opens and reads the whole store, between setting and removing a marker. A marker left by a
- * process that died in between makes the next one check the store in a child process first.
+ * Runs `open`, which opens and reads the whole store, between setting and removing a marker. A
+ * marker left by a process that died in between makes the next one check the store in a child
+ * process first.
  */
 export function withOpeningMarker<T>(
   { directory, node, own }: { directory: string; node: string; own: ProcessIdentity },

@@ -21,9 +21,10 @@ import {
 /**
  * The control store: one LMDB environment for all node processes of the machine.
  *
- * I1 A process stopped inside a write transaction blocks every other writer until it is killed, and opening LMDB for
- *    writing takes that same lock. So processes hold the store open read-only (never blocked), and open it for writing
- *    only as leader or, while they hold the writer's lock, to claim the leadership of a leader that is proven gone.
+ * I1 A process stopped inside a write transaction blocks every other writer until it is killed, and
+ *    opening LMDB for writing takes that same lock. So processes hold the store open read-only
+ *    (never blocked), and open it for writing only as leader or, while they hold the writer's lock,
+ *    to claim the leadership of a leader that is proven gone.
  * I2 Reads see everything committed by any process before: each read begins a new snapshot.
  * I3 Without fsync the store survives the death of every process, not of the machine.
  */
@@ -75,7 +76,10 @@ export class EmbeddedStore implements Store {
     if (this.#mode === 'closed') this.#open(true)
   }
 
-  /** Opens for writing, and makes the store when there is none. Only for the holder of the writer's lock (I1). */
+  /**
+   * Opens for writing, and makes the store when there is none. Only for the holder of the writer's
+   * lock (I1).
+   */
   async openForWriting(): Promise<void> {
     if (this.#mode === 'writing') return
     await this.close()
@@ -102,7 +106,9 @@ export class EmbeddedStore implements Store {
     return this.#leaderRecord(this.#fresh())
   }
 
-  /** One transaction: sets `next` if the record is still `expected`. @returns false when it is not. */
+  /**
+   * One transaction: sets `next` if the record is still `expected`. @returns false when it is not.
+   */
   replaceLeader(expected: LeaderRecord | null, next: LeaderRecord): boolean {
     return this.#write((database) => {
       if (!sameRecord(this.#leaderRecord(database), expected)) return false

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Backplane } from '../../../ioc/backplane/index.ts'
+import type { Backplane } from '../../../ioc/index.ts'
 import { createEmbeddedBackplane } from '../../../ioc/backplane/internal.ts'
 
 describe('a damaged control store', () => {
