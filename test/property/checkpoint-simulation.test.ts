@@ -11,6 +11,7 @@ async function simulate(seed: number, nodes: number): Promise<World> {
   const faults = [
     () => world.crashNode(anyNode(world)),
     () => world.killComponent(anyNode(world)),
+    () => world.killActive(),
     () => world.freeze(anyNode(world), random.below(600)),
     () => world.cut(),
     () => world.directorAway(random.below(300)),

@@ -70,9 +70,9 @@ export class World {
   #active: SimComponent | null = null
   #directorAwayUntilMs = 0
   #lives = 0
-  #runCount = new Map<string, number>()
   /** Who was answered with which value. */
   readonly #issued = new Map<number, string>()
+  #highest = 0
   finished = 0
   failovers = 0
   /** For looking into one seed. */
@@ -133,6 +133,10 @@ export class World {
       node.server.dropConnection(component.name)
       this.#startComponent(node)
     })
+  }
+
+  killActive(): void {
+    if (this.#active !== null) this.killComponent(this.#active.node)
   }
 
   freeze(node: SimNode, forMs: number): void {
@@ -495,6 +499,7 @@ export class World {
             this.#inSync ??= new Set()
             if (request.inSync) this.#inSync.add(request.node)
             else this.#inSync.delete(request.node)
+            this.checkSafe(this.#highest)
             this.trace('change', request, [...this.#inSync])
             if (this.#inSync.size === 0) this.problems.push('the in-sync set is empty')
             back(() => resolve())
@@ -560,8 +565,7 @@ export class World {
       this.clock.after(20, again)
       return
     }
-    const retry = this.clock.after(100 + this.random.below(200), again)
-    void retry
+    this.clock.after(5 + this.random.below(60), again)
     this.clock.after(this.random.below(5), () => this.#call(component, caller, id))
   }
 
@@ -609,7 +613,8 @@ export class World {
     this.trace('answer', name, value)
     caller.answers.set(id, value)
     this.finished++
-    this.checkSafe(value)
+    this.#highest = Math.max(this.#highest, value)
+    this.checkSafe(this.#highest)
     caller.nextId = id + 1
     this.clock.after(this.random.below(120), () => this.#nextCall(caller))
   }

@@ -1,0 +1,237 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { AdminOperation } from '../../amf/engine/engine.ts'
+import { stateOf } from '../../amf/engine/engine.ts'
+import { unitRole } from '../../amf/engine/roles.ts'
+import type { Model } from '../../amf/model/model.ts'
+import type { Recovery } from '../../runtime/internal.ts'
+import { vectorModel } from '../amf/engine/models.ts'
+import { World } from '../amf/engine/world.ts'
+
+/**
+ * Random clusters, random faults, random operators, in random order. After every step the invariants hold, in the
+ * engine's state and on the agents; and when the faults stop everything that can be assigned is assigned.
+ */
+
+interface Shape {
+  readonly redundancy: string
+  readonly units: number
+  readonly instances: number
+  readonly nodes: number
+  readonly failover: boolean
+  readonly chain: boolean
+  readonly restart: boolean
+}
+
+const shapes = (redundancies: readonly string[]): fc.Arbitrary<Shape> =>
+  fc.record({
+    redundancy: fc.constantFrom(...redundancies),
+    units: fc.integer({ min: 1, max: 4 }),
+    instances: fc.integer({ min: 1, max: 3 }),
+    nodes: fc.integer({ min: 1, max: 3 }),
+    failover: fc.boolean(),
+    chain: fc.boolean(),
+    restart: fc.boolean(),
+  })
+
+function modelFor(shape: Shape): Model {
+  return vectorModel({
+    redundancy: shape.redundancy,
+    units: shape.units,
+    instances: shape.instances,
+    unit: `failover: ${String(shape.failover)}`,
+    nodeOf: (unit) => Math.min(1 + ((unit - 1) % shape.nodes), unit),
+    component: shape.restart ? 'recovery: componentRestart' : 'recovery: componentFailover',
+    instance: (index) => (shape.chain && index > 1 ? `dependsOn: [SI${String(index - 1)}]` : ''),
+    group: '    componentRestartMax: 2\n    suRestartMax: 1',
+    node: 'suFailoverMax: 3',
+  })
+}
+
+/** What may happen. Numbers choose among what is there. */
+type Deed = readonly [kind: string, a: number, b: number]
+
+const deeds = fc.array(
+  fc.tuple(
+    fc.oneof(
+      { weight: 12, arbitrary: fc.constant('deliver') },
+      { weight: 4, arbitrary: fc.constant('settle') },
+      { weight: 3, arbitrary: fc.constant('fail') },
+      { weight: 3, arbitrary: fc.constant('admin') },
+      { weight: 3, arbitrary: fc.constant('sync') },
+      {
+        weight: 6,
+        arbitrary: fc.constantFrom(
+          'lose',
+          'repeat',
+          'node-fails',
+          'node-joins',
+          'director',
+          'crash',
+          'wait',
+          'start-fails',
+          'stop-fails',
+        ),
+      },
+    ),
+    fc.nat({ max: 1000 }),
+    fc.nat({ max: 1000 }),
+  ),
+  { minLength: 5, maxLength: 60 },
+)
+
+const RECOVERIES: readonly Recovery[] = [
+  'noRecommendation',
+  'componentRestart',
+  'suRestart',
+  'componentFailover',
+  'suFailover',
+  'nodeSwitchover',
+  'nodeFailover',
+]
+const OPERATIONS: readonly AdminOperation[] = [
+  'lock',
+  'unlock',
+  'shutdown',
+  'restart',
+  'swap',
+  'repair',
+  'lock-instantiation',
+  'unlock-instantiation',
+]
+
+function pick<T>(list: readonly T[], at: number): T | undefined {
+  return list[at % Math.max(1, list.length)]
+}
+
+function entitiesOf(model: Model): string[] {
+  return [
+    ...model.nodes.keys(),
+    ...model.serviceGroups.keys(),
+    ...model.serviceUnits.keys(),
+    ...model.serviceInstances.keys(),
+    ...model.components.keys(),
+  ]
+}
+
+function act(world: World, [kind, a, b]: Deed): void {
+  const { model } = world
+  const component = pick([...model.components.keys()], a) ?? ''
+  const node = pick([...model.nodes.keys()], a) ?? ''
+  switch (kind) {
+    case 'deliver':
+      for (let count = 0; count <= b % 4; count += 1) world.deliverNext(a)
+      return
+    case 'settle':
+      return world.settle()
+    case 'fail':
+      return world.componentFails(component, pick(RECOVERIES, b))
+    case 'admin':
+      world.admin(pick(OPERATIONS, b) ?? 'lock', pick(entitiesOf(model), a) ?? '')
+      return
+    case 'sync':
+      return sync(world, a, b)
+    case 'lose':
+      return world.lose(a)
+    case 'repeat':
+      return world.repeat(a)
+    case 'node-fails':
+      return world.nodesUp.has(node) ? world.nodeFails(node) : undefined
+    case 'node-joins':
+      return world.join(node)
+    case 'director':
+      return world.startDirector()
+    case 'crash':
+      world.crashing = true
+      act(world, [pick(['deliver', 'fail', 'admin', 'sync', 'node-fails'], a) ?? '', b, a])
+      world.crashing = false
+      return world.startDirector()
+    case 'wait':
+      return world.advance(b * 20)
+    case 'start-fails':
+      return world.startFails(component)
+    case 'stop-fails':
+      return world.stopFails(component)
+    default:
+      throw new Error(kind)
+  }
+}
+
+/** A primary replica changes who is in sync: only nodes that it was told to keep replicas on. */
+function sync(world: World, a: number, b: number): void {
+  const csi = pick([...world.model.csis.keys()], a) ?? ''
+  const nodes = world.replicaNodes(csi)
+  const node = pick(nodes, b)
+  if (node !== undefined) world.inSync(csi, node, b % 3 !== 0)
+}
+
+/** Faults stop: every node is there, every operator's lock is lifted, everything broken is repaired. */
+function heal(world: World): void {
+  const { model } = world
+  world.settle()
+  for (let round = 0; round < 6; round += 1) {
+    for (const node of model.nodes.keys()) if (!world.nodesUp.has(node)) world.join(node)
+    world.advance(60_000)
+    for (const entity of entitiesOf(model)) {
+      const states = stateOf(model, world.state, entity)?.states ?? {}
+      if (states['operational'] === 'DISABLED') world.admin('repair', entity)
+      if (states['administrative'] === 'LOCKED_INSTANTIATION') {
+        world.admin('unlock-instantiation', entity)
+        world.settle()
+      }
+      if (states['administrative'] !== undefined && states['administrative'] !== 'UNLOCKED') {
+        world.admin('unlock', entity)
+      }
+      world.settle()
+    }
+    for (const csi of model.csis.keys()) {
+      for (const node of world.replicaNodes(csi)) world.inSync(csi, node, true)
+      world.settle()
+    }
+  }
+  world.advance(60_000)
+}
+
+function checkConverged(world: World): void {
+  const { model, state } = world
+  const waiting = state.operations.filter((operation) => operation.result === null)
+  expect(waiting).toEqual([])
+  const group = state.groups[0]
+  const sg = model.serviceGroups.get('SG')
+  if (!group || !sg) throw new Error('no group')
+  const unitCount = sg.serviceUnits.length
+  let served = 0
+  for (const instance of sg.serviceInstances) {
+    const roles = sg.serviceUnits.map((unit) => unitRole(group, unit, instance, 'confirmed'))
+    const active = roles.filter((role) => role === 'ACTIVE').length
+    const standby = roles.filter((role) => role === 'STANDBY').length
+    served += active
+    if (sg.redundancy !== '2N') continue
+    expect([instance.name, active, standby]).toEqual([instance.name, 1, unitCount > 1 ? 1 : 0])
+  }
+  const capacity = sg.redundancy === '2N' ? sg.serviceInstances.length : unitCount
+  expect(served).toBe(Math.min(capacity, sg.serviceInstances.length))
+}
+
+function run(shape: Shape, list: readonly Deed[]): void {
+  const world = new World(modelFor(shape))
+  world.startDirector()
+  for (const node of world.model.nodes.keys()) world.join(node)
+  for (const deed of list) act(world, deed)
+  heal(world)
+  checkConverged(world)
+}
+
+const FRESH = Number(process.env['SEED'] ?? (Date.now() % 1_000_000).toString())
+
+describe.each(['2N', 'no-redundancy'])('%s under random faults', (redundancy) => {
+  const property = fc.property(shapes([redundancy]), deeds, run)
+
+  it('keeps its invariants and converges (fixed seeds)', () => {
+    for (const seed of [1, 2, 3]) fc.assert(property, { seed, numRuns: 60, endOnFailure: false })
+  })
+
+  it(`keeps its invariants and converges (SEED=${String(FRESH)})`, () => {
+    fc.assert(property, { seed: FRESH, numRuns: 60, endOnFailure: false })
+  })
+})
