@@ -27,7 +27,7 @@ describe.each([...FLOORS, 'test'])('%s/README.md', (folder) => {
 
 test('the error table of idl/README.md has every code', () => {
   const text = textOf('idl/README.md') ?? ''
-  const rows = [...text.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, code]) => code)
+  const rows = [...text.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, code = '']) => code)
   expect([...rows].sort()).toEqual(Object.keys(ERRORS).sort())
 })
 
