@@ -293,7 +293,10 @@ export const Management = defineInterface({
       input: z.strictObject({ entity: z.string() }),
       output: z.object({ entity: z.string(), notifications: z.array(notificationSchema) }),
     },
-    /** Answered when the operation is finished. Errors are the standard's: NO_OP, BAD_OPERATION, TRY_AGAIN, NOT_EXIST. */
+    /**
+     * Answered when the operation is finished. Errors are the standard's: NO_OP, BAD_OPERATION, TRY_AGAIN,
+     * NOT_EXIST.
+     */
     admin: {
       serviceId: 3,
       input: z.strictObject({

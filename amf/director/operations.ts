@@ -20,7 +20,10 @@ export class Operations {
     return this.#waiting.has(id)
   }
 
-  /** Waits for the answer of `id`. @throws SdkError the standard's word of a refusal; INTERRUPT when the director ends. */
+  /**
+   * Waits for the answer of `id`. @throws SdkError the standard's word of a refusal; INTERRUPT when the director
+   * ends.
+   */
   wait(id: string): Promise<Record<string, never>> {
     if (this.#waiting.size >= PENDING_COUNT_MAX) {
       const limit = `${PENDING_COUNT_MAX} operations are pending`

@@ -194,7 +194,10 @@ export type EngineCommand =
       readonly inSync: readonly string[] | null
       readonly why: string
     }
-  /** Who is behind `name` changed. Sent to every agent. Published with the csiSet(ACTIVE) itself, so that callers park. */
+  /**
+   * Who is behind `name` changed. Sent to every agent. Published with the csiSet(ACTIVE) itself, so that callers
+   * park.
+   */
   | {
       readonly kind: 'publishName'
       readonly name: string

@@ -36,7 +36,10 @@ export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
   wakeLinkedGroups(draft, sg)
 }
 
-/** No assignment before the start-up wait is over, unless all that is wanted is up, or something is assigned already. */
+/**
+ * No assignment before the start-up wait is over, unless all that is wanted is up, or something is assigned
+ * already.
+ */
 function openGroup(draft: Draft, sg: ServiceGroupModel, group: GroupState): void {
   if (group.open || draft.term === 0) return
   const wanted = sg.serviceUnits.filter((unit) => mayComeUp(draft, group, unit))

@@ -94,7 +94,10 @@ export interface ComponentModel {
   readonly serviceGroup: string
   readonly node: string
   readonly category: ComponentCategory
-  /** The process to launch: absolute program and arguments (for `run:` modules: node, the CLI, `component`, the file). */
+  /**
+   * The process to launch: absolute program and arguments (for `run:` modules: node, the CLI, `component`, the
+   * file).
+   */
   readonly instantiate: CommandModel
   readonly terminate: CommandModel | null
   readonly cleanup: CommandModel | null

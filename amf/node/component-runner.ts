@@ -33,8 +33,9 @@ const KILL_TIMEOUT_MS = 10_000
  * R1 An event that says "nothing of it is left" is emitted only after the exit of the process was seen.
  * R2 A command for another life than the present one does nothing to it: `terminate` and `cleanup` of a life that is
  *    gone are answered with `componentTerminated`, the others are dropped (the end of that life is reported already).
- * R3 A repeated command is harmless: one still being worked on is not started again, one that is done is answered again.
- * R4 Without a director a component that failed is launched again only when its recovery is `componentRestart`, and it
+ * R3 A repeated command is harmless: one still being worked on is not started again, one that is done is answered
+ * again. R4 Without a director a component that failed is launched again only when its recovery is
+ * `componentRestart`, and it
  *    gets no role: ACTIVE needs a new epoch, and only a director gives one.
  */
 export class ComponentRunner {

@@ -56,7 +56,10 @@ export interface CallKey {
   readonly staleReads: boolean
 }
 
-/** The component side of the checkpoint service as the EO drives it. Made by `createCheckpointClient` in `client.ts`. */
+/**
+ * The component side of the checkpoint service as the EO drives it. Made by `createCheckpointClient` in
+ * `client.ts`.
+ */
 export interface CheckpointService {
   /** What `app.checkpoint` is. */
   readonly client: CheckpointClient

@@ -32,9 +32,9 @@ export const COMMIT_QUEUE_LIMITS: CommitQueueLimits = {
 const RETRY_BACKOFF_MS = { min: 5, max: 200 } as const
 
 /**
- * The writer's side of a commit, pure: numbers records, joins them into batches, keeps batches in order, and sends again
- * from the first one that failed (go-back-n). A batch never changes once it was formed, so that one sequence never
- * means two records.
+ * The writer's side of a commit, pure: numbers records, joins them into batches, keeps batches in order, and sends
+ * again from the first one that failed (go-back-n). A batch never changes once it was formed, so that one sequence
+ * never means two records.
  */
 export class CommitQueue<T> {
   readonly #limits: CommitQueueLimits

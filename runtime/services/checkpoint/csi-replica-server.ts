@@ -418,8 +418,8 @@ export class CsiReplicaServer {
   // ---- roles
 
   /**
-   * What the former active of this node had handed over and not got an answer for is kept: its caller may ask again, and
-   * other replicas may hold it already.
+   * What the former active of this node had handed over and not got an answer for is kept: its caller may ask again,
+   * and other replicas may hold it already.
    */
   #adopt(): void {
     const primary = this.#primary

@@ -136,7 +136,8 @@ export const CheckpointReplica = defineInterface({
     },
     /**
      * The next batch. Errors: `STALE_EPOCH`, `OUT_OF_SYNC` (a gap: the primary opens again).
-     * `under`: the epoch of the stream, left out when it is the batch's own; so the bytes of a `commit` are those of the
+     * `under`: the epoch of the stream, left out when it is the batch's own; so the bytes of a `commit` are those of
+     * the
      * `append` and of the push that follow from it, and no one encodes them again.
      */
     append: {

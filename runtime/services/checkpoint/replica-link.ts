@@ -1,7 +1,7 @@
 /**
  * Where the stream to a secondary stands.
- * `closed`: opened again at `retryAtMs`. `opening`: asked where it stands. `catchingUp`: gets what it lacks, in parts, or
- * everything. `streaming`: gets each batch as it comes.
+ * `closed`: opened again at `retryAtMs`. `opening`: asked where it stands. `catchingUp`: gets what it lacks, in
+ * parts, or everything. `streaming`: gets each batch as it comes.
  */
 export type StreamState = 'closed' | 'opening' | 'catchingUp' | 'streaming'
 

@@ -63,7 +63,10 @@ export class Replica {
     return this.#history.toArray()
   }
 
-  /** Refuses everything under an epoch older than this one from now on. @returns false when a newer one was heard of. */
+  /**
+   * Refuses everything under an epoch older than this one from now on. @returns false when a newer one was heard
+   * of.
+   */
   promise(epoch: number): boolean {
     if (epoch < this.#epoch) return false
     this.#epoch = epoch

@@ -120,7 +120,10 @@ export class ReplyCache {
     return all
   }
 
-  /** Starts again with the content of a snapshot. Time to be kept counts from now: longer than needed, never shorter. */
+  /**
+   * Starts again with the content of a snapshot. Time to be kept counts from now: longer than needed, never
+   * shorter.
+   */
   replace(
     replies: readonly CachedReply[],
     acknowledged: readonly (readonly [string, number])[],

@@ -26,8 +26,8 @@ export interface CheckpointServer {
   /** Serves a call of the `Checkpoint` and `CheckpointReplica` tables. @returns false when it is of another one. */
   dispatch(call: IncomingCall): boolean
   /**
-   * A local component is going to be ACTIVE: from when it resolves, older epochs are refused here, also after a restart.
-   * Waits for no other node. Repeating it is harmless.
+   * A local component is going to be ACTIVE: from when it resolves, older epochs are refused here, also after a
+   * restart. Waits for no other node. Repeating it is harmless.
    * @throws SdkError STALE_EPOCH; OUT_OF_SYNC when this node does not hold what was acknowledged.
    */
   becomePrimary(grant: ReplicaGrant): Promise<void>
