@@ -129,8 +129,8 @@ function parser(place: string, schema: z.ZodType): (value: unknown) => unknown {
   }
 }
 
-/** Uses of a schema after which it is compiled. */
-const USES_BEFORE_COMPILED = 64
+/** Uses of a schema after which it is compiled: more than the first burst that a new active gets. */
+const USES_BEFORE_COMPILED = 256
 
 function invalid(place: string, { issues }: z.ZodError): SdkError {
   const path = pathText(issues[0]?.path ?? [])
