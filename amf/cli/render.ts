@@ -96,12 +96,17 @@ export function renderState(state: {
   return `${state.entity} (${state.class})\n${table(rows)}`
 }
 
+/** Changes that `why` prints as text. */
+const CHANGES_SHOWN_MAX = 5
+
 export function renderWhy(why: {
   readonly entity: string
   readonly notifications: readonly NotificationRecord[]
 }): string {
   if (why.notifications.length === 0) return `${why.entity}: no change since the director started`
-  return why.notifications.map(renderChange).join('\n\n')
+  const shown = why.notifications.slice(0, CHANGES_SHOWN_MAX).map(renderChange)
+  const more = why.notifications.length - shown.length
+  return [...shown, ...(more > 0 ? [`(${more} older: --json shows them)`] : [])].join('\n\n')
 }
 
 function renderChange(one: NotificationRecord): string {

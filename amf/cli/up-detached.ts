@@ -4,8 +4,10 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isSdkError, SdkError } from '../../idl/index.ts'
 import { loadModel } from '../model/load.ts'
+import type { Model } from '../model/model.ts'
 import { openLink } from '../operator/link.ts'
 import { runDirOfCluster } from '../operator/run-dir.ts'
+import type { ClusterView } from '../operator/view.ts'
 import { watchCluster } from '../operator/watch.ts'
 import { print, timeoutMsOf, type CliIo, type GlobalOptions } from './context.ts'
 import { CommandFailure, EXIT } from './exit-code.ts'
@@ -27,7 +29,7 @@ export async function runUpDetached(
   mkdirSync(runDir, { recursive: true, mode: 0o700 })
   const pid = await launchSupervisor(resolve(modelPath), realpathSync(runDir), timeoutMs)
   io.stderr(`started in the background (pid ${pid}); waiting until all is assigned\n`)
-  await waitAssigned(io, realpathSync(runDir), Math.max(1, deadlineMs - performance.now()))
+  await waitAssigned(io, { model, runDir: realpathSync(runDir) }, deadlineMs - performance.now())
   print(io, options, {
     document: { cluster: model.cluster, runDir: realpathSync(runDir), pid, result: 'ASSIGNED' },
     text: `cluster ${model.cluster} is up, run directory ${realpathSync(runDir)}`,
@@ -74,23 +76,49 @@ function firstReport(child: ChildProcess, timeoutMs: number): Promise<StartRepor
   })
 }
 
-async function waitAssigned(io: CliIo, runDir: string, timeoutMs: number): Promise<void> {
+async function waitAssigned(
+  io: CliIo,
+  { model, runDir }: { readonly model: Model; readonly runDir: string },
+  timeoutMs: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs
   const watch = watchCluster((signal) => openLink(runDir, signal))
   const giveUp = (): void => void watch.stop()
   io.signal.addEventListener('abort', giveUp, { once: true })
   try {
-    await watch.until((view) => isAllAssigned(view.status), timeoutMs)
+    for (let last = null as ClusterView | null; ;) {
+      const leftMs = Math.max(1, deadlineMs - performance.now())
+      last = await watch.until((view) => view !== last, leftMs)
+      if (last.settled || (await isBest(model, runDir, last))) return
+      if (performance.now() >= deadlineMs) throw new SdkError('TIMEOUT', 'not assigned in time')
+    }
   } catch (error) {
     if (!isSdkError(error, 'TIMEOUT')) throw error
-    const missing =
-      watch.view === null ? [watch.trouble ?? 'no status'] : problemsOf(watch.view.status)
+    const missing = watch.view === null ? [watch.trouble ?? ''] : problemsOf(watch.view.status)
+    const hint = `look into ${join(runDir, 'up.log')} and ${join(runDir, 'nodes', '*', 'node.log')}`
     throw new CommandFailure(
       'TIMEOUT',
-      `not everything is assigned; the cluster keeps running:\n  ${missing.join('\n  ')}`,
+      `not everything is assigned; the cluster keeps running:\n  ${[...missing, hint].join('\n  ')}`,
       EXIT.timedOut,
     )
   } finally {
     io.signal.removeEventListener('abort', giveUp)
     await watch.stop()
+  }
+}
+
+/** Only a cluster that stands still short of FULLY_ASSIGNED is asked what operators locked. */
+async function isBest(model: Model, runDir: string, view: ClusterView): Promise<boolean> {
+  const link = await openLink(runDir)
+  try {
+    return await isAllAssigned(model, view.status, async (entity) => {
+      const { states } = await link.management.state({ entity })
+      return states['administrative']
+    })
+  } catch (error) {
+    if (isSdkError(error)) return false
+    throw error
+  } finally {
+    await link.close()
   }
 }

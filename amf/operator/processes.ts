@@ -26,8 +26,9 @@ const TOOLS = new Set(['status', 'state', 'why', 'wait', 'call', 'events', 'down
 
 /**
  * Lists every process of this machine that belongs to a run directory, by `/proc`: its command line has
- * `--run-dir DIR`, its environment is that which agents give (`HOLDFAST_RUN_DIR=DIR` and `HOLDFAST_NODE`), or it is an
- * unreaped child of one of them. The calling process itself is left out. Processes of other users whose files cannot be read are not seen.
+ * `--run-dir DIR`, its environment is that which agents give (`HOLDFAST_RUN_DIR=DIR` and `HOLDFAST_NODE`), or it is
+ * an unreaped child of one of them. The calling process itself is left out. Processes of other users whose files
+ * cannot be read are not seen.
  */
 export function processesOf(runDir: string): readonly ClusterProcess[] {
   const rows = readTable()

@@ -64,11 +64,6 @@ export function nodePid(runDir: string, node: string): number | null {
   return pidIn(join(runDir, 'nodes', node, 'node.json'))
 }
 
-/** Pid of the supervisor that `up` runs; null when there is none. */
-export function supervisorPid(runDir: string): number | null {
-  return pidIn(join(runDir, 'up.json'))
-}
-
 function pidIn(file: string): number | null {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'))

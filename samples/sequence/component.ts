@@ -7,7 +7,9 @@ const LAST = 'last'
 
 let checkpoint: Checkpoint
 
-/** A component of the global sequence number service. The state lives in the hot-standby checkpoint and nowhere else. */
+/**
+ * A component of the global sequence number service. The state lives in the hot-standby checkpoint and nowhere else.
+ */
 export const clEoConfig: ClEoConfig = {
   name: 'sequence',
   threads: 1,

@@ -7,7 +7,7 @@ import { killActives } from './killing.ts'
 import { LiveView } from './live.ts'
 import { SequenceLoad } from './load.ts'
 
-/** `npm start`: the sequence service under load, and what becomes of it when its active one is killed again and again. */
+/** `npm start`: the sequence service under load; its active one may be killed again and again. */
 async function main(): Promise<number> {
   const options = tryParse(process.argv.slice(2))
   if (options === null) return 2
