@@ -3,7 +3,12 @@ import { scan } from './scan.ts'
 import { SdkError } from './sdk-error.ts'
 
 /** Plain msgpack: no records, no extension types, so that the bytes mean the same to every reader. */
-const OPTIONS = { useRecords: false, mapsAsObjects: true, copyBuffers: false } as const
+const OPTIONS = {
+  useRecords: false,
+  variableMapSize: true,
+  mapsAsObjects: true,
+  copyBuffers: false,
+} as const
 
 /** A message above this size gets a packer of its own, whose buffer goes with it. */
 const POOLED_SIZE_BYTES_MAX = 65_536
