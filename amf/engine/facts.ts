@@ -376,7 +376,7 @@ function adopt(
     failed: before.failed,
     failedStarts: before.failedStarts,
     presence: facts?.presence ?? 'UNINSTANTIATED',
-    incarnation: facts?.incarnation ?? before.incarnation,
+    incarnation: Math.max(facts?.incarnation ?? 0, before.incarnation),
     pid: facts?.pid ?? null,
     address: facts?.address ?? null,
   }

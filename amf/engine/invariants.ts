@@ -15,7 +15,9 @@ export function checkInvariants(model: Model, state: EngineState): string[] {
   for (const sg of model.serviceGroups.values()) {
     const group = groupOf(state, sg.name)
     checkAlways(sg, group, broken)
-    if (state.term > 0 && group.open && isSettled(group)) checkSettled(state, sg, broken)
+    // After a change of director the picture is complete when every node has joined or is proven gone.
+    const isKnown = sg.serviceUnits.every((u) => nodeOf(state, u.node).membership !== 'UNKNOWN')
+    if (state.term > 0 && group.open && isKnown && isSettled(group)) checkSettled(state, sg, broken)
   }
   return broken
 }
@@ -143,12 +145,7 @@ function checkLoads(sg: ServiceGroupModel, group: GroupState, broken: string[]):
 /** I8 and I9: what the planner would assign to free units is assigned. */
 function checkStarvation(state: EngineState, sg: ServiceGroupModel, broken: string[]): void {
   const group = groupOf(state, sg.name)
-  if (
-    isFrozen(group) ||
-    sg.serviceUnits.some((unit) => nodeOf(state, unit.node).membership === 'UNKNOWN')
-  ) {
-    return
-  }
+  if (isFrozen(group)) return
   const units = planUnits(state, sg)
   for (const instance of sg.serviceInstances) {
     if (group.instances.get(instance.name)?.admin !== 'UNLOCKED') continue

@@ -13,17 +13,13 @@ import {
  */
 export const planNoRedundancy: Planner = (input) => {
   const holder = new Map<string, PlanUnit>()
-  const taken = new Set<PlanUnit>()
-  const take = (instance: ServiceInstanceModel, unit: PlanUnit): void => {
-    holder.set(instance.name, unit)
-    taken.add(unit)
-  }
   const able = input.units.filter((unit) => unit.inService)
-  if (!input.afresh) keepHolders(input.instances, able, taken, take)
+  if (!input.afresh) keepHolders(input.instances, able, holder)
   for (const instance of input.instances) {
     if (holder.has(instance.name)) continue
-    const unit = able.find((u) => !taken.has(u) && u.mayActivate(instance))
-    if (unit) take(instance, unit)
+    const unit = able.find((u) => isFree(holder, u) && u.mayActivate(instance))
+    if (unit) holder.set(instance.name, unit)
+    else if (makeRoom(input.instances, able, holder, instance)) continue
     else if (input.group.preemption) preempt(input, instance, holder)
   }
   const plan = new Map<string, PlannedInstance>()
@@ -34,16 +30,44 @@ export const planNoRedundancy: Planner = (input) => {
 function keepHolders(
   instances: readonly ServiceInstanceModel[],
   able: readonly PlanUnit[],
-  taken: ReadonlySet<PlanUnit>,
-  take: (instance: ServiceInstanceModel, unit: PlanUnit) => void,
+  holder: Map<string, PlanUnit>,
 ): void {
   for (const instance of instances) {
     const holds = (unit: PlanUnit): boolean => isActiveRole(unit.roles.get(instance.name))
     const quiesced = (unit: PlanUnit): boolean => unit.roles.get(instance.name) === 'QUIESCED'
-    const may = (unit: PlanUnit): boolean => !taken.has(unit) && unit.mayActivate(instance)
+    const may = (unit: PlanUnit): boolean => isFree(holder, unit) && unit.mayActivate(instance)
     const unit = able.find((u) => holds(u) && may(u)) ?? able.find((u) => quiesced(u) && may(u))
-    if (unit) take(instance, unit)
+    if (unit) holder.set(instance.name, unit)
   }
+}
+
+/**
+ * Replicas may leave an instance only units that others hold. One of them moves on when it can be served elsewhere,
+ * others behind it likewise: the augmenting path of a bipartite matching, shortest first by the order of units.
+ */
+function makeRoom(
+  instances: readonly ServiceInstanceModel[],
+  able: readonly PlanUnit[],
+  holder: Map<string, PlanUnit>,
+  wanting: ServiceInstanceModel,
+): boolean {
+  const seen = new Set<PlanUnit>()
+  const place = (instance: ServiceInstanceModel): boolean => {
+    for (const unit of able) {
+      if (seen.has(unit) || !unit.mayActivate(instance)) continue
+      seen.add(unit)
+      const present = instances.find((other) => holder.get(other.name) === unit)
+      if (present && !place(present)) continue
+      holder.set(instance.name, unit)
+      return true
+    }
+    return false
+  }
+  return place(wanting)
+}
+
+function isFree(holder: ReadonlyMap<string, PlanUnit>, unit: PlanUnit): boolean {
+  return ![...holder.values()].includes(unit)
 }
 
 /** Takes the unit of the least important instance that ranks strictly below. */

@@ -29,7 +29,7 @@ interface Process {
   incarnation: number
   readonly assignments: Map<
     string,
-    { haState: HaState; epoch: number; confirmed: boolean; invocation: number }
+    { haState: HaState; asked: HaState; epoch: number; confirmed: boolean; invocation: number }
   >
 }
 
@@ -40,6 +40,8 @@ interface Answer {
   readonly component: string
   readonly does: string
 }
+
+type SetCommand = Extract<EngineCommand, { kind: 'csiSet' }>
 
 /** What goes wrong in a world: decides for each thing that an agent is about to do. */
 export interface Mischief {
@@ -67,6 +69,9 @@ export class World {
   /** By service instance and number of the unit: the take-over rank that its component was told. */
   readonly standbyRanks = new Map<string, Map<string, number>>()
   readonly #mischief: Mischief
+  readonly #epochs = new Map<string, number>()
+  /** The director dies at its next step: what it persists is durable, what it commands never leaves. */
+  crashing = false
   #incarnations = 0
   #ids = 0
 
@@ -104,9 +109,9 @@ export class World {
           pid: isUp ? process.incarnation : null,
           incarnation: process.incarnation,
           address: isUp ? { node: 1, port: 100 + process.incarnation } : null,
-          assignments: [...process.assignments].map(([csi, { haState, epoch, confirmed }]) => ({
+          assignments: [...process.assignments].map(([csi, { asked, epoch, confirmed }]) => ({
             csi,
-            haState,
+            haState: asked,
             epoch,
             confirmed,
           })),
@@ -200,10 +205,57 @@ export class World {
     this.settle()
   }
 
+  /** The agent did it and its report is lost. */
+  lose(index: number): void {
+    const answer = this.answers[index % Math.max(1, this.answers.length)]
+    if (!answer) return
+    this.answers.splice(this.answers.indexOf(answer), 1)
+    this.#happen(answer)
+  }
+
+  /** The agent reports twice. */
+  repeat(index: number): void {
+    const answer = this.answers[index % Math.max(1, this.answers.length)]
+    if (!answer) return
+    this.deliverNext(this.answers.indexOf(answer))
+    this.step(answer.event)
+  }
+
+  /** The component's agent gives up starting it. */
+  startFails(component: string): void {
+    const process = this.process(component)
+    if (process.presence !== 'INSTANTIATING') return
+    process.presence = 'INSTANTIATION_FAILED'
+    this.#drop((answer) => answer.component === component)
+    this.step({ kind: 'instantiationFailed', component, cause: `${component} exits at once` })
+  }
+
+  /** The component survives its clean-up. A second attempt works. */
+  stopFails(component: string): void {
+    const process = this.process(component)
+    if (process.presence !== 'TERMINATING') return
+    process.presence = 'TERMINATION_FAILED'
+    this.#drop((answer) => answer.component === component)
+    this.step({ kind: 'cleanupFailed', component, cause: `${component} survives SIGKILL` })
+  }
+
+  /** Nodes that the present active one keeps replicas on; none while nobody is ACTIVE. */
+  replicaNodes(csi: string): readonly string[] {
+    for (const group of this.state.groups) {
+      const found = group.csis.get(csi)
+      const holder = found?.grants[0]
+      const known = holder && this.processes.get(holder.component)?.assignments.get(csi)
+      if (found && known?.confirmed === true && known.haState === 'ACTIVE') return found.replicas
+    }
+    return []
+  }
+
   step(event: EngineEvent): void {
     const result = step(this.model, this.state, event, this.nowMs)
     this.state = result.state
-    for (const command of result.commands) this.#perform(command)
+    for (const command of result.commands) {
+      if (command.kind === 'persist' || !this.crashing) this.#perform(command)
+    }
     const broken = [...checkInvariants(this.model, this.state), ...this.truthBroken()]
     if (broken.length > 0) throw new Error(`after ${JSON.stringify(event)}:\n${broken.join('\n')}`)
   }
@@ -278,11 +330,13 @@ export class World {
     const process = this.process(component)
     if (command.kind === 'instantiate') {
       this.log.push(`instantiate ${component}`)
-      if (process.presence !== 'UNINSTANTIATED' && process.presence !== 'INSTANTIATION_FAILED')
-        return
-      this.#incarnations += 1
-      process.incarnation = this.#incarnations
-      process.presence = 'INSTANTIATING'
+      if (process.presence === 'TERMINATING' || process.presence === 'TERMINATION_FAILED') return
+      if (process.presence === 'UNINSTANTIATED' || process.presence === 'INSTANTIATION_FAILED') {
+        this.#incarnations += 1
+        process.incarnation = this.#incarnations
+        process.presence = 'INSTANTIATING'
+      }
+      this.#drop((answer) => answer.component === component && answer.does === 'instantiate')
       const { incarnation } = process
       const address = { node: 1, port: 100 + incarnation }
       const event: EngineEvent = {
@@ -298,8 +352,7 @@ export class World {
     if (!('incarnation' in command) || command.incarnation !== process.incarnation) return
     if (command.kind === 'terminate' || command.kind === 'cleanup') {
       this.log.push(`${command.kind} ${component}`)
-      if (process.presence === 'UNINSTANTIATED') return
-      process.presence = 'TERMINATING'
+      if (process.presence !== 'UNINSTANTIATED') process.presence = 'TERMINATING'
       this.#drop((answer) => answer.component === component)
       const { incarnation } = process
       this.#answer(command.node, component, command.kind, {
@@ -307,18 +360,18 @@ export class World {
         component,
         incarnation,
       })
-    } else if (command.kind === 'csiSet')
-      this.#csiSet(command as Extract<EngineCommand, { kind: 'csiSet' }>)
+    } else if (command.kind === 'csiSet') this.#csiSet(command as SetCommand)
     else if (command.kind === 'csiRemove')
       this.#csiRemove(command as Extract<EngineCommand, { kind: 'csiRemove' }>)
   }
 
-  #csiSet(command: Extract<EngineCommand, { kind: 'csiSet' }>): void {
+  #csiSet(command: SetCommand): void {
     const { component, haState, descriptor, incarnation, invocation } = command
     const { csi, flags, transition, activeComponent, epoch } = descriptor
     const detail = [flags, transition, activeComponent].filter((text) => text !== null).join(' ')
     this.log.push(`${component} ${csi} ${haState} (${detail})`)
     const process = this.process(component)
+    if (haState === 'ACTIVE') this.#checkGrant(command)
     this.#noteRank(component, csi, descriptor.standbyRank)
     if (process.presence !== 'INSTANTIATED') return
     const before = process.assignments.get(csi)
@@ -333,7 +386,13 @@ export class World {
     }
     // A role grows when it is taken and shrinks when it is confirmed: the dangerous end of each counts as the truth.
     const now = haState === 'ACTIVE' ? 'ACTIVE' : (known ?? haState)
-    process.assignments.set(csi, { haState: now, epoch, confirmed: false, invocation })
+    process.assignments.set(csi, {
+      haState: now,
+      asked: haState,
+      epoch,
+      confirmed: false,
+      invocation,
+    })
     const event: EngineEvent = {
       kind: 'csiSetDone',
       component,
@@ -344,6 +403,21 @@ export class World {
       complete: true,
     }
     this.#answer(command.node, component, haState, event)
+  }
+
+  /** An ACTIVE is new, recorded before it is sent, and goes where everything acknowledged is. */
+  #checkGrant({ node, component, inSync, descriptor: { csi, epoch } }: SetCommand): void {
+    if (inSync !== null && !inSync.includes(node)) {
+      throw new Error(
+        `${component} on ${node} got ${csi}, which is in sync on ${inSync.join()} only`,
+      )
+    }
+    if (epoch <= (this.#epochs.get(csi) ?? 0)) {
+      throw new Error(`epoch ${String(epoch)} of ${csi} was used before`)
+    }
+    this.#epochs.set(csi, epoch)
+    const record = this.store.get(`grant/${csi}`) as { epoch: number } | undefined
+    if (record?.epoch !== epoch) throw new Error(`the grant of ${csi} was not recorded first`)
   }
 
   #noteRank(component: string, csi: string, rank: number): void {
@@ -376,6 +450,7 @@ export class World {
       const assignment = process.assignments.get(event.csi)
       if (!assignment) return
       assignment.haState = event.haState === 'QUIESCING' ? 'QUIESCED' : event.haState
+      assignment.asked = assignment.haState
       assignment.confirmed = true
     }
   }
