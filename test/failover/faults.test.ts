@@ -32,7 +32,7 @@ componentTypes:
   fault:
     run: ${COMPONENT}
     healthCheck: { periodMs: 200, timeoutMs: 1500 }
-    instantiateTimeoutMs: 2000
+    instantiateTimeoutMs: ${Object.values(faults).includes('neverRegister') ? 3000 : 10000}
     instantiateAttemptsMax: 2
     csiSetTimeoutMs: 1500
 serviceGroups:
