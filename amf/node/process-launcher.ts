@@ -75,10 +75,7 @@ export function launchProcess(options: LaunchOptions): LaunchedProcess {
   const program = findProgram(options.argv[0] ?? '', { cwd, path: env['PATH'] })
   const child = spawn(
     findSetpriv(),
-    [
-      ...['--pdeathsig', 'KILL', '--', '/bin/sh', '-c', PARENT_CHECK, String(process.pid)],
-      ...[program, ...options.argv.slice(1)],
-    ],
+    guardedArguments(process.pid, [program, ...options.argv.slice(1)]),
     {
       cwd,
       env: { ...env, [COMPONENT_ENV.parentPid]: String(process.pid) },
@@ -94,6 +91,15 @@ export function launchProcess(options: LaunchOptions): LaunchedProcess {
     })
   }
   return new Launched(child, child.pid, options)
+}
+
+/**
+ * Arguments of `setpriv` that run a program tied to its parent (I1, I2).
+ * @internal
+ */
+export function guardedArguments(parentPid: number, argv: readonly string[]): string[] {
+  const shell = ['/bin/sh', '-c', PARENT_CHECK, String(parentPid)]
+  return ['--pdeathsig', 'KILL', '--', ...shell, ...argv]
 }
 
 /** How a command ended, with its last words. */

@@ -20,7 +20,7 @@ if (mode === 'daemon') {
 }
 if (mode === 'many') {
   process.stdout.write('\n')
-  for (let turn = 0; turn < 500; turn++) {
+  for (let turn = 0; turn < 120; turn++) {
     start(['sleep', '60'])
     if (turn % 3 === 0) await delay(0)
   }
