@@ -62,8 +62,9 @@ export interface Store {
   get(key: string): StoreEntry | undefined
   list(prefix: string): readonly StoreEntry[]
   /**
-   * @param expectedRevision - 0: the key must not exist. @returns false when the condition does not
-   * hold.
+   * Only for the leader; the embedded adapter throws INVALID_STATE for others.
+   * @param expectedRevision - 0: the key must not exist.
+   * @returns false when the condition does not hold.
    */
   putIf(key: string, value: Uint8Array, expectedRevision: number): boolean
   deleteIf(key: string, expectedRevision: number): boolean

@@ -164,6 +164,16 @@ describe('embedded backplane, real processes', () => {
     expect(await frozen.exited).toBe('SIGKILL')
   })
 
+  it('shows a follower what made the store outgrow the map it opened', async () => {
+    const [leader, follower] = await start(['a', 'b'])
+    const value = 'x'.repeat(900_000)
+    for (let turn = 0; turn < 6; turn++) await leader.answer(`put k${turn} ${value}`, 'put')
+    expect((await follower!.answer('get k5', 'got')).value).toBe(value)
+    leader.signal('SIGKILL')
+    expect((await follower!.kind('elected')).term).toBe(2)
+    expect((await follower!.answer('get k0', 'got')).value).toBe(value)
+  })
+
   it('works in a run directory with a very long path', async () => {
     const top = runDir
     runDir = join(top, 'long-'.repeat(40), 'path-'.repeat(40))
