@@ -98,7 +98,7 @@ class NodeProcess {
     const swept = await sweepOrphans(runDir, node)
     if (swept.length > 0) this.#log.warn({ pids: swept }, 'killed what an earlier life left behind')
     const { timing } = this.#model
-    const checkpoint = await createCheckpointServer({
+    const checkpoint = createCheckpointServer({
       nodeId: id,
       directory: this.#directory.checkpoint,
       rmd,
