@@ -246,10 +246,10 @@ class RealCluster implements Cluster {
     for (const connection of this.#connections) await connection.close().catch(() => undefined)
     const children = [...this.#children.values()]
     for (const child of children) child.signal('SIGTERM')
-    await Promise.race([
-      Promise.all(children.map((child) => child.exited)),
-      pause(STOP_MS, undefined),
-    ])
+    const allEnded = new AbortController()
+    const ended = Promise.all(children.map((child) => child.exited)).then(() => allEnded.abort())
+    // The pause ends with them: its timer would keep the calling program alive.
+    await Promise.race([ended, pause(STOP_MS, allEnded.signal)])
     const late = children.filter((child) => child.running).map((child) => child.name)
     for (const child of children) child.signal('SIGKILL')
     const left = await this.#untilEmpty(2_000).catch(() => this.processes())
