@@ -1,4 +1,4 @@
-import { FRAME_VERSION, HEADER_SIZE_BYTES, readU32 } from './frame.ts'
+import { FRAME_VERSION, HEADER_SIZE_BYTES, viewOf } from './frame.ts'
 
 /** Why bytes are no frames. The connection they came on has lost its framing and must close. */
 export type FrameFault =
@@ -6,8 +6,8 @@ export type FrameFault =
   | { readonly kind: 'tooLarge'; readonly sizeBytes: number; readonly sizeBytesMax: number }
   | { readonly kind: 'wrongVersion'; readonly version: number }
 
-/** Receives one whole frame: `bytes[start, end)`. Returning false stops the parser for good. */
-export type FrameSink = (bytes: Uint8Array, start: number, end: number) => boolean
+/** Receives one whole frame: `bytes[start, end)`, with a view of `bytes`. Returning false stops the parser for good. */
+export type FrameSink = (bytes: Uint8Array, view: DataView, start: number, end: number) => boolean
 
 const VERSION_OFFSET = 4
 const PREFIX_BYTES = 5
@@ -42,9 +42,11 @@ export class FrameParser {
       at = next
     }
     const end = chunk.length
+    if (this.#stopped || at === end) return null
+    const view = viewOf(chunk)
     while (!this.#stopped && end - at >= PREFIX_BYTES) {
-      const size = readU32(chunk, at)
-      const fault = this.#check(size, chunk[at + VERSION_OFFSET]!)
+      const size = view.getUint32(at)
+      const fault = this.#check(size, view.getUint8(at + VERSION_OFFSET))
       if (fault !== null) return fault
       if (size > end - at) {
         this.#partial = new Uint8Array(size)
@@ -52,7 +54,7 @@ export class FrameParser {
         this.#partialLength = end - at
         return null
       }
-      if (!this.#sink(chunk, at, at + size)) this.#stopped = true
+      if (!this.#sink(chunk, view, at, at + size)) this.#stopped = true
       at += size
     }
     if (!this.#stopped && at < end) {
@@ -77,7 +79,7 @@ export class FrameParser {
         at += 1
       }
       if (this.#prefixLength < PREFIX_BYTES) return null
-      const size = readU32(this.#prefix, 0)
+      const size = viewOf(this.#prefix).getUint32(0)
       const fault = this.#check(size, this.#prefix[VERSION_OFFSET]!)
       if (fault !== null) return fault
       this.#partial = new Uint8Array(size)
@@ -92,7 +94,7 @@ export class FrameParser {
     at += taken
     if (this.#partialLength < frame.length) return null
     this.#partial = null
-    if (!this.#sink(frame, 0, frame.length)) this.#stopped = true
+    if (!this.#sink(frame, viewOf(frame), 0, frame.length)) this.#stopped = true
     return at
   }
 

@@ -9,6 +9,7 @@ export {
   makeFrameHeader,
   PROTOCOL,
   readHeader,
+  viewOf,
   writeHeader,
 } from './frame.ts'
 export type { FrameHeader, Hello } from './frame.ts'

@@ -1,4 +1,4 @@
-import { type FrameHeader, HEADER_SIZE_BYTES, writeHeader } from './frame.ts'
+import { type FrameHeader, HEADER_SIZE_BYTES, viewOf, writeHeader } from './frame.ts'
 
 const FIRST_CAPACITY_BYTES = 16 * 1024
 /** A buffer that grew beyond this is not kept once it is empty. */
@@ -10,7 +10,8 @@ const LOOP_COPY_BYTES_MAX = 24
  * Frames that wait to leave, one after the other in one growing buffer, so that all of one tick go in one write.
  */
 export class Outbox {
-  #bytes: Uint8Array<ArrayBuffer> = EMPTY
+  #bytes: Uint8Array = EMPTY
+  #view = viewOf(EMPTY)
   #length = 0
 
   get length(): number {
@@ -20,14 +21,14 @@ export class Outbox {
   /** Appends a frame: header and payload straight into the buffer. */
   append(header: Readonly<FrameHeader>, payload: Uint8Array): void {
     const at = this.#reserve(HEADER_SIZE_BYTES + payload.length)
-    writeHeader(this.#bytes, at, header, payload.length)
+    writeHeader(this.#view, at, header, payload.length)
     copy(payload, this.#bytes, at + HEADER_SIZE_BYTES)
   }
 
   /** Appends a frame whose payload is `prefix` and then `payload`. */
   appendPrefixed(header: Readonly<FrameHeader>, prefix: Uint8Array, payload: Uint8Array): void {
     const at = this.#reserve(HEADER_SIZE_BYTES + prefix.length + payload.length)
-    writeHeader(this.#bytes, at, header, prefix.length + payload.length)
+    writeHeader(this.#view, at, header, prefix.length + payload.length)
     this.#bytes.set(prefix, at + HEADER_SIZE_BYTES)
     this.#bytes.set(payload, at + HEADER_SIZE_BYTES + prefix.length)
   }
@@ -46,7 +47,7 @@ export class Outbox {
   /** Empties the box. @param keepBuffer - false when somebody still reads the old view. */
   clear(keepBuffer: boolean): void {
     this.#length = 0
-    if (!keepBuffer || this.#bytes.length > KEPT_CAPACITY_BYTES) this.#bytes = EMPTY
+    if (!keepBuffer || this.#bytes.length > KEPT_CAPACITY_BYTES) this.#use(EMPTY)
   }
 
   #reserve(sizeBytes: number): number {
@@ -62,7 +63,12 @@ export class Outbox {
     while (capacity < neededBytes) capacity *= 2
     const larger = Buffer.allocUnsafeSlow(capacity)
     larger.set(this.view())
-    this.#bytes = larger
+    this.#use(larger)
+  }
+
+  #use(bytes: Uint8Array): void {
+    this.#bytes = bytes
+    this.#view = viewOf(bytes)
   }
 }
 

@@ -1,4 +1,4 @@
-import { FRAGMENT_PREFIX_BYTES, type FrameHeader, readU32 } from './frame.ts'
+import { FRAGMENT_PREFIX_BYTES, type FrameHeader, viewOf } from './frame.ts'
 
 /** What became of one fragment. */
 export type FragmentOutcome =
@@ -43,8 +43,9 @@ export class Reassembler {
   /** Takes the payload of one frame with the fragment flag. */
   add(header: Readonly<FrameHeader>, body: Uint8Array, nowMs: number): FragmentOutcome {
     if (body.length <= FRAGMENT_PREFIX_BYTES) return fault('a fragment without content')
-    const total = readU32(body, 0)
-    const offset = readU32(body, 4)
+    const view = viewOf(body)
+    const total = view.getUint32(0)
+    const offset = view.getUint32(4)
     const piece = body.subarray(FRAGMENT_PREFIX_BYTES)
     if (total > this.#limits.messageSizeBytesMax) {
       return fault(`a message of ${total} bytes is above ${this.#limits.messageSizeBytesMax}`)

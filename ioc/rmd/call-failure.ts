@@ -38,8 +38,8 @@ export const queueFull = (call: PendingCall, bytesMax: number): SdkError =>
 export const tooBig = (call: PendingCall, bytesMax: number): SdkError =>
   new SdkError(
     'TOO_BIG',
-    `a message of ${call.spec.payload.length} bytes to ${call.spec.target.text} is above the limit of ${bytesMax}`,
-    { context: { ...contextOf(call.spec), bytes: call.spec.payload.length, bytesMax } },
+    `a message of ${call.payload.length} bytes to ${call.spec.target.text} is above the limit of ${bytesMax}`,
+    { context: { ...contextOf(call.spec), bytes: call.payload.length, bytesMax } },
   )
 
 export const nameNotFound = (name: string): SdkError =>

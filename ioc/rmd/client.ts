@@ -51,6 +51,16 @@ export class RmdClient {
   #armedForMs = Number.POSITIVE_INFINITY
   #cancelTimer: (() => void) | null = null
   #cancelAcknowledge: (() => void) | null = null
+  #resolve: (value: unknown) => void = () => {}
+  #reject: (error: Error) => void = () => {}
+  /** One for all promises: a closure for each call is what the collector would feel. */
+  readonly #executor = (
+    resolve: (value: unknown) => void,
+    reject: (error: Error) => void,
+  ): void => {
+    this.#resolve = resolve
+    this.#reject = reject
+  }
 
   constructor(setup: RmdClientSetup) {
     this.#port = setup.port
@@ -78,19 +88,20 @@ export class RmdClient {
   }
 
   /** Makes a call. The promise always ends, by the deadline at the latest. */
-  start(spec: CallSpec): Promise<unknown> {
+  start(spec: CallSpec, payload: Uint8Array): Promise<unknown> {
     this.#statistics.nRmdCalls += 1
     if (spec.atMostOnce) this.#statistics.nAtmostOnceCalls += 1
-    return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(closedError('this RMD'))
-      if (spec.signal?.aborted === true) return reject(failures.givenUp(spec, false))
-      const nowMs = this.#clock.nowMs()
-      const call = new PendingCall(this.#table.takeId(), spec, nowMs, { resolve, reject })
-      this.#table.add(call)
-      if (spec.signal !== undefined) this.#watchSignal(call, spec.signal)
-      this.#route(call, nowMs)
-      this.#arm(nowMs)
-    })
+    if (this.#closed) return Promise.reject(closedError('this RMD'))
+    if (spec.signal?.aborted === true) return Promise.reject(failures.givenUp(spec, false))
+    const nowMs = this.#clock.nowMs()
+    const id = this.#table.takeId()
+    const promise = new Promise(this.#executor)
+    const call = new PendingCall(id, spec, payload, nowMs, this.#resolve, this.#reject)
+    this.#table.add(call)
+    if (spec.signal !== undefined) this.#watchSignal(call, spec.signal)
+    this.#route(call, nowMs)
+    this.#arm(nowMs)
+    return promise
   }
 
   onReply(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
@@ -202,7 +213,7 @@ export class RmdClient {
     header.interfaceVersion = spec.interfaceVersion
     if (call.tries > 0) this.#statistics.nResendRequests += 1
     call.tries += 1
-    const outcome = connection.send(header, spec.payload)
+    const outcome = connection.send(header, call.payload)
     if (outcome !== 'sent') return this.#onUnsent(call, outcome, nowMs)
     connection.acknowledgedBelow = header.acknowledgedBelow
     call.connection = connection
@@ -213,7 +224,7 @@ export class RmdClient {
       return
     }
     const dueMs = call.atMostOnce
-      ? Math.min(call.deadlineMs, nowMs + askAgainMs(call.tries - 1))
+      ? Math.min(call.deadlineMs, Math.ceil(nowMs + askAgainMs(call.tries - 1)))
       : call.deadlineMs
     this.#table.setDue(call, dueMs)
   }
@@ -282,7 +293,7 @@ export class RmdClient {
   }
 
   #wait(call: PendingCall, untilMs: number): void {
-    this.#table.setDue(call, Math.min(call.deadlineMs, untilMs))
+    this.#table.setDue(call, Math.min(call.deadlineMs, Math.ceil(untilMs)))
   }
 
   #onName(entry: NameEntry): void {

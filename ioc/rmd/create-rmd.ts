@@ -55,7 +55,6 @@ class PortRmd implements Rmd {
     this.#client = new RmdClient({ port, names: options.names ?? null, clock, statistics })
     this.#server = new RmdServer({
       port,
-      clock,
       statistics,
       table: new DedupeTable(options.limits),
       isDeduped: options.dedupe ?? (() => true),
@@ -93,10 +92,12 @@ class PortRmd implements Rmd {
       const { input, output, functionNumber } = method
       const decode = (payload: Uint8Array): unknown => output.decode(payload)
       const base = { target, functionNumber, version, decode }
+      const usual = specOf(base, defaults)
       methods[method.name] = (value, extra) => {
         try {
-          const merged = extra === undefined ? defaults : checkOptions({ ...options, ...extra })
-          return this.#client.start(specOf(base, merged, input.encode(value)))
+          const spec =
+            extra === undefined ? usual : specOf(base, checkOptions({ ...options, ...extra }))
+          return this.#client.start(spec, input.encode(value))
         } catch (error) {
           return Promise.reject(error)
         }
@@ -112,8 +113,8 @@ class PortRmd implements Rmd {
     options: RmdCallOptions = {},
   ): Promise<Uint8Array> {
     const base = { target: this.#target(to), functionNumber, version: 0, decode: copied }
-    const spec = specOf(base, checkOptions(options), payload)
-    const output = (await this.#client.start(spec)) as Uint8Array | undefined
+    const spec = specOf(base, checkOptions(options))
+    const output = (await this.#client.start(spec, payload)) as Uint8Array | undefined
     return output ?? NO_BYTES
   }
 
@@ -182,11 +183,10 @@ interface CheckedOptions {
   readonly signal: AbortSignal | undefined
 }
 
-function specOf(base: CallBase, options: CheckedOptions, payload: Uint8Array): CallSpec {
+function specOf(base: CallBase, options: CheckedOptions): CallSpec {
   return {
     target: base.target,
     functionNumber: base.functionNumber,
-    payload,
     protocol: options.protocol,
     flags: options.flags,
     priority: options.priority,

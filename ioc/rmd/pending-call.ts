@@ -5,11 +5,10 @@ import type { TableCall } from './call-table.ts'
 import type { TriedCall } from './retry.ts'
 import type { Target } from './target.ts'
 
-/** Everything about a call that does not change while it is pending. */
+/** What calls of one method with the same options have in common. */
 export interface CallSpec {
   readonly target: Target
   readonly functionNumber: number
-  readonly payload: Uint8Array
   readonly protocol: number
   readonly flags: number
   readonly priority: number
@@ -33,7 +32,8 @@ export interface CallSpec {
 export class PendingCall implements TableCall, TriedCall {
   readonly id: number
   readonly spec: CallSpec
-  readonly atMostOnce: boolean
+  readonly payload: Uint8Array
+  /** Whole milliseconds: small integers live in the object, fractions in objects of their own. */
   readonly deadlineMs: number
   readonly resolve: (value: unknown) => void
   readonly reject: (error: Error) => void
@@ -51,16 +51,22 @@ export class PendingCall implements TableCall, TriedCall {
   constructor(
     id: number,
     spec: CallSpec,
+    payload: Uint8Array,
     nowMs: number,
-    end: { resolve: (value: unknown) => void; reject: (error: Error) => void },
+    resolve: (value: unknown) => void,
+    reject: (error: Error) => void,
   ) {
     this.id = id
     this.spec = spec
-    this.atMostOnce = spec.atMostOnce
-    this.deadlineMs = nowMs + spec.timeoutMs
+    this.payload = payload
+    this.deadlineMs = Math.ceil(nowMs + spec.timeoutMs)
     this.dueMs = this.deadlineMs
-    this.resolve = end.resolve
-    this.reject = end.reject
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  get atMostOnce(): boolean {
+    return this.spec.atMostOnce
   }
 
   get named(): boolean {

@@ -1,6 +1,5 @@
 import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
 import type { Epoch, IocAddress } from '../address.ts'
-import type { Clock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
 import { FLAG, type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
 import type { Port } from '../port.ts'
@@ -14,7 +13,6 @@ const TIMEOUT_MS_MAX = 600_000
 
 export interface RmdServerSetup {
   readonly port: Port
-  readonly clock: Clock
   readonly statistics: RmdStatistics
   readonly table: DedupeTable
   /** Whether the table keeps at-most-once for a function; false where the floor above does. */
@@ -37,9 +35,9 @@ export class RmdServer {
   }
 
   onRequest(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
-    const { clock, statistics, isDeduped } = this.#setup
+    const { statistics, isDeduped } = this.#setup
     statistics.nRmdRequests += 1
-    const nowMs = clock.nowMs()
+    const nowMs = connection.receivedMs
     const call = new Request(this, connection, header, payload, nowMs)
     if (call.atMostOnce && isDeduped(call.functionNumber) && !this.#admit(call, nowMs)) return
     if (this.#dispatch === null) {
@@ -56,14 +54,14 @@ export class RmdServer {
   }
 
   onAcknowledge(connection: Connection, header: Readonly<FrameHeader>): void {
-    const { statistics, table, clock, onAcknowledged } = this.#setup
+    const { statistics, table, onAcknowledged } = this.#setup
     const caller = connection.peer?.caller
     if (caller === undefined) {
       statistics.nFailedAtmostOnceAcksRecvd += 1
       return
     }
     statistics.nAtmostOnceAcksRecvd += 1
-    table.acknowledge(caller, header.acknowledgedBelow, clock.nowMs())
+    table.acknowledge(caller, header.acknowledgedBelow, connection.receivedMs)
     onAcknowledged?.(caller, header.acknowledgedBelow)
   }
 
@@ -153,23 +151,20 @@ export class RmdServer {
 }
 
 class Request implements IncomingCall {
-  readonly source: IocAddress
-  readonly caller: string
   readonly messageId: number
   readonly acknowledgedBelow: number
   readonly functionNumber: number
-  readonly priority: RmdPriority
-  readonly atMostOnce: boolean
-  readonly oneWay: boolean
   readonly deadlineMs: number
   readonly epoch: Epoch
   readonly interfaceVersion: number
   readonly payload: Uint8Array
   readonly connection: Connection
-  readonly isAsync: boolean
   /** The table of the server waits for this call's answer. */
   deduped = false
   readonly #server: RmdServer
+  readonly #protocol: number
+  readonly #flags: number
+  readonly #priority: number
   #answered = false
 
   constructor(
@@ -179,26 +174,43 @@ class Request implements IncomingCall {
     payload: Uint8Array,
     nowMs: number,
   ) {
-    const peer = connection.peer!
-    const { flags, protocol } = header
     this.#server = server
+    this.#protocol = header.protocol
+    this.#flags = header.flags
+    this.#priority = header.priority
     this.connection = connection
-    this.source = peer.address
-    this.caller = peer.caller
     this.messageId = header.messageId
     this.acknowledgedBelow = header.acknowledgedBelow
     this.functionNumber = header.functionNumber
-    this.priority =
-      protocol === PROTOCOL.ordered && header.priority === 0
-        ? 'ordered'
-        : priorityOf(header.priority)
-    this.oneWay = (flags & FLAG.oneWay) !== 0
-    this.atMostOnce = (flags & FLAG.atMostOnce) !== 0 && !this.oneWay
-    this.isAsync = protocol !== PROTOCOL.syncRequest
-    this.deadlineMs = nowMs + Math.min(header.rcOrTimeoutMs, TIMEOUT_MS_MAX)
+    this.deadlineMs = Math.floor(nowMs + Math.min(header.rcOrTimeoutMs, TIMEOUT_MS_MAX))
     this.epoch = header.epoch
     this.interfaceVersion = header.interfaceVersion
     this.payload = payload
+  }
+
+  get source(): IocAddress {
+    return this.connection.peer!.address
+  }
+
+  get caller(): string {
+    return this.connection.peer!.caller
+  }
+
+  get priority(): RmdPriority {
+    const isOrdered = this.#protocol === PROTOCOL.ordered && this.#priority === 0
+    return isOrdered ? 'ordered' : priorityOf(this.#priority)
+  }
+
+  get oneWay(): boolean {
+    return (this.#flags & FLAG.oneWay) !== 0
+  }
+
+  get atMostOnce(): boolean {
+    return (this.#flags & FLAG.atMostOnce) !== 0 && !this.oneWay
+  }
+
+  get isAsync(): boolean {
+    return this.#protocol !== PROTOCOL.syncRequest
   }
 
   reply(payload: Uint8Array, epoch: Epoch = 0): void {

@@ -10,6 +10,7 @@ import {
   PROTOCOL,
   readHeader,
   tryParseHello,
+  viewOf,
   writeHeader,
 } from '../../ioc/frame.ts'
 import { describeFault, type FrameFault, FrameParser } from '../../ioc/frame-parser.ts'
@@ -45,7 +46,7 @@ type Message = { header: FrameHeader; payload: Uint8Array }
 function encode(list: readonly Message[]): Uint8Array {
   const frames = list.map(({ header, payload }) => {
     const bytes = new Uint8Array(HEADER_SIZE_BYTES + payload.length)
-    writeHeader(bytes, 0, header, payload.length)
+    writeHeader(viewOf(bytes), 0, header, payload.length)
     bytes.set(payload, HEADER_SIZE_BYTES)
     return bytes
   })
@@ -56,9 +57,9 @@ function encode(list: readonly Message[]): Uint8Array {
 function parse(chunks: readonly Uint8Array[], sizeMax = 1_000): [Message[], FrameFault | null] {
   const found: Message[] = []
   let fault: FrameFault | null = null
-  const parser = new FrameParser(sizeMax, (bytes, start, end) => {
+  const parser = new FrameParser(sizeMax, (bytes, view, start, end) => {
     const header = makeFrameHeader()
-    if (!readHeader(bytes, start, header)) return false
+    if (!readHeader(view, start, header)) return false
     found.push({ header, payload: bytes.slice(start + HEADER_SIZE_BYTES, end) })
     return true
   })
@@ -71,9 +72,9 @@ describe('frame header', () => {
     fc.assert(
       fc.property(headers, fc.integer({ min: 0, max: 30 }), (header, at) => {
         const bytes = new Uint8Array(at + HEADER_SIZE_BYTES)
-        writeHeader(bytes, at, header, 0)
+        writeHeader(viewOf(bytes), at, header, 0)
         const back = makeFrameHeader()
-        expect(readHeader(bytes, at, back)).toBe(true)
+        expect(readHeader(viewOf(bytes), at, back)).toBe(true)
         expect(back).toEqual(header)
       }),
     )
@@ -97,7 +98,7 @@ describe('frame header', () => {
       interfaceVersion: 0x01020304,
     })
     const bytes = Buffer.alloc(HEADER_SIZE_BYTES)
-    writeHeader(bytes, 0, header, 3)
+    writeHeader(viewOf(bytes), 0, header, 3)
     expect(bytes.toString('hex')).toBe(
       '00000037' + // 52 + 3
         '01100201' +
@@ -116,7 +117,9 @@ describe('frame header', () => {
 
   it.each([-1, 1.5, 2 ** 53, Number.NaN])('refuses to write %d as a 64-bit field', (epoch) => {
     const bytes = new Uint8Array(HEADER_SIZE_BYTES)
-    expect(() => writeHeader(bytes, 0, { ...makeFrameHeader(), epoch }, 0)).toThrow(RangeError)
+    expect(() => writeHeader(viewOf(bytes), 0, { ...makeFrameHeader(), epoch }, 0)).toThrow(
+      RangeError,
+    )
   })
 
   it.each([
@@ -130,9 +133,9 @@ describe('frame header', () => {
     ['acknowledged below', 41, 0x20],
   ])('refuses a %s out of range', (_name, at, value) => {
     const bytes = new Uint8Array(HEADER_SIZE_BYTES)
-    writeHeader(bytes, 0, makeFrameHeader(), 0)
+    writeHeader(viewOf(bytes), 0, makeFrameHeader(), 0)
     bytes[at] = value
-    expect(readHeader(bytes, 0, makeFrameHeader())).toBe(false)
+    expect(readHeader(viewOf(bytes), 0, makeFrameHeader())).toBe(false)
   })
 })
 
@@ -222,7 +225,7 @@ describe('hello and heartbeat', () => {
     const hello = { address: { node: 3, port: 130 }, caller: '0123456789abcdef', name: 'séquence' }
     const bytes = encodeHello(hello)
     const header = makeFrameHeader()
-    readHeader(bytes, 0, header)
+    readHeader(viewOf(bytes), 0, header)
     expect(header.protocol).toBe(PROTOCOL.hello)
     const payload = bytes.subarray(HEADER_SIZE_BYTES)
     expect(tryParseHello(header, payload)).toEqual({ ...hello, monitor: false })
@@ -254,14 +257,14 @@ describe('hello and heartbeat', () => {
   it('carries beat and stamp age, cut to its field', () => {
     const header = makeFrameHeader()
     readHeader(
-      encodeHeartbeat({ source: { node: 2, port: 70 }, beat: 5, stampAgeMs: 12.9 }),
+      viewOf(encodeHeartbeat({ source: { node: 2, port: 70 }, beat: 5, stampAgeMs: 12.9 })),
       0,
       header,
     )
     expect(header).toMatchObject({ protocol: 2, sourceNode: 2, sourcePort: 70, messageId: 5 })
     expect(header.functionNumber).toBe(12)
     const old = encodeHeartbeat({ source: { node: 2, port: 70 }, beat: 6, stampAgeMs: 2 ** 40 })
-    readHeader(old, 0, header)
+    readHeader(viewOf(old), 0, header)
     expect(header.functionNumber).toBe(2 ** 32 - 1)
   })
 })

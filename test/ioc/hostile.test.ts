@@ -22,6 +22,7 @@ import {
   PROTOCOL,
   socketDirectory,
   socketPath,
+  viewOf,
   writeHeader,
 } from '../../ioc/internal.ts'
 import { Echo } from './rmd-kit.ts'
@@ -31,7 +32,7 @@ const HELLO = { address: { node: 0, port: 0 }, caller: '00000000000000aa', name:
 
 function frame(header: Partial<FrameHeader>, payload = new Uint8Array(0)): Buffer {
   const bytes = Buffer.alloc(HEADER_SIZE_BYTES + payload.length)
-  writeHeader(bytes, 0, { ...makeFrameHeader(), ...header }, payload.length)
+  writeHeader(viewOf(bytes), 0, { ...makeFrameHeader(), ...header }, payload.length)
   bytes.set(payload, HEADER_SIZE_BYTES)
   return bytes
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { makeFrameHeader, writeU32 } from '../../ioc/frame.ts'
+import { makeFrameHeader, viewOf } from '../../ioc/frame.ts'
 import { Reassembler } from '../../ioc/reassembler.ts'
 
 const LIMITS = { messageSizeBytesMax: 1_000, partialCountMax: 2, partialAgeMsMax: 5_000 }
@@ -12,8 +12,8 @@ const header = (messageId: number): ReturnType<typeof makeFrameHeader> => ({
 
 function fragment(total: number, offset: number, piece: Uint8Array): Uint8Array {
   const body = new Uint8Array(8 + piece.length)
-  writeU32(body, 0, total)
-  writeU32(body, 4, offset)
+  viewOf(body).setUint32(0, total)
+  viewOf(body).setUint32(4, offset)
   body.set(piece, 8)
   return body
 }
