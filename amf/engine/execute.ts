@@ -112,7 +112,7 @@ function takeAway(run: Run, slot: Slot): void {
     component.assignments.delete(csi.name)
     return
   }
-  if (!takesCallbacks(component)) return
+  if (!takesCallbacks(component) || isDoomed(run, slot)) return
   const { haState, pending } = assignment
   if (pending) {
     // An operator who locks during a shutdown does not wait for the work to run off.
@@ -131,6 +131,14 @@ function takeAway(run: Run, slot: Slot): void {
 /** It waited for its process to come back, and is wanted no more: there is nothing to tell anybody. */
 function isForgotten(slot: Slot, assignment: Assignment): boolean {
   return slot.wanted === null && assignment.haState === null && assignment.pending === null
+}
+
+/** It is about to be killed: asking it first would only take time. */
+function isDoomed({ draft, group }: Run, { unit }: Slot): boolean {
+  return (
+    group.units.get(unit.name)?.failover === true ||
+    draft.peekNode(unit.node).recovery === 'restart'
+  )
 }
 
 function isGraceful({ draft, group }: Run, { unit, instance }: Slot): boolean {

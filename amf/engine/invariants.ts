@@ -17,9 +17,16 @@ export function checkInvariants(model: Model, state: EngineState): string[] {
     checkAlways(sg, group, broken)
     // After a change of director the picture is complete when every node has joined or is proven gone.
     const isKnown = sg.serviceUnits.every((u) => nodeOf(state, u.node).membership !== 'UNKNOWN')
-    if (state.term > 0 && group.open && isKnown && isSettled(group)) checkSettled(state, sg, broken)
+    if (state.term > 0 && group.open && isKnown && isAtRest(state, group))
+      checkSettled(state, sg, broken)
   }
   return broken
+}
+
+/** Nothing is in flight here, nor where a dependency leads. */
+function isAtRest(state: EngineState, group: GroupState): boolean {
+  const linked = state.index.linkedGroups.get(group.name) ?? []
+  return isSettled(group) && linked.every((name) => isSettled(groupOf(state, name)))
 }
 
 function checkAlways(sg: ServiceGroupModel, group: GroupState, broken: string[]): void {

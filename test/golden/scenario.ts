@@ -111,6 +111,10 @@ class Run {
       case 'director':
         world.startDirector()
         break
+      case 'director-hears':
+        for (const node of [...world.nodesUp]) if (node !== entity) world.nodesUp.delete(node)
+        world.startDirector()
+        break
       case 'fail':
         for (const { name } of this.#components(entity)) {
           this.#held.add(`${name} instantiate`)

@@ -72,6 +72,7 @@ export class World {
   readonly #epochs = new Map<string, number>()
   /** The director dies at its next step: what it persists is durable, what it commands never leaves. */
   crashing = false
+  readonly #reported: EngineEvent[] = []
   #incarnations = 0
   #ids = 0
 
@@ -186,6 +187,8 @@ export class World {
     const first = free.find((other) => other.node === answer.node) ?? answer
     this.answers.splice(this.answers.indexOf(first), 1)
     this.#happen(first)
+    this.#reported.unshift(first.event)
+    this.#reported.splice(8)
     this.step(first.event)
     return true
   }
@@ -213,12 +216,10 @@ export class World {
     this.#happen(answer)
   }
 
-  /** The agent reports twice. */
+  /** An agent reports again what it reported lately. */
   repeat(index: number): void {
-    const answer = this.answers[index % Math.max(1, this.answers.length)]
-    if (!answer) return
-    this.deliverNext(this.answers.indexOf(answer))
-    this.step(answer.event)
+    const event = this.#reported[index % Math.max(1, this.#reported.length)]
+    if (event) this.step(event)
   }
 
   /** The component's agent gives up starting it. */
