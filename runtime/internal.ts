@@ -12,5 +12,5 @@ export {
 } from './cpm/interface.ts'
 export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interface.ts'
 export { runComponentFile } from './eo/boot.ts'
-export { CRASH_EXIT_CODE, crashRecordPath, readCrashRecord } from './eo/crash-record.ts'
+export { CRASH_EXIT_CODE, readCrashRecord } from './eo/crash-record.ts'
 export type { CrashPlace, CrashRecord } from './eo/crash-record.ts'

@@ -145,7 +145,8 @@ export class WorkerPool {
   #schedule(): void {
     if (this.#pumping) return
     this.#pumping = true
-    process.nextTick(() => {
+    // After every answer of this turn: what those made room for leaves as one batch.
+    setImmediate(() => {
       this.#pumping = false
       this.#pump()
     })

@@ -224,6 +224,22 @@ describe('what callers get', () => {
   })
 })
 
+test('a worker that dies fails its job only, and the same job is quarantined the third time', async () => {
+  const to = await launch()
+  const work = agent.rmd.client(ProbeWork, { to, timeoutMs: 10_000 })
+  expect(await work.square({ n: 3 })).toMatchObject({ n: 9 })
+  const squares = Array.from({ length: 30 }, (_, n) => code(work.square({ n })))
+  expect(await code(work.exit({ code: 3 }))).toBe('WORKER_DIED')
+  expect(new Set(await Promise.all(squares))).toEqual(new Set(['OK']))
+  expect(await code(work.exit({ code: 3 }))).toBe('WORKER_DIED')
+  expect(await code(work.exit({ code: 3 }))).toBe('JOB_QUARANTINED')
+  expect(await code(work.exit({ code: 4 }))).toBe('WORKER_DIED')
+  expect(await code(work.fail({ code: 'X' }))).toBe('HANDLER_FAILED')
+  expect(await code(work.missing({}))).toBe('NOT_IMPLEMENTED')
+  expect(await work.square({ n: 5 })).toMatchObject({ n: 25 })
+  expect(component.child.exitCode).toBeNull()
+})
+
 test('runComponent without an agent says how components are started', async () => {
   const before = process.env['HOLDFAST_RUN_DIR']
   delete process.env['HOLDFAST_RUN_DIR']
