@@ -69,7 +69,8 @@ export class Presence {
   #offerRoute(connection: Connection): void {
     const key = addressKey(connection.peer!.address)
     const present = this.#byAddress.get(key)
-    const successor = present?.peer != null && present.peer.caller !== connection.peer!.caller // the old life's close is on its way
+    // Another life at the same address: the close of the old one is on its way.
+    const successor = present?.peer != null && present.peer.caller !== connection.peer!.caller
     if (present === undefined || !present.usable || successor) this.#byAddress.set(key, connection)
   }
 
