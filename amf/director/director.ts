@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { SdkError } from '../../idl/index.ts'
 import type { IncomingCall, NameEntry, Rmd } from '../../ioc/index.ts'
 import type { Backplane, MembershipView, ProcessIdentity } from '../../ioc/internal.ts'
-import type { EngineEvent, Notification } from '../engine/contract.ts'
+import type { EngineEvent } from '../engine/contract.ts'
 import type { Model } from '../model/model.ts'
 import { agentCommandOf, type NodeCommand } from './agent-command.ts'
 import { AgentLink } from './agent-link.ts'
@@ -11,10 +11,11 @@ import { Dispatcher } from './dispatcher.ts'
 import { EngineLoop, type OutgoingCommand } from './engine-loop.ts'
 import type { Engine } from './engine-port.ts'
 import { History } from './history.ts'
-import type { ClusterStatus } from './interface.ts'
+import type { ClusterStatus, NotificationRecord } from './interface.ts'
 import { DirectorNode, Management } from './interface.ts'
 import { managementHandlers } from './management.ts'
 import { DIRECTOR_CSI, DIRECTOR_NAME, NameTable } from './name-table.ts'
+import { LaunchGate } from './launch-gate.ts'
 import { Nodes } from './nodes.ts'
 import { Operations } from './operations.ts'
 import { RecordStore } from './record-store.ts'
@@ -65,6 +66,7 @@ export class Director<State> {
   readonly #operations = new Operations()
   readonly #waiters: StateWaiters
   readonly #running: RunningTable
+  readonly #launches: LaunchGate
   #clusterStop: ClusterStop | null = null
   #rmd: Rmd | null = null
   #view: MembershipView | null = null
@@ -78,6 +80,7 @@ export class Director<State> {
     this.#log = log.child({ part: 'director', term })
     this.#records = new RecordStore(backplane.store, term)
     this.#running = new RunningTable(model)
+    this.#launches = new LaunchGate((commands) => this.#sendAll(commands), options.nowMs)
     this.#waiters = new StateWaiters((entity) => engine.stateOf(model, this.#loop.state, entity))
     this.#loop = new EngineLoop({
       engine,
@@ -149,6 +152,7 @@ export class Director<State> {
   async #stop(): Promise<void> {
     this.#loop.stop()
     this.#nodes.close()
+    this.#launches.close()
     clearTimeout(this.#silenceTimer)
     this.#operations.close(OVER)
     this.#waiters.close(OVER)
@@ -343,30 +347,46 @@ export class Director<State> {
 
   #perform(commands: readonly OutgoingCommand[]): void {
     const changedNames: NameEntry[] = []
-    const touched = new Set<AgentLink>()
+    const notifications: NotificationRecord[] = []
+    const outgoing: NodeCommand[] = []
     for (const command of commands) {
       switch (command.kind) {
         case 'publishName':
           this.#publish(command, changedNames)
           break
         case 'notify':
-          this.#notify(command.notification)
+          notifications.push(this.#history.add(command.notification))
           break
         case 'answer':
           this.#operations.answer(command.id, command.result)
           break
-        default: {
-          const link = this.#push(command)
-          if (link !== undefined) touched.add(link)
-        }
+        default:
+          outgoing.push(...this.#launches.admit(command))
       }
     }
-    for (const link of touched) link.flush()
+    this.#sendAll(outgoing)
     if (changedNames.length > 0) {
       for (const link of this.#links.values()) link.sendNames(changedNames, false)
     }
     this.#history.wake()
     this.#waiters.check()
+    // Lines are written at once, and what was just sent leaves at the end of this turn: it does not wait for them.
+    setImmediate(() => {
+      for (const notification of notifications) this.#log.info({ notification }, 'notification')
+    })
+  }
+
+  /** A command for a node that is not here is dropped: the engine hears of the node's end, or of its facts. */
+  #sendAll(commands: readonly NodeCommand[]): void {
+    const touched = new Set<AgentLink>()
+    for (const command of commands) {
+      const link = this.#links.get(command.node)
+      if (link === undefined || this.#clusterStop !== null) continue
+      if (command.kind === 'instantiate') this.#running.launching(command.component)
+      link.push(agentCommandOf(command))
+      touched.add(link)
+    }
+    for (const link of touched) link.flush()
   }
 
   #publish(command: Extract<OutgoingCommand, { kind: 'publishName' }>, changed: NameEntry[]): void {
@@ -374,20 +394,6 @@ export class Director<State> {
     if (name === DIRECTOR_NAME) return
     const entry = { name, csi, address, epoch }
     if (this.#names.set(entry)) changed.push(entry)
-  }
-
-  #notify(notification: Notification): void {
-    const record = this.#history.add(notification)
-    this.#log.info({ notification: record }, 'notification')
-  }
-
-  /** A command for a node that is not here is dropped: the engine hears of the node's end, or of its facts. */
-  #push(command: NodeCommand): AgentLink | undefined {
-    const link = this.#links.get(command.node)
-    if (link === undefined) return undefined
-    if (command.kind === 'instantiate') this.#running.launching(command.component)
-    link.push(agentCommandOf(command))
-    return link
   }
 }
 

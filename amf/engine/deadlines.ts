@@ -2,6 +2,7 @@ import type { ComponentModel } from '../model/model.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { instantiate, stop } from './presence.ts'
 import { componentState } from './readiness.ts'
+import { orderNodeRestart } from './recovery.ts'
 import { maybeAdjust } from './reconcile.ts'
 import type { EngineState, GroupState } from './state.ts'
 
@@ -11,11 +12,19 @@ export function nextDeadlineMs(state: EngineState): number | null {
   for (const group of state.groups) {
     if (group.deadlineMs !== null && group.deadlineMs < next) next = group.deadlineMs
   }
+  for (const { deadlineMs } of state.nodes) {
+    if (deadlineMs !== null && deadlineMs < next) next = deadlineMs
+  }
   return next === Infinity ? null : next
 }
 
 /** Handles what is due: lost answers become failures, lost orders are given again, waits end. */
 export function tick(draft: Draft): void {
+  for (const { name, deadlineMs, recovery } of draft.nodes()) {
+    if (deadlineMs === null || deadlineMs > draft.nowMs) continue
+    if (recovery === 'restart') orderNodeRestart(draft, name, `${name} has not ended yet`)
+    else draft.node(name).deadlineMs = null
+  }
   for (const { name, deadlineMs } of draft.groups()) {
     if (deadlineMs === null || deadlineMs > draft.nowMs) continue
     const group = draft.group(name)

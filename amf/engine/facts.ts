@@ -6,7 +6,7 @@ import { endGrant, persistGrants } from './grants.ts'
 import { ANSWER_GRACE_MS } from './execute.ts'
 import { setPresence, stop } from './presence.ts'
 import { componentState } from './readiness.ts'
-import { beginNodeRecovery, loseProcess, recoverComponent } from './recovery.ts'
+import { beginNodeRecovery, loseProcess, orderNodeRestart, recoverComponent } from './recovery.ts'
 import {
   initialComponent,
   type Assignment,
@@ -285,6 +285,7 @@ export function nodeGone(draft: Draft, event: Event<'nodeGone'>): void {
   const node = draft.node(name)
   const from = node.membership
   node.membership = 'GONE'
+  node.deadlineMs = null
   if (from !== 'GONE') {
     draft.notify(null, { kind: 'node', entity: name, from, to: 'GONE', causes: [cause] })
   }
@@ -325,8 +326,7 @@ function endNodeRecovery(
   const isFresh = from === 'GONE' || facts.every((fact) => fact.presence === 'UNINSTANTIATED')
   if (!isFresh) {
     if (node.recovery === 'switchover') return
-    node.recovery = 'restart'
-    draft.send({ kind: 'restartNode', node: node.name, why: `${node.name} has to restart` })
+    orderNodeRestart(draft, node.name, `${node.name} has to restart`)
     return
   }
   node.recovery = null

@@ -16,7 +16,11 @@ export function checkInvariants(model: Model, state: EngineState): string[] {
     const group = groupOf(state, sg.name)
     checkAlways(sg, group, broken)
     // After a change of director the picture is complete when every node has joined or is proven gone.
-    const isKnown = sg.serviceUnits.every((u) => nodeOf(state, u.node).membership !== 'UNKNOWN')
+    const isKnown = sg.serviceUnits.every((u) => {
+      const { membership, recovery } = nodeOf(state, u.node)
+      // A node that was told to end still holds what it held, until it is gone.
+      return membership !== 'UNKNOWN' && recovery !== 'restart'
+    })
     if (state.term > 0 && group.open && isKnown && isAtRest(state, group))
       checkSettled(state, sg, broken)
   }

@@ -219,7 +219,17 @@ export function beginNodeRecovery(
     to: 'DISABLED',
     causes,
   })
-  if (kind === 'restart') draft.send({ kind: 'restartNode', node: nodeName, why: chain(causes) })
+  if (kind === 'restart') orderNodeRestart(draft, nodeName, chain(causes))
+}
+
+/** A node that was told to end and neither ended nor was fenced is told again after this time. */
+const NODE_RESTART_MS = 10_000
+
+export function orderNodeRestart(draft: Draft, nodeName: string, why: string): void {
+  const node = draft.node(nodeName)
+  node.recovery = 'restart'
+  node.deadlineMs = draft.nowMs + NODE_RESTART_MS
+  draft.send({ kind: 'restartNode', node: nodeName, why })
 }
 
 /**

@@ -51,6 +51,8 @@ export interface NodeState {
   disabled: boolean
   /** `switchover`: its work moves away first; `restart`: it was told to end itself. */
   recovery: 'switchover' | 'restart' | null
+  /** When a node that was told to end is told again. */
+  deadlineMs: number | null
   failovers: Window
   history: readonly Notification[]
 }
@@ -203,6 +205,7 @@ export function initialState(model: Model): EngineState {
       admin: node.adminState,
       disabled: false,
       recovery: null,
+      deadlineMs: null,
       failovers: NO_WINDOW,
       history: [],
     })),

@@ -181,8 +181,9 @@ export class Agent {
   }
 
   #emit(event: AgentEvent): void {
-    if (event.kind !== 'busy') this.#log.info({ event }, 'component event')
     this.#director.report(event)
+    // The event leaves at the end of this turn: it does not wait for its line.
+    setImmediate(() => this.#log.info({ event }, 'component event'))
   }
 
   #callbacks(caller: string): CallbackClient {

@@ -346,7 +346,7 @@ export class ComponentRunner {
     const phase = this.#phase
     if (!('life' in phase) || phase.life !== life || phase.kind === 'cleaning') return
     const end = this.#endOf(phase, life, exit)
-    this.#log.info({ pid: life.process.pid, ...exit, end }, 'process ended')
+    setImmediate(() => this.#log.info({ pid: life.process.pid, ...exit, end }, 'process ended'))
     if (this.model.cleanup === null) return this.#finish(life, end)
     this.#phase = { kind: 'cleaning', life, end }
     void this.#cleanByCommand(life, end, this.model.cleanup)

@@ -259,6 +259,7 @@ describe('ends', () => {
     kit.set('STANDBY', 5)
     kit.runner.cleanup(kit.life.incarnation, 'test')
     await kit.settle()
+    await vi.advanceTimersByTimeAsync(0)
     expect(vi.getTimerCount()).toBe(0)
     await kit.runner.whenIdle()
   })
