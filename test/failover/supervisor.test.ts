@@ -39,7 +39,12 @@ describe('a supervisor that is killed', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     children.push(child)
-    const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string]
+    const lines = createInterface({ input: child.stdout! })
+    const silent = once(lines, 'close').then(() => {
+      throw new Error(`the supervisor ended without a word: ${child.exitCode ?? child.signalCode}`)
+    })
+    const [line] = (await Promise.race([once(lines, 'line'), silent])) as [string]
+    silent.catch(() => undefined)
     return { child, first: JSON.parse(line) as { kind: string; code?: string } }
   }
 

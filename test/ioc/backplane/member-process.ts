@@ -22,6 +22,7 @@ export class MemberProcess {
   readonly exited: Promise<NodeJS.Signals | number | null>
   readonly #child: ChildProcess
   readonly #waiters = new Set<() => void>()
+  #hasEnded = false
 
   constructor(runDir: string, node: string, { silenceMs = 400, mode = '' } = {}) {
     this.node = node
@@ -32,6 +33,10 @@ export class MemberProcess {
     })
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.told.push({ ...(JSON.parse(line) as Told), atMs: performance.now() })
+      for (const waiter of this.#waiters) waiter()
+    })
+    this.#child.once('close', () => {
+      this.#hasEnded = true
       for (const waiter of this.#waiters) waiter()
     })
     this.#child.stdin!.on('error', () => undefined)
@@ -58,12 +63,13 @@ export class MemberProcess {
 
   /** The first line told at or after `from` that matches. The test's own time-out is the deadline. */
   until(matches: (told: Told) => boolean, from = 0): Promise<Told> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const look = (): void => {
         const found = this.told.slice(from).find(matches)
-        if (found === undefined) return
+        if (found === undefined && !this.#hasEnded) return
         this.#waiters.delete(look)
-        resolve(found)
+        if (found !== undefined) resolve(found)
+        else reject(new Error(`${this.node} ended: ${JSON.stringify(this.told)}`))
       }
       this.#waiters.add(look)
       look()
