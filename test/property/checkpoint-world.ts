@@ -16,6 +16,8 @@ import { Clockwork, Random, Wire } from './simulation.ts'
 /**
  * Components, replicas and a director in one thread and in virtual time. The checkpoint's own classes run as they are;
  * the network, the store's disk, the director and the callers are small models.
+ *
+ * Longer than usual: every part of the world looks at every other one.
  */
 
 const CSI = 'csi'

@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks'
 import { SdkError } from '../../../idl/index.ts'
 import type { Checkpoint as CheckpointApi, CheckpointOptions } from '../../eo/app.ts'
 import type { CheckpointService, CheckpointServiceOptions } from './commit-gate.ts'
-import { CHECKPOINT_LIMITS, CsiCheckpoint } from './csi-checkpoint.ts'
+import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
+import { CsiCheckpoint } from './csi-checkpoint.ts'
 import { Checkpoint, type CheckpointBatch, type CheckpointSnapshot } from './interface.ts'
 
 const ATTACH_TIMEOUT_MS = 10_000

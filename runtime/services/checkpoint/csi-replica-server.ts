@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
-import { IOC_PORT, type IncomingCall, type IocAddress, type Rmd } from '../../../ioc/index.ts'
+import type { IncomingCall, Rmd } from '../../../ioc/index.ts'
+import type { KeptBatch } from './batch-tail.ts'
 import { lastSequenceOf, type PipelineEntry } from './commit-pipeline.ts'
 import {
   Checkpoint,
@@ -10,6 +11,7 @@ import {
   type InSyncAuthority,
 } from './interface.ts'
 import { Primary, type PrimaryEffect } from './primary.ts'
+import { ReplicaPeers } from './replica-peers.ts'
 import type { StoredReplica } from './stored-replica.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -36,6 +38,12 @@ export interface CsiReplicaServerOptions {
   readonly onBusy: () => void
 }
 
+/** One opening of the stream to one secondary. */
+interface Stream {
+  readonly node: number
+  readonly attempt: number
+}
+
 /** A commit that waits for its answer. */
 interface Waiting {
   readonly call: IncomingCall
@@ -43,8 +51,6 @@ interface Waiting {
 
 const { open, append, replace } = CheckpointReplica.methods
 const { attach, commit, status } = Checkpoint.methods
-/** A whole content takes longer than a batch. */
-const REPLACE_TIMEOUT_FACTOR = 10
 
 /**
  * One CSI's replica on this node: secondary by default, primary while a local component holds ACTIVE. Performs what
@@ -54,6 +60,7 @@ export class CsiReplicaServer {
   readonly #options: CsiReplicaServerOptions
   readonly #stored: StoredReplica
   readonly #subscriptions: Subscriptions
+  readonly #peers: ReplicaPeers
   #primary: Primary<Waiting> | null = null
   /** The connection that commits under the present epoch. */
   #writer: string | null = null
@@ -62,6 +69,7 @@ export class CsiReplicaServer {
   constructor(options: CsiReplicaServerOptions) {
     this.#options = options
     this.#stored = options.stored
+    this.#peers = new ReplicaPeers(options)
     this.#subscriptions = new Subscriptions(options.csi, options.rmd, options.log)
   }
 
@@ -85,8 +93,8 @@ export class CsiReplicaServer {
     if (inSync !== null && (!inSync.includes(nodeId) || !this.#stored.isReliable)) {
       throw new SdkError(
         'OUT_OF_SYNC',
-        `checkpoint ${csi}: node ${nodeId} ${inSync.includes(nodeId) ? 'has lost its content' : 'is not in the in-sync set'}; ` +
-          `in sync are ${inSync.join(', ')}`,
+        `checkpoint ${csi}: node ${nodeId} lost its content or is not in sync; in sync are ` +
+          `${inSync.join(', ')}; bring one of these up`,
         { context: { csi, epoch, inSync } },
       )
     }
@@ -302,81 +310,51 @@ export class CsiReplicaServer {
     if (last !== undefined) this.#subscriptions.pushApplied(last.payload, writer)
   }
 
-  #sendOpen(
-    primary: Primary<Waiting>,
-    { node, attempt }: { readonly node: number; readonly attempt: number },
-  ): void {
-    const { rmd, csi, replicaTimeoutMs } = this.#options
-    rmd
-      .client(CheckpointReplica, { to: addressOf(node), timeoutMs: replicaTimeoutMs })
-      .open({ csi, epoch: primary.epoch })
-      .then(
-        (answer) =>
-          this.#event(primary, (nowMs) => primary.opened({ node, attempt, ...answer }, nowMs)),
-        (error: unknown) => this.#streamFailed(primary, { node, attempt }, error),
-      )
+  #sendOpen(primary: Primary<Waiting>, { node, attempt }: Stream): void {
+    this.#peers.open(node, primary.epoch).then(
+      (answer) =>
+        this.#event(primary, (nowMs) => primary.opened({ node, attempt, ...answer }, nowMs)),
+      (error: unknown) => this.#streamFailed(primary, { node, attempt }, error),
+    )
   }
 
   #sendAppend(
     primary: Primary<Waiting>,
-    effect: Extract<PrimaryEffect<Waiting>, { kind: 'append' }>,
+    { node, attempt, entry }: Stream & { readonly entry: PipelineEntry<Waiting> },
   ): void {
-    const { node, attempt, entry } = effect
-    this.#callReplica(node, append.functionNumber, entry.payload, primary.epoch).then(
+    this.#peers.append(node, primary.epoch, entry.payload).then(
       () => this.#event(primary, (nowMs) => primary.appended({ node, attempt, entry }, nowMs)),
-      (error: unknown) => this.#streamFailed(primary, effect, error),
+      (error: unknown) => this.#streamFailed(primary, { node, attempt }, error),
     )
   }
 
   #sendCatchUp(
     primary: Primary<Waiting>,
-    effect: Extract<PrimaryEffect<Waiting>, { kind: 'catchUp' }>,
+    { node, attempt, batches }: Stream & { readonly batches: readonly KeptBatch[] },
   ): void {
-    const { node, attempt, batches } = effect
     const last = batches.at(-1)
     const sequence = last === undefined ? 0 : lastSequenceOf(last.batch)
-    const sent = batches.map((kept) => {
-      const payload = this.#stored.payloadUnder(kept, primary.epoch)
-      return this.#callReplica(node, append.functionNumber, payload, primary.epoch)
-    })
-    Promise.all(sent).then(
-      () => this.#event(primary, (nowMs) => primary.caughtUp({ node, attempt, sequence }, nowMs)),
-      (error: unknown) => this.#streamFailed(primary, effect, error),
+    this.#caughtUpAfter(
+      primary,
+      { node, attempt, sequence },
+      this.#peers.catchUp(node, primary.epoch, batches),
     )
   }
 
-  #sendReplace(
+  #sendReplace(primary: Primary<Waiting>, { node, attempt }: Stream): void {
+    const { sequence, done } = this.#peers.replace(node, primary.epoch)
+    this.#caughtUpAfter(primary, { node, attempt, sequence }, done)
+  }
+
+  #caughtUpAfter(
     primary: Primary<Waiting>,
-    effect: { readonly node: number; readonly attempt: number },
+    answer: Stream & { readonly sequence: number },
+    done: Promise<unknown>,
   ): void {
-    const { node, attempt } = effect
-    const { csi } = this.#options
-    const { replica } = this.#stored
-    const snapshot = replica.snapshot()
-    const history = replica.history.map(([epoch, first]): [number, number] => [epoch, first])
-    const { sequence } = replica
-    const payload = replace.input.encode({ csi, epoch: primary.epoch, snapshot, history })
-    this.#callReplica(
-      node,
-      replace.functionNumber,
-      payload,
-      primary.epoch,
-      REPLACE_TIMEOUT_FACTOR,
-    ).then(
-      () => this.#event(primary, (nowMs) => primary.caughtUp({ node, attempt, sequence }, nowMs)),
-      (error: unknown) => this.#streamFailed(primary, effect, error),
+    done.then(
+      () => this.#event(primary, (nowMs) => primary.caughtUp(answer, nowMs)),
+      (error: unknown) => this.#streamFailed(primary, answer, error),
     )
-  }
-
-  #callReplica(
-    node: number,
-    functionNumber: number,
-    payload: Uint8Array,
-    epoch: number,
-    factor = 2,
-  ): Promise<Uint8Array> {
-    const timeoutMs = this.#options.replicaTimeoutMs * factor
-    return this.#options.rmd.call(addressOf(node), functionNumber, payload, { timeoutMs, epoch })
   }
 
   #askChange(
@@ -397,11 +375,7 @@ export class CsiReplicaServer {
     )
   }
 
-  #streamFailed(
-    primary: Primary<Waiting>,
-    { node, attempt }: { readonly node: number; readonly attempt: number },
-    error: unknown,
-  ): void {
+  #streamFailed(primary: Primary<Waiting>, { node, attempt }: Stream, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error)
     this.#event(primary, (nowMs) => {
       if (isSdkError(error, 'STALE_EPOCH')) primary.fenced(`node ${node}: ${why}`)
@@ -499,8 +473,4 @@ export class CsiReplicaServer {
       { context: { csi, sequence } },
     )
   }
-}
-
-function addressOf(node: number): IocAddress {
-  return { node, port: IOC_PORT.agent }
 }

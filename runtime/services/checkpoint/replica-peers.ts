@@ -1,0 +1,73 @@
+import { IOC_PORT, type IocAddress, type Rmd } from '../../../ioc/index.ts'
+import type { KeptBatch } from './batch-tail.ts'
+import { CheckpointReplica } from './interface.ts'
+import type { StoredReplica } from './stored-replica.ts'
+
+const { append, replace } = CheckpointReplica.methods
+/** A batch is given up by the primary's own sweep; this only ends calls that nobody asks about any more. */
+const APPEND_TIMEOUT_FACTOR = 2
+/** A whole content takes longer than a batch. */
+const REPLACE_TIMEOUT_FACTOR = 10
+
+export interface ReplicaPeersOptions {
+  readonly csi: string
+  readonly rmd: Rmd
+  readonly stored: StoredReplica
+  readonly replicaTimeoutMs: number
+}
+
+/** What a primary sends to the replicas of other nodes, under its epoch. Each call ends by its time-out. */
+export class ReplicaPeers {
+  readonly #options: ReplicaPeersOptions
+
+  constructor(options: ReplicaPeersOptions) {
+    this.#options = options
+  }
+
+  open(node: number, epoch: number): Promise<{ lastEpoch: number; lastSequence: number }> {
+    const { csi, rmd, replicaTimeoutMs: timeoutMs } = this.#options
+    return rmd
+      .client(CheckpointReplica, { to: addressOf(node), timeoutMs, epoch })
+      .open({ csi, epoch })
+  }
+
+  append(node: number, epoch: number, payload: Uint8Array): Promise<unknown> {
+    return this.#call(node, append.functionNumber, payload, {
+      epoch,
+      factor: APPEND_TIMEOUT_FACTOR,
+    })
+  }
+
+  catchUp(node: number, epoch: number, batches: readonly KeptBatch[]): Promise<unknown> {
+    const { stored } = this.#options
+    return Promise.all(
+      batches.map((kept) => this.append(node, epoch, stored.payloadUnder(kept, epoch))),
+    )
+  }
+
+  /** @returns the sequence up to which the content goes, and when it has arrived. */
+  replace(node: number, epoch: number): { sequence: number; done: Promise<unknown> } {
+    const { csi, stored } = this.#options
+    const { replica } = stored
+    const snapshot = replica.snapshot()
+    const history = replica.history.map(([of, first]): [number, number] => [of, first])
+    const payload = replace.input.encode({ csi, epoch, snapshot, history })
+    const options = { epoch, factor: REPLACE_TIMEOUT_FACTOR }
+    const done = this.#call(node, replace.functionNumber, payload, options)
+    return { sequence: replica.sequence, done }
+  }
+
+  #call(
+    node: number,
+    functionNumber: number,
+    payload: Uint8Array,
+    { epoch, factor }: { readonly epoch: number; readonly factor: number },
+  ): Promise<Uint8Array> {
+    const timeoutMs = this.#options.replicaTimeoutMs * factor
+    return this.#options.rmd.call(addressOf(node), functionNumber, payload, { timeoutMs, epoch })
+  }
+}
+
+function addressOf(node: number): IocAddress {
+  return { node, port: IOC_PORT.agent }
+}
