@@ -5,6 +5,7 @@ import { plainFromWire, plainToWire } from './plain.ts'
 import { scan, VALUE_COUNT_MAX } from './scan.ts'
 import { isSdkError, SdkError } from './sdk-error.ts'
 import { shapeOf } from './shape-of.ts'
+import { shapeSchema } from './shape-schema.ts'
 import { pathText, type Shape } from './shape.ts'
 import { mismatchText, WireMismatch, type Wire } from './wire.ts'
 
@@ -46,18 +47,26 @@ export function makeMethodCodec<S extends z.ZodType>(
 
 /**
  * Makes a codec from a wire form alone, for programs that do not have the schema: it checks structure, and leaves the
- * rules of the schema to the other end.
+ * rules of the schema to the other end. `shape` may come from a peer.
+ * @throws {SdkError} INVALID_PARAMETER when it is no shape.
  */
 export function makeShapeCodec(place: string, shape: Shape): ValueCodec {
-  const wire = wireOf(shape)
+  const checked = parser(`${place} shape`, shapeSchema)(shape) as Shape
+  const wire = wireOf(checked)
   const fitting = (value: unknown): unknown => {
-    if (wire.matches(value)) return value
+    let fits: boolean
+    try {
+      fits = wire.matches(value)
+    } catch (cause) {
+      throw placed(place, cause)
+    }
+    if (fits) return value
     throw new SdkError('INVALID_PARAMETER', `${place}: the value does not have the shape`)
   }
   return {
     encode: (value) => pack(place, wire, fitting(value)),
     decode: (bytes) => fitting(read(place, wire, bytes)),
-    shape,
+    shape: checked,
   }
 }
 

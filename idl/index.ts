@@ -1,12 +1,5 @@
 export { decodeValue, encodeValue, makeMethodCodec, makeShapeCodec } from './codec.ts'
 export type { ValueCodec } from './codec.ts'
-export {
-  describedMethods,
-  describeInterface,
-  interfaceDescriptionSchema,
-  shapeSchema,
-} from './description.ts'
-export type { DescribedMethod, InterfaceDescription } from './description.ts'
 export { errorRow, ERRORS, rcOfCode } from './errors.ts'
 export type { SdkErrorCode, SdkErrorKind, SdkErrorRow } from './errors.ts'
 export { defineInterface, SERVICE_ID_MAX, USER_CLIENT_ID_MIN } from './interface.ts'
@@ -34,6 +27,7 @@ export type { ClCommonError, ClComponentName, ClRcT } from './return-code.ts'
 export { VALUE_COUNT_MAX, VALUE_DEPTH_MAX } from './scan.ts'
 export { isSdkError, SdkError } from './sdk-error.ts'
 export type { SdkErrorOptions } from './sdk-error.ts'
+export { shapeSchema } from './shape-schema.ts'
 export type { LiteralValue, MemberShape, Shape } from './shape.ts'
 export { decodeWireError, encodeWireError, fromWireError, toWireError } from './wire-error.ts'
 export type { WireError } from './wire-error.ts'

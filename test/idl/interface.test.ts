@@ -3,11 +3,9 @@ import { z } from 'zod'
 import {
   type ClientOf,
   defineInterface,
-  describedMethods,
-  describeInterface,
   type HandlersOf,
-  interfaceDescriptionSchema,
   makeMethodCodec,
+  makeShapeCodec,
   SERVICE_ID_MAX,
   shapeSchema,
   type Shape,
@@ -86,7 +84,7 @@ test('types follow from the schemas', () => {
   }>()
 })
 
-describe('an interface described as data', () => {
+describe('a shape as data', () => {
   interface Tree {
     readonly name: string
     readonly kids: readonly Tree[]
@@ -136,14 +134,11 @@ describe('an interface described as data', () => {
     any: { free: [1, 'x'] },
   }
 
-  test('travels and is called without its source', () => {
-    const travelling = makeMethodCodec('d', interfaceDescriptionSchema)
-    const description = travelling.decode(travelling.encode(describeInterface(Wide)))
-    expect(description).toStrictEqual(describeInterface(Wide))
-    const [method] = describedMethods(description)
-    expect(method?.functionNumber).toBe(30 * 64 + 5)
-    const value = valueFromJson(method?.input.shape as Shape, json)
-    const bytes = method?.input.encode(value) as Uint8Array
+  test('travels, and makes a codec without the schema', () => {
+    const travelling = makeMethodCodec('d', shapeSchema)
+    const shape = travelling.decode(travelling.encode(Wide.methods.all.input.shape))
+    expect(shape).toStrictEqual(Wide.methods.all.input.shape)
+    const bytes = makeShapeCodec('Wide.all input', shape).encode(valueFromJson(shape, json))
     const received = Wide.methods.all.input.decode(bytes)
     expect(received.table).toEqual(new Map([[1, new Date(json.when)]]))
     expect(valueToJson(received)).toStrictEqual(json)
@@ -162,23 +157,18 @@ describe('an interface described as data', () => {
     expect(() => valueFromJson(Wide.methods.all.input.shape, bad)).toThrow(message)
   })
 
-  test('a shape from a peer is checked', () => {
-    expect(shapeSchema.safeParse({ kind: 'array', item: { kind: 'nothing' } }).success).toBe(false)
-    expect(() =>
-      describedMethods({
-        name: 'X',
-        clientId: 1,
-        version: 'B.1.1',
-        methods: [
-          {
-            name: 'm',
-            serviceId: 0,
-            staleReads: false,
-            input: { kind: 'ref', name: 'nobody' },
-            output: { kind: 'void' },
-          },
-        ],
-      }),
-    ).toThrow('no recursive part called nobody')
+  test.each<[string, unknown, string]>([
+    ['an unknown kind', { kind: 'array', item: { kind: 'nothing' } }, 'x shape: item.kind'],
+    ['no shape', null, 'x shape: '],
+    ['a reference to nothing', { kind: 'ref', name: 'nobody' }, 'no recursive part called nobody'],
+  ])('from a peer is checked: %s', (_name, shape, message) => {
+    expect(() => makeShapeCodec('x', shape as Shape)).toThrow(message)
+  })
+
+  test('that only contains itself fits nothing, and ends', () => {
+    const inner: Shape = { kind: 'ref', name: 'a' }
+    const codec = makeShapeCodec('x', { kind: 'recursive', name: 'a', inner })
+    expect(() => codec.encode(1)).toThrow('x: the value nests too deep')
+    expect(() => codec.decode(Uint8Array.of(1))).toThrow('x: the value nests too deep')
   })
 })
