@@ -167,6 +167,8 @@ class RealCluster implements Cluster {
   async kill(name: string): Promise<Killed> {
     const killed = await this.#signal(name, 'SIGKILL')
     await this.#untilGone(killed.pid)
+    // Gone and reaped: the same name may be started again at once.
+    await [...this.#children.values()].find((child) => child.pid === killed.pid)?.exited
     return killed
   }
 
