@@ -165,7 +165,10 @@ function checkStarvation(state: EngineState, sg: ServiceGroupModel, broken: stri
       sg.serviceUnits.some((unit) => unitRole(group, unit, instance, 'confirmed') === role)
     const granted = instance.csis.some((csi) => (group.csis.get(csi.name)?.grants.length ?? 0) > 0)
     const free = units.filter((unit) => unit.inService && unit.roles.size === 0)
-    if (!granted && free.some((unit) => unit.mayActivate(instance))) {
+    // I10 goes first: while replicas keep the instances of a 2N group apart, one of them has to wait.
+    const isApart =
+      sg.redundancy === '2N' && [...group.csis.values()].some((c) => c.grants.length > 0)
+    if (!granted && !isApart && free.some((unit) => unit.mayActivate(instance))) {
       broken.push(`I8 ${instance.name}: nobody is ACTIVE, and ${free[0]?.name ?? ''} is free`)
     }
     const needsStandby = sg.redundancy === '2N' && holds('ACTIVE') && !holds('STANDBY')
