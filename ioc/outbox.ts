@@ -2,7 +2,7 @@ import { type FrameHeader, HEADER_SIZE_BYTES, viewOf, writeHeader } from './fram
 
 const FIRST_CAPACITY_BYTES = 16 * 1024
 /** A buffer that grew beyond this is not kept once it is empty. */
-const KEPT_CAPACITY_BYTES = 1024 * 1024
+const KEPT_CAPACITY_BYTES = 256 * 1024
 /** Below this a loop copies faster than `set`, which must look at its arguments first. */
 const LOOP_COPY_BYTES_MAX = 24
 
@@ -18,25 +18,35 @@ export class Outbox {
     return this.#length
   }
 
-  /** Appends a frame: header and payload straight into the buffer. */
+  /** Appends a frame: header and payload straight into the buffer. Appends nothing when it throws. */
   append(header: Readonly<FrameHeader>, payload: Uint8Array): void {
-    const at = this.#reserve(HEADER_SIZE_BYTES + payload.length)
+    const at = this.#length
+    const end = at + HEADER_SIZE_BYTES + payload.length
+    if (end > this.#bytes.length) this.#grow(end)
     writeHeader(this.#view, at, header, payload.length)
     copy(payload, this.#bytes, at + HEADER_SIZE_BYTES)
+    this.#length = end
   }
 
   /** Appends a frame whose payload is `prefix` and then `payload`. */
   appendPrefixed(header: Readonly<FrameHeader>, prefix: Uint8Array, payload: Uint8Array): void {
-    const at = this.#reserve(HEADER_SIZE_BYTES + prefix.length + payload.length)
-    writeHeader(this.#view, at, header, prefix.length + payload.length)
+    const at = this.#length
+    const bodyBytes = prefix.length + payload.length
+    const end = at + HEADER_SIZE_BYTES + bodyBytes
+    if (end > this.#bytes.length) this.#grow(end)
+    writeHeader(this.#view, at, header, bodyBytes)
     this.#bytes.set(prefix, at + HEADER_SIZE_BYTES)
     this.#bytes.set(payload, at + HEADER_SIZE_BYTES + prefix.length)
+    this.#length = end
   }
 
   /** Appends bytes that are frames already. */
   appendRaw(frames: Uint8Array): void {
-    const at = this.#reserve(frames.length)
+    const at = this.#length
+    const end = at + frames.length
+    if (end > this.#bytes.length) this.#grow(end)
     this.#bytes.set(frames, at)
+    this.#length = end
   }
 
   /** What waits. Valid until the next append. */
@@ -48,14 +58,6 @@ export class Outbox {
   clear(keepBuffer: boolean): void {
     this.#length = 0
     if (!keepBuffer || this.#bytes.length > KEPT_CAPACITY_BYTES) this.#use(EMPTY)
-  }
-
-  #reserve(sizeBytes: number): number {
-    const at = this.#length
-    const needed = at + sizeBytes
-    if (needed > this.#bytes.length) this.#grow(needed)
-    this.#length = needed
-    return at
   }
 
   #grow(neededBytes: number): void {

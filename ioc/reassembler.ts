@@ -22,6 +22,8 @@ interface Partial {
   touchedMs: number
 }
 
+/** All incomplete messages of a connection hold at most so many times the largest one. */
+const TOTAL_FACTOR = 2
 const INCOMPLETE: FragmentOutcome = { kind: 'incomplete' }
 
 /**
@@ -31,6 +33,7 @@ const INCOMPLETE: FragmentOutcome = { kind: 'incomplete' }
 export class Reassembler {
   readonly #limits: ReassemblyLimits
   readonly #partials = new Map<string, Partial>()
+  #bytes = 0
 
   constructor(limits: ReassemblyLimits) {
     this.#limits = limits
@@ -58,18 +61,20 @@ export class Reassembler {
       if (partial === undefined && this.#partials.size >= this.#limits.partialCountMax) {
         return fault(`more than ${this.#limits.partialCountMax} incomplete messages`)
       }
+      if (partial !== undefined) this.#drop(key, partial)
       partial = { total, pieces: [], length: 0, touchedMs: nowMs }
       this.#partials.set(key, partial)
     }
-    if (offset !== partial.length || partial.total !== total) {
-      this.#partials.delete(key)
-      return fault('fragments out of order')
+    if (offset !== partial.length || partial.total !== total) return fault('fragments out of order')
+    if (this.#bytes + piece.length > this.#limits.messageSizeBytesMax * TOTAL_FACTOR) {
+      return fault('the incomplete messages are too large together')
     }
     partial.pieces.push(new Uint8Array(piece)) // a view would hold the whole chunk it lies in
     partial.length += piece.length
+    this.#bytes += piece.length
     partial.touchedMs = nowMs
     if (partial.length < total) return INCOMPLETE
-    this.#partials.delete(key)
+    this.#drop(key, partial)
     return { kind: 'complete', payload: join(partial.pieces, total) }
   }
 
@@ -78,10 +83,15 @@ export class Reassembler {
     let dropped = 0
     for (const [key, partial] of this.#partials) {
       if (nowMs - partial.touchedMs < this.#limits.partialAgeMsMax) continue
-      this.#partials.delete(key)
+      this.#drop(key, partial)
       dropped += 1
     }
     return dropped
+  }
+
+  #drop(key: string, partial: Partial): void {
+    this.#partials.delete(key)
+    this.#bytes -= partial.length
   }
 }
 

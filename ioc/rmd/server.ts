@@ -49,7 +49,7 @@ export class RmdServer {
     try {
       this.#dispatch(call)
     } catch (error) {
-      call.fail(toSdkError(error))
+      call.fail(error as SdkError)
     }
   }
 
@@ -222,16 +222,17 @@ class Request implements IncomingCall {
   fail(error: SdkError, epoch: Epoch = 0): void {
     if (this.#answered) return
     this.#answered = true
-    const payload = this.#server.encodeError(error)
-    this.#server.answer(this, error.rc, payload, epoch, isRefusal(error))
+    const sound = toSdkError(error)
+    this.#server.answer(this, sound.rc, this.#server.encodeError(sound), epoch, isRefusal(sound))
   }
 }
 
-/** The call did not run, or this copy of it did not: it may come again. */
-const isRefusal = (error: SdkError): boolean => error.retryable || error.code === 'INUSE'
-
+/** What a handler threw may be anything; see `toWireError` for the same rule. */
 function toSdkError(error: unknown): SdkError {
   if (isSdkError(error)) return error
   const cause = error instanceof Error ? error : new Error(String(error))
   return new SdkError('HANDLER_FAILED', `${cause.name}: ${cause.message}`, { cause })
 }
+
+/** The call did not run, or this copy of it did not: it may come again. */
+const isRefusal = (error: SdkError): boolean => error.retryable || error.code === 'INUSE'

@@ -63,6 +63,14 @@ describe('reassembler', () => {
     expect(whole.add(header(4), fragment(10, 0, bytes(3)), 0).kind).toBe('fault')
   })
 
+  it('bounds what all incomplete messages hold together', () => {
+    const whole = new Reassembler({ ...LIMITS, partialCountMax: 10 })
+    for (const id of [1, 2]) whole.add(header(id), fragment(1_000, 0, bytes(990)), 0)
+    expect(whole.add(header(3), fragment(1_000, 0, bytes(30)), 0).kind).toBe('fault')
+    expect(whole.add(header(1), fragment(1_000, 990, bytes(10)), 0).kind).toBe('complete')
+    expect(whole.add(header(4), fragment(1_000, 0, bytes(30)), 0).kind).toBe('incomplete')
+  })
+
   it('does not keep the chunk that a piece lay in', () => {
     const whole = new Reassembler(LIMITS)
     const body = Buffer.from(fragment(4, 0, bytes(2)))

@@ -115,6 +115,30 @@ describe.each(['memory', 'unix'] as const)('RMD over %s', (kind) => {
     expect(await rejection(client.echo!('x'))).toMatchObject({ code: 'HANDLER_FAILED' })
   })
 
+  it('answers HANDLER_FAILED when it is failed with what is no SdkError', async () => {
+    const server = await kit.rmd(64)
+    server.serve((call) => call.fail('a text' as never))
+    const client = echoClient(await kit.rmd(null), '1:64')
+    expect(await rejection(client.echo!('x'))).toMatchObject({ code: 'HANDLER_FAILED' })
+  })
+
+  it('sends nothing of a reply with an epoch that is no safe integer, and goes on', async () => {
+    const server = await kit.rmd(64)
+    const thrown: unknown[] = []
+    server.serve((call) => {
+      try {
+        echoing('', text(call) === 'bad' ? 1.5 : 1)(call)
+      } catch (error) {
+        thrown.push(error)
+      }
+    })
+    const client = echoClient(await kit.rmd(null), '1:64')
+    const bad = rejection(client.echo!('bad', { timeoutMs: 50 }))
+    expect(await client.echo!('good')).toBe('good')
+    expect(await bad).toMatchObject({ code: 'TIMEOUT' })
+    expect(thrown[0]).toBeInstanceOf(RangeError)
+  })
+
   it('ends a call at its deadline, and the callee was told the deadline', async () => {
     let leftMs = 0
     const server = await kit.rmd(64)
