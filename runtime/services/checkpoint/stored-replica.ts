@@ -76,7 +76,7 @@ export class StoredReplica {
   #logCount = 0
   #logSizeBytes = 0
   #dirtySections = new Set<string>()
-  #dirtyReplies = new Map<string, readonly [string, number]>()
+  #dirtyReplies = new Map<string, Set<number>>()
   /** Grows when content is replaced or the store closes: a running write-out then stops. */
   #generation = 0
   #isWritingOut = false
@@ -293,7 +293,9 @@ export class StoredReplica {
   }
 
   #noteDirtyReply(caller: string, id: number): void {
-    this.#dirtyReplies.set(`${caller} ${id}`, [caller, id])
+    const ids = this.#dirtyReplies.get(caller)
+    if (ids === undefined) this.#dirtyReplies.set(caller, new Set([id]))
+    else ids.add(id)
   }
 
   #maybeWriteOut(): void {
@@ -329,11 +331,14 @@ export class StoredReplica {
     this.#dirtySections = new Set()
     this.#dirtyReplies = new Map()
     try {
-      yield* this.#writeDirty([...sections], [...replies.values()])
+      const keys = [...replies].flatMap(([caller, ids]) =>
+        [...ids].map((id): [string, number] => [caller, id]),
+      )
+      yield* this.#writeDirty([...sections], keys)
       this.#putMeta({ writtenOut: target })
     } catch (error) {
       for (const name of sections) this.#dirtySections.add(name)
-      for (const [key, reply] of replies) this.#dirtyReplies.set(key, reply)
+      for (const [caller, ids] of replies) for (const id of ids) this.#noteDirtyReply(caller, id)
       throw error
     }
     this.#writtenOut = target

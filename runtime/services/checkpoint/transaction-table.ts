@@ -122,7 +122,7 @@ export class TransactionTable {
     if (state.phase !== 'open' || state.isInConflict) return []
     state.phase = 'finished'
     if (transaction.dependencies.size === 0 && transaction.dependents.size === 0) {
-      return [this.#leave(new Set([transaction]))]
+      return [[this.#leaveAlone(transaction)]]
     }
     const groups: FinalChanges[][] = []
     for (const candidate of reachable(transaction, (t) => t.dependents)) {
@@ -185,6 +185,21 @@ export class TransactionTable {
     this.#sections.clear()
     this.#sizeBytes = 0
     this.replicate(sections)
+  }
+
+  /** {@link #leave} of one that no other is bound to: every version of it is the only one of its section. */
+  #leaveAlone(transaction: Transaction): FinalChanges {
+    transaction.state.phase = 'left'
+    const writes: [string, Uint8Array | null][] = []
+    for (const name of transaction.sections) {
+      const section = this.#sections.get(name)
+      const [version] = section?.versions ?? []
+      if (section === undefined || version === undefined) continue
+      section.base = version.value
+      section.versions = []
+      writes.push([name, version.value])
+    }
+    return { transaction, writes }
   }
 
   #leave(group: ReadonlySet<Transaction>): FinalChanges[] {
