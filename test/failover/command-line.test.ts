@@ -186,6 +186,19 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
     expect(kinds).toContain('haState')
   })
 
+  it('events --follow: ends with 0 at Ctrl-C', async () => {
+    const child = spawn(process.execPath, [TOOL, 'events', '--follow', '--json'], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const first = await new Promise<string>((resolve) =>
+      child.stdout.once('data', (data: Buffer) => resolve(data.toString().split('\n')[0] ?? '')),
+    )
+    expect(JSON.parse(first)).toMatchObject({ id: 1, kind: expect.any(String) })
+    child.kill('SIGINT')
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0)
+  })
+
   it('a second up on the run directory is refused', async () => {
     for (const more of [[], ['--detach']]) {
       const words = ['up', SEQUENCE_MODEL, '--run-dir', cluster.runDir, '--json', ...more]
