@@ -46,6 +46,7 @@ export class SequenceLoad {
 
   /** Draws the first number, where the books begin, then starts all callers. */
   async start(): Promise<void> {
+    this.#stopping = false
     await this.#draw(1)
     this.#running = Promise.all(
       Array.from({ length: IN_FLIGHT }, (_, index) => this.#callAgainAndAgain(index)),
