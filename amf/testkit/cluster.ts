@@ -228,7 +228,10 @@ class RealCluster implements Cluster {
       join(this.runDir, 'nodes', name, 'node.log'),
       ...(unit ? [join(this.runDir, 'nodes', unit.node, 'components', `${name}.log`)] : []),
     ]
-    return files.map(readTail).join('').slice(-sizeMax)
+    return files
+      .map((file) => readTail(file, sizeMax))
+      .join('')
+      .slice(-sizeMax)
   }
 
   /** The ends of all logs of processes that were started here, for error texts. */
@@ -357,9 +360,9 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function readTail(file: string): string {
+function readTail(file: string, sizeMax: number): string {
   try {
-    return readFileSync(file, 'utf8').slice(-8_192)
+    return readFileSync(file, 'utf8').slice(-sizeMax)
   } catch {
     return ''
   }

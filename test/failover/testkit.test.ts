@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { processesOf } from '../../dist/amf/operator/processes.js'
 import {
   expectNothingLost,
@@ -17,7 +17,8 @@ const TEST_MS = 60_000
 const DIST = new URL('../../dist/', import.meta.url)
 const dirs: string[] = []
 
-afterEach(() => {
+// After the clusters have stopped, which is after each test.
+afterAll(() => {
   for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
 })
 
