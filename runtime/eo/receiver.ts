@@ -1,6 +1,7 @@
 import { decodeWireError, fromWireError, SdkError } from '../../idl/index.ts'
 import type { IncomingCall } from '../../ioc/index.ts'
 import type { CommitGate } from '../services/checkpoint/commit-gate.ts'
+import type { CachedReply } from '../services/checkpoint/interface.ts'
 import type { ClientTable, CsiBinding, Service } from './client-table.ts'
 import { EoCall } from './eo-call.ts'
 import { handlerError } from './handler-error.ts'
@@ -209,15 +210,22 @@ export class Receiver {
       if (outcome === 'inProgress') {
         this.counters.inProgress++
         incoming.fail(new SdkError('INUSE', `${where(service)}: the same call runs already`))
-      } else {
-        this.counters.replayed++
-        if (outcome.rc === 0) incoming.reply(outcome.payload, epoch)
-        else incoming.fail(fromWireError(decodeWireError(outcome.payload)), epoch)
-      }
+      } else if (outcome instanceof Promise) {
+        outcome.then(
+          (reply) => this.#replay(reply, incoming, epoch),
+          (error: unknown) => incoming.fail(gateError(error, service)),
+        )
+      } else this.#replay(outcome, incoming, epoch)
     } catch (error) {
-      incoming.fail(error instanceof SdkError ? error : handlerError(error, where(service)))
+      incoming.fail(gateError(error, service))
     }
     return false
+  }
+
+  #replay(reply: CachedReply, incoming: IncomingCall, epoch: number): void {
+    this.counters.replayed++
+    if (reply.rc === 0) incoming.reply(reply.payload, epoch)
+    else incoming.fail(fromWireError(decodeWireError(reply.payload)), epoch)
   }
 
   #isElsewhere(service: Service): boolean {
@@ -240,6 +248,10 @@ export class Receiver {
 /** `Sequence.next`. */
 export function where(service: Service): string {
   return `${service.face.name}.${service.method.name}`
+}
+
+function gateError(error: unknown, service: Service): SdkError {
+  return error instanceof SdkError ? error : handlerError(error, where(service))
 }
 
 function notActive(service: Service, why: string): SdkError {

@@ -587,7 +587,10 @@ export class World {
       const verdict = component.checkpoint.begin(call, key)
       if (verdict === 'inProgress') return
       if (verdict !== 'run') {
-        this.#answer(caller, id, numberOf(verdict.payload))
+        Promise.resolve(verdict).then(
+          (reply) => this.#answer(caller, id, numberOf(reply.payload)),
+          () => undefined,
+        )
         return
       }
       const view = component.checkpoint.in(call)

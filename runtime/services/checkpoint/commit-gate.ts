@@ -18,10 +18,11 @@ export interface CommitGate {
    * Asks whether a call may run now.
    *
    * `run`: it is new. `inProgress`: the same call runs already, or its commit is under way; the caller gets INUSE and
-   * asks again. A cached reply: the call ran and is committed; this is what to send.
+   * asks again. A cached reply: the call ran and is committed; this is what to send. A promise of one: it ran under a
+   * former active, and may be told as soon as every replica is known to hold it; it rejects when the role goes first.
    * @throws SdkError NOT_ACTIVE when the role is not held; TRY_AGAIN when the reply cache is full. Surely not run.
    */
-  begin(call: Call, key: CallKey): 'run' | 'inProgress' | CachedReply
+  begin(call: Call, key: CallKey): BeginVerdict
   /**
    * Commits what the call wrote together with its reply, after every earlier call whose uncommitted writes it saw.
    * `rc` 0: `payload` is the encoded output. Otherwise `payload` is the encoded wire error, the call's writes are
@@ -40,6 +41,9 @@ export interface CommitGate {
   /** Forgets the call and its writes. Calls that read them fail in their own `finish`. Harmless when unknown. */
   abort(call: Call): void
 }
+
+/** Answer of {@link CommitGate.begin}. */
+export type BeginVerdict = 'run' | 'inProgress' | CachedReply | Promise<CachedReply>
 
 /** What `begin` needs to know of a request. */
 export interface CallKey {

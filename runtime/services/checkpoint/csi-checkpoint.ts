@@ -2,20 +2,16 @@ import type { Logger } from 'pino'
 import { decodeValue, SdkError } from '../../../idl/index.ts'
 import type { Epoch } from '../../../ioc/index.ts'
 import type { Call, Checkpoint, CheckpointOptions, CheckpointView } from '../../eo/app.ts'
-import type { CallKey, CommitGate } from './commit-gate.ts'
+import type { BeginVerdict, CallKey, CommitGate } from './commit-gate.ts'
 import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
 import { conflictError, TransactionView } from './checkpoint-view.ts'
 import type { CommitItem } from './commit-queue.ts'
 import { CommitSender } from './commit-sender.ts'
-import type {
-  CachedReply,
-  CheckpointBatch,
-  CheckpointRecord,
-  CheckpointSnapshot,
-} from './interface.ts'
+import type { CheckpointBatch, CheckpointRecord, CheckpointSnapshot } from './interface.ts'
 import { KeptReplies } from './kept-replies.ts'
 import { newUnit, type CommitUnit } from './commit-unit.ts'
 import { TransactionTable, type FinalChanges, type Transaction } from './transaction-table.ts'
+import { UnconfirmedReplies } from './unconfirmed-replies.ts'
 
 export type CheckpointRole = 'ACTIVE' | 'STANDBY' | 'QUIESCING' | 'QUIESCED' | null
 
@@ -52,9 +48,9 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   #sequence = 0
   /**
    * What was replicated here by a former active may not be on every replica yet: before the first commit under this
-   * grant is through, none of the replies kept from before may leave.
+   * grant is through, none of the replies kept from before may leave. null: it is through.
    */
-  #isConfirmed = false
+  #unconfirmed: UnconfirmedReplies | null = null
   #roleChanges = 0
   #stopTimer: (() => void) | null = null
   #drainWaiters: (() => void)[] = []
@@ -73,15 +69,6 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
       onFenced: (error) => this.#fence(error),
       onWaiting: () => this.#startTimer(),
     })
-  }
-
-  /** Last record known here. */
-  get sequence(): number {
-    return this.#sequence
-  }
-
-  get role(): CheckpointRole {
-    return this.#role
   }
 
   // ---- Checkpoint: what the application uses
@@ -128,7 +115,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   // ---- CommitGate: what the EO uses
 
-  begin(call: Call, key: CallKey): 'run' | 'inProgress' | CachedReply {
+  begin(call: Call, key: CallKey): BeginVerdict {
     this.#assertActive()
     if (key.atMostOnce) {
       const admittance = this.#replies.admit(key)
@@ -138,7 +125,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
         case 'inProgress':
           return 'inProgress'
         case 'done':
-          return this.#isConfirmed ? admittance.reply : 'inProgress'
+          return this.#unconfirmed?.tell(admittance.reply) ?? admittance.reply
         case 'full':
           throw this.#noRoom(admittance)
       }
@@ -271,8 +258,9 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     }
     this.#epoch = epoch
     this.#sender.start(epoch, this.#sequence)
-    this.#isConfirmed = this.#sequence === 0
-    if (!this.#isConfirmed) this.#commitAlone(null)
+    if (this.#sequence === 0) return
+    this.#unconfirmed = new UnconfirmedReplies()
+    this.#commitAlone(null)
   }
 
   /** What may go by age goes now, with a record of its own: there may be no other for long. */
@@ -360,7 +348,8 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   #committed(items: readonly CommitItem<CommitUnit>[]): void {
     const nowMs = this.#options.clock()
-    this.#isConfirmed = true
+    this.#unconfirmed?.confirm()
+    this.#unconfirmed = null
     for (const item of items) {
       if (item.record !== null) {
         this.#sequence++
@@ -408,6 +397,8 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   #failAll(error: () => SdkError): void {
     this.#sender.drop()
+    this.#unconfirmed?.refuse(givenUp(this.#options.csi))
+    this.#unconfirmed = null
     for (const unit of [...this.#units]) {
       const wasRunning = unit.phase === 'running'
       if (unit.transaction !== null) this.#table.abort(unit.transaction)

@@ -162,7 +162,7 @@ export class Rig {
     const made = this.call(key)
     const verdict = component.gate.begin(made.call, made.key)
     if (verdict === 'inProgress') throw new SdkError('INUSE', 'runs already')
-    if (verdict !== 'run') return verdict.payload[0] ?? -1
+    if (verdict !== 'run') return (await verdict).payload[0] ?? -1
     const view = (component.service.gate(CSI) as unknown as { in(call: Call): View }).in(made.call)
     const next = ((view.read('next') as number | undefined) ?? 0) + 1
     view.write('next', next)
