@@ -56,9 +56,9 @@ export const clEoBasicLibs = {
   ioc: true,
   rmd: true,
   eo: true,
-  om: false,
+  om: true,
   hal: false,
   dbal: false,
 }
 
-export const clEoClientLibs = {}
+export const clEoClientLibs = { name: true, log: true, transaction: false }
