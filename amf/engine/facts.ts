@@ -38,7 +38,7 @@ export function componentRegistered(draft: Draft, event: Event<'componentRegiste
   const place = placeOf(draft, event.component)
   if (!place || draft.peekNode(place.model.node).membership !== 'MEMBER') return
   const { model, group, component } = place
-  if (event.incarnation < component.incarnation) return
+  if (isOldLife(component, event.incarnation)) return
   const isNewLife = event.incarnation > component.incarnation
   if (isNewLife && isAlive(component)) {
     // Its agent restarted it by itself: whatever the life before held is over.
@@ -54,6 +54,10 @@ export function componentRegistered(draft: Draft, event: Event<'componentRegiste
   setPresence(draft, group, model, component, 'INSTANTIATED')
 }
 
+function isOldLife(component: ComponentState, incarnation: number): boolean {
+  return incarnation < component.incarnation || incarnation <= component.endedIncarnation
+}
+
 function isAlive({ presence, work }: ComponentState): boolean {
   if (presence === 'RESTARTING') return work?.kind === 'terminate' || work?.kind === 'cleanup'
   return presence === 'INSTANTIATED' || presence === 'TERMINATING'
@@ -61,7 +65,7 @@ function isAlive({ presence, work }: ComponentState): boolean {
 
 export function componentFailed(draft: Draft, event: Event<'componentFailed'>): void {
   const place = placeOf(draft, event.component)
-  if (!place || event.incarnation < place.component.incarnation) return
+  if (!place || isOldLife(place.component, event.incarnation)) return
   const { model, group, component } = place
   if (component.work?.kind === 'terminate' || component.work?.kind === 'cleanup') {
     stopped(draft, place, event.incarnation)
@@ -86,6 +90,7 @@ export function componentFailed(draft: Draft, event: Event<'componentFailed'>): 
 function startFailed(draft: Draft, place: Place, event: Event<'componentFailed'>): void {
   const { model, group, component } = place
   component.incarnation = event.incarnation
+  component.endedIncarnation = event.incarnation
   component.work = null
   component.failedStarts += 1
   if (component.failedStarts < model.instantiateAttemptsMax) {
@@ -121,6 +126,11 @@ export function cleanupFailed(draft: Draft, event: Event<'cleanupFailed'>): void
   group.causes = [event.cause, `${model.name} cannot be stopped: what it holds stays with it`]
   component.work = null
   component.failed = true
+  for (const assignment of component.assignments.values()) {
+    // No answer will come. What it may be ACTIVE for stays so.
+    if (assignment.pending?.to === 'ACTIVE') assignment.haState = 'ACTIVE'
+    assignment.pending = null
+  }
   setPresence(draft, group, model, component, 'TERMINATION_FAILED')
   draft.persist(`failed/${model.name}`, { presence: 'TERMINATION_FAILED' }, chain(group.causes))
   alarm(draft, group, model, 'TERMINATION_FAILED')
@@ -159,7 +169,7 @@ function maybeFailfast(
 
 export function componentTerminated(draft: Draft, event: Event<'componentTerminated'>): void {
   const place = placeOf(draft, event.component)
-  if (!place || event.incarnation < place.component.incarnation) return
+  if (!place || isOldLife(place.component, event.incarnation)) return
   stopped(draft, place, event.incarnation)
 }
 
@@ -377,6 +387,7 @@ function adopt(
     failedStarts: before.failedStarts,
     presence: facts?.presence ?? 'UNINSTANTIATED',
     incarnation: Math.max(facts?.incarnation ?? 0, before.incarnation),
+    endedIncarnation: isOverIn(facts) ? before.incarnation : before.endedIncarnation,
     pid: facts?.pid ?? null,
     address: facts?.address ?? null,
   }
@@ -388,6 +399,11 @@ function adopt(
     component.assignments.set(fact.csi, adoptAssignment(draft, model, fact))
   }
   for (const csi of group.csis.values()) adoptGrant(draft, group, model, component, csi.name, facts)
+}
+
+/** Whatever life was known of it is over. */
+function isOverIn(facts: ComponentFacts | null): boolean {
+  return !facts || facts.presence === 'UNINSTANTIATED' || facts.presence.endsWith('_FAILED')
 }
 
 /** Life-cycle commands that another director gave go on; the agent will say how they end. */

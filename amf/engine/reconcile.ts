@@ -175,7 +175,11 @@ function updateDeadline(
 ): void {
   const due: number[] = []
   for (const component of group.components.values()) {
-    if (component.work) due.push(component.work.deadlineMs)
+    if (component.work) {
+      // What ends its process ends its callbacks too: their deadlines are of no interest any more.
+      due.push(component.work.deadlineMs)
+      continue
+    }
     for (const { pending } of component.assignments.values()) {
       if (pending) due.push(pending.deadlineMs)
     }

@@ -257,6 +257,7 @@ export function loseProcess(
     assignment.restore = state
   }
   component.work = null
+  component.endedIncarnation = component.incarnation
   component.pid = null
   component.address = null
   if (component.busy) {

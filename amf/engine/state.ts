@@ -109,6 +109,8 @@ export interface ComponentState {
   presence: PresenceState
   /** Life of the process that the facts below are about; 0: none was seen. */
   incarnation: number
+  /** The last life that is known to be over: nothing that it said counts any more. */
+  endedIncarnation: number
   pid: number | null
   address: { readonly node: number; readonly port: number } | null
   /** Failed with a recovery wider than a restart; until it is repaired its service unit is DISABLED. */
@@ -259,6 +261,7 @@ export function initialComponent(name: string): ComponentState {
     name,
     presence: 'UNINSTANTIATED',
     incarnation: 0,
+    endedIncarnation: 0,
     pid: null,
     address: null,
     failed: false,
