@@ -58,6 +58,31 @@ describe('table of pending calls', () => {
     )
   })
 
+  it('keeps calls that stay pending while thousands come and go', () => {
+    const table = new CallTable<Call>()
+    const model = new Map<number, Call>()
+    for (let i = 0; i < 30_000; i += 1) {
+      const call = { id: table.takeId(), atMostOnce: i % 2 === 0, dueMs: i }
+      table.add(call)
+      model.set(call.id, call)
+      if (i % 3 === 0) continue
+      expect(table.delete(call.id)).toBe(true)
+      model.delete(call.id)
+      if (i % 5 !== 0) continue
+      const [oldest] = model.keys()
+      expect(table.delete(oldest!)).toBe(true)
+      expect(table.delete(oldest!)).toBe(false)
+      expect(table.get(oldest!)).toBe(undefined)
+      model.delete(oldest!)
+    }
+    expect(table.size).toBe(model.size)
+    expect([...table.values()]).toEqual([...model.values()])
+    for (const [id, call] of model) expect(table.get(id)).toBe(call)
+    expect(table.watermark()).toBe([...model.values()].find((call) => call.atMostOnce)!.id)
+    expect(table.takeDue(20_000).at(-1)!.dueMs).toBeLessThanOrEqual(20_000)
+    expect(table.nextDueMs).toBe([...model.values()].find((call) => call.dueMs > 20_000)!.dueMs)
+  })
+
   it('gives what is due, oldest first, and knows when to look again', () => {
     const table = filled([
       [30, false],
