@@ -28,9 +28,22 @@ const CORES: readonly string[] = [
   'runtime/eo/quarantine.ts',
   'runtime/eo/role-table.ts',
   'runtime/eo/stamp-age.ts',
+  'runtime/services/checkpoint/batch-tail.ts',
+  'runtime/services/checkpoint/checkpoint-limits.ts',
+  'runtime/services/checkpoint/checkpoint-view.ts',
   'runtime/services/checkpoint/commit-gate.ts',
+  'runtime/services/checkpoint/commit-pipeline.ts',
+  'runtime/services/checkpoint/commit-queue.ts',
+  'runtime/services/checkpoint/commit-unit.ts',
+  'runtime/services/checkpoint/content-hash.ts',
   'runtime/services/checkpoint/history.ts',
+  'runtime/services/checkpoint/kept-replies.ts',
+  'runtime/services/checkpoint/pending-calls.ts',
+  'runtime/services/checkpoint/primary.ts',
+  'runtime/services/checkpoint/replica-link.ts',
+  'runtime/services/checkpoint/replica.ts',
   'runtime/services/checkpoint/reply-cache.ts',
+  'runtime/services/checkpoint/transaction-table.ts',
 ]
 
 /** `idl` only looks at memory with it. */

@@ -29,7 +29,7 @@ process.on('message', (order: 'grant' | 'cpu') => {
     process.send!(user + system)
     return
   }
-  // Nothing was acknowledged yet: the others join the in-sync set with the first commits, before the first round counts.
+  // Nothing was acknowledged yet: the others join the set with the first commits, before a round counts.
   void server
     .becomePrimary({ csi: CSI, epoch: 1, replicas: nodes, inSync: null })
     .then(() => process.send!('primary'))
