@@ -119,6 +119,7 @@ export class World {
     node.server = null
     node.life = 0
     node.frozenUntilMs = 0
+    this.#tellPeers(node, 'death')
     // What the process had put into the store stays: the kernel has it.
     this.clock.after(this.random.below(400), () => this.#startNode(node))
   }
@@ -230,6 +231,18 @@ export class World {
       onBusy: () => undefined,
     })
     this.#startComponent(node)
+    this.#tellPeers(node, 'arrival')
+  }
+
+  /** Presence, as connections tell it: late, and not always. */
+  #tellPeers(node: SimNode, kind: 'arrival' | 'death'): void {
+    for (const peer of this.nodes) {
+      if (peer === node || this.random.chance(0.2)) continue
+      const { life } = peer
+      this.clock.after(this.random.below(10), () =>
+        this.#awake(peer, life, () => peer.server?.peerChanged(node.id, kind)),
+      )
+    }
   }
 
   #startComponent(node: SimNode): void {

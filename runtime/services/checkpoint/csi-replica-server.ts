@@ -125,6 +125,12 @@ export class CsiReplicaServer {
     this.#subscriptions.remove(caller)
   }
 
+  /** The node process of a peer came or went, as far as this one's connections say. */
+  peerChanged(node: number, kind: 'arrival' | 'death'): void {
+    this.#primary?.peerChanged(node, kind, this.#options.clock())
+    this.#perform()
+  }
+
   tick(): void {
     if (this.#primary === null || this.#writer !== null) {
       this.#subscriptions.resync(() => this.#stored.replica.snapshot(), this.#writer)

@@ -249,6 +249,17 @@ export class Primary<T> {
     this.#advance(nowMs)
   }
 
+  /** The connection to a node died, or a node came: its stream, where it stands on the old connection, is opened anew. */
+  peerChanged(node: number, kind: 'arrival' | 'death', nowMs: number): void {
+    const link = this.#links.get(node)
+    if (link === undefined || this.#ended !== null) return
+    if (kind === 'death' && link.stream !== 'closed')
+      this.#close(link, 'its connection died', nowMs)
+    if (kind === 'arrival' && link.stream === 'closed') link.retryAtMs = nowMs
+    this.#openDue(nowMs)
+    this.#advance(nowMs)
+  }
+
   /** Somebody holds a newer epoch: nothing is acknowledged here any more. */
   fenced(why: string): void {
     this.#end('STALE_EPOCH', why)

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
-import type { IncomingCall, Rmd } from '../../../ioc/index.ts'
+import { IOC_PORT, type IncomingCall, type Rmd } from '../../../ioc/index.ts'
 import { CsiReplicaServer, type ReplicaGrant } from './csi-replica-server.ts'
 import { Checkpoint, CheckpointReplica, type InSyncAuthority } from './interface.ts'
 import { ReplicaLog } from './replica-log.ts'
@@ -53,6 +53,7 @@ class NodeCheckpoints implements CheckpointServer {
   readonly #clock: () => number
   readonly #store: ReplicaLog
   readonly #servers = new Map<string, CsiReplicaServer>()
+  readonly #stopPresence: () => void
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
@@ -61,6 +62,10 @@ class NodeCheckpoints implements CheckpointServer {
     this.#options = options
     this.#clock = options.clock ?? (() => performance.now())
     this.#store = new ReplicaLog({ directory, log, clock: this.#clock })
+    this.#stopPresence = options.rmd.onPresence(({ kind, address }) => {
+      if (address.port !== IOC_PORT.agent) return
+      for (const server of this.#servers.values()) server.peerChanged(address.node, kind)
+    })
   }
 
   dispatch(call: IncomingCall): boolean {
@@ -92,6 +97,7 @@ class NodeCheckpoints implements CheckpointServer {
 
   async close(): Promise<void> {
     if (this.#isClosed) return
+    this.#stopPresence()
     for (const server of this.#servers.values()) server.becomeNone()
     this.#isClosed = true
     if (this.#timer !== null) clearInterval(this.#timer)

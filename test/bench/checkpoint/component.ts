@@ -41,7 +41,7 @@ async function one(): Promise<void> {
     epoch: 0,
     signal,
   } as const
-  gate.begin(call, {
+  void gate.begin(call, {
     caller,
     messageId,
     acknowledgedBelow: below,

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Checkpoint, CheckpointReplica } from '../../../runtime/services/checkpoint/interface.ts'
 import { CSI, Rig, until, type Component, type Node } from './rig.ts'
@@ -147,6 +149,118 @@ describe('two nodes', () => {
     )
     expect(drawn).toEqual(Array.from({ length: 500 }, (_, i) => i + 2))
     await until(() => readNext(standby) === 501)
+  })
+})
+
+describe('two nodes, one of them with a history', () => {
+  test('a node that lost its content may not lead, and is rebuilt by one that may', async () => {
+    const [first, second] = [await rig.node(1), await rig.node(2)]
+    const active = await rig.component(1)
+    await rig.grant(first, active, 1, [1, 2])
+    await rig.draw(active)
+    await until(() => rig.authority.inSync?.size === 2)
+    await rig.draw(active)
+    await rig.stopNode(second)
+    rmSync(join(rig.runDir, 'node2'), { recursive: true })
+    const again = await rig.node(2)
+    await expect(
+      again.server.becomePrimary({ csi: CSI, epoch: 2, replicas: [1, 2], inSync: [1, 2] }),
+    ).rejects.toMatchObject({ code: 'OUT_OF_SYNC' })
+    const follower = await rig.component(2)
+    expect(readNext(follower)).toBeUndefined()
+    await until(() => readNext(follower) === 2)
+    expect(await rig.draw(active)).toBe(3)
+    await until(() => rig.authority.inSync?.size === 2)
+    await active.rmd.close()
+    await rig.grant(again, follower, 3, [1, 2])
+    expect(await rig.draw(follower)).toBe(4)
+  })
+
+  test('a node outside the in-sync set may not lead', async () => {
+    const second = await rig.node(2)
+    await expect(
+      second.server.becomePrimary({ csi: CSI, epoch: 1, replicas: [1, 2], inSync: [1] }),
+    ).rejects.toMatchObject({ code: 'OUT_OF_SYNC' })
+  })
+
+  test('a node that is to hold no replica any more leaves the set', async () => {
+    const first = await rig.node(1)
+    await rig.node(2)
+    const active = await rig.component(1)
+    await rig.grant(first, active, 1, [1, 2])
+    await rig.draw(active)
+    await until(() => rig.authority.inSync?.size === 2)
+    first.server.setReplicas({ csi: CSI, epoch: 1, replicas: [1], inSync: [1, 2] })
+    await until(() => rig.authority.inSync?.size === 1)
+    expect(await rig.draw(active)).toBe(2)
+    first.server.setReplicas({ csi: CSI, epoch: 1, replicas: [1, 2], inSync: [1] })
+    await until(() => rig.authority.inSync?.size === 2)
+  })
+
+  test('records of former epochs reach a node that missed them', async () => {
+    const [first, second] = [await rig.node(1), await rig.node(2)]
+    let active = await rig.component(1)
+    await rig.grant(first, active, 1, [1, 2])
+    await rig.draw(active)
+    await until(() => rig.authority.inSync?.size === 2)
+    await rig.stopNode(second)
+    for (let epoch = 2; epoch < 5; epoch++) {
+      await rig.draw(active)
+      await active.rmd.close()
+      active = await rig.component(1)
+      await rig.grant(first, active, epoch, [1, 2])
+    }
+    await rig.node(2)
+    await until(() => rig.authority.inSync?.size === 2)
+    const follower = await rig.component(2)
+    expect(readNext(follower)).toBe(4)
+  })
+
+  test('large values travel: to the replica, to the standby, and whole to one that comes later', async () => {
+    const first = await rig.node(1)
+    await rig.node(2)
+    const [active, standby] = [await rig.component(1), await rig.component(2)]
+    await rig.grant(first, active, 1, [1, 2])
+    const checkpoint = active.service.gate(CSI) as unknown as {
+      write(section: string, value: unknown): Promise<void>
+    }
+    const value = new Uint8Array(2_000_000).fill(3)
+    for (let i = 0; i < 10; i++) await checkpoint.write(`big${i}`, value)
+    const names = (component: Component): readonly string[] =>
+      (component.service.gate(CSI) as unknown as { sections(): readonly string[] }).sections()
+    await until(() => names(standby).length === 10)
+    const later = await rig.component(2)
+    expect(names(later)).toHaveLength(10)
+  })
+})
+
+describe('what no component would send', () => {
+  test.each([
+    ['bytes that are no message', Checkpoint.methods.commit.functionNumber, 'MESSAGE_ERROR'],
+    ['an unknown function', Checkpoint.methods.commit.functionNumber + 20, 'FUNC_NOT_REGISTERED'],
+    ['bytes to a replica', CheckpointReplica.methods.append.functionNumber, 'MESSAGE_ERROR'],
+  ])('%s: an error, and the node goes on', async (_what, functionNumber, code) => {
+    const node = await rig.node(1)
+    const active = await rig.component(1)
+    await rig.grant(node, active, 1, [1])
+    const junk = new Uint8Array([0xc1, 0xff, 0x00])
+    await expect(
+      active.rmd.call({ node: 1, port: 1 }, functionNumber, junk, { timeoutMs: 2_000 }),
+    ).rejects.toMatchObject({ code })
+    expect(await rig.draw(active)).toBe(1)
+  })
+
+  test('a commit that does not follow, of an epoch that is not there yet, of an old one', async () => {
+    const node = await rig.node(1)
+    const active = await rig.component(1)
+    await rig.grant(node, active, 5, [1])
+    const agent = active.rmd.client(Checkpoint, { to: { node: 1, port: 1 } })
+    const commit = (epoch: number, firstSequence: number) =>
+      agent.commit({ csi: CSI, batch: { epoch, firstSequence, records: [] } })
+    await expect(commit(5, 9)).rejects.toMatchObject({ code: 'OUT_OF_SYNC' })
+    await expect(commit(6, 1)).rejects.toMatchObject({ code: 'TRY_AGAIN' })
+    await expect(commit(4, 1)).rejects.toMatchObject({ code: 'STALE_EPOCH' })
+    expect(await commit(5, 1)).toEqual({ sequence: 0 })
   })
 })
 
