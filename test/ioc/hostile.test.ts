@@ -201,6 +201,48 @@ describe('bytes of a peer that does not keep to the protocol', () => {
     await expect(call).rejects.toMatchObject({ code: 'MESSAGE_ERROR' })
   })
 
+  it('answers a copy of a finished call from memory, and drops one that was acknowledged', async () => {
+    let runs = 0
+    rmd.serve((call) => {
+      runs += 1
+      call.reply(new Uint8Array([runs]))
+    })
+    const peer = raw()
+    const once = { protocol: PROTOCOL.syncRequest, flags: FLAG.atMostOnce, rcOrTimeoutMs: 5_000 }
+    const first = frame({ ...once, messageId: 1 })
+    peer.socket.write(Buffer.concat([hello, first, first]))
+    await until(() => rmd.statistics()['nResendReplies'] === 1)
+    peer.socket.write(frame({ protocol: PROTOCOL.acknowledge, acknowledgedBelow: 2 }))
+    peer.socket.write(first)
+    await until(() => rmd.statistics()['nDupRequests'] === 2)
+    const replyBytes = HEADER_SIZE_BYTES + 1
+    await until(() => peer.received().length >= 2 * replyBytes)
+    const answers = peer.received().subarray(-2 * replyBytes)
+    expect([answers[replyBytes - 1], answers.at(-1)]).toEqual([1, 1])
+    expect(runs).toBe(1)
+    expect(rmd.statistics()).toMatchObject({ nReplySend: 1, nAtmostOnceAcksRecvd: 1 })
+  })
+
+  it('says so when a reply or a request is too big', async () => {
+    const transport = unixTransport({ runDir })
+    const limits = { messageSizeBytesMax: 2_000_000 }
+    const small = await openPort({ transport, node: 1, port: 65, name: 'small', limits })
+    const other = createRmd({ port: small })
+    other.serve((call) => call.reply(new Uint8Array(2_000_001)))
+    try {
+      await expect(rmd.call('1:65', 1, new Uint8Array(0))).rejects.toMatchObject({
+        code: 'TOO_BIG',
+        mayHaveRun: true,
+      })
+      await expect(other.call(AT, 1, new Uint8Array(2_000_001))).rejects.toMatchObject({
+        code: 'TOO_BIG',
+        mayHaveRun: false,
+      })
+    } finally {
+      await other.close()
+    }
+  })
+
   it('bounds what waits for a peer that does not read', async () => {
     const peer = raw()
     peer.socket.pause()
