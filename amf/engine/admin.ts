@@ -2,6 +2,7 @@ import type { AdminOperation, AdminResult, AdminState, EngineEvent } from './con
 import type { Draft } from './draft.ts'
 import { classOf, groupsInScope } from './entities.ts'
 import { persistAdmin, persistOperation } from './records.ts'
+import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
 import { checkRepair, startRepair } from './repair.ts'
 import { checkRestart, livesOf } from './restart.ts'
 import type { EntityClass, OperationState, Swap } from './state.ts'
@@ -9,12 +10,6 @@ import { checkSwap } from './swap.ts'
 
 /** Finished operations remembered for a repeated question. */
 const FINISHED_MAX = 64
-
-export type Refusal = Extract<AdminResult, { ok: false }>
-
-export function refuse(code: Refusal['code'], message: string): Refusal {
-  return { ok: false, code, message }
-}
 
 /**
  * An operator asks: checked at once, recorded, turned into administrative state, and answered when its effect is
@@ -115,7 +110,7 @@ function checkAdminState(
   const from = adminOf(draft, kind, entity)
   const ofInstance = operation.endsWith('instantiation') && kind === 'serviceInstance'
   if (from === null || ofInstance) {
-    return refuse('NOT_SUPPORTED', `${operation} is not defined for ${WORDS[kind]} ${entity}`)
+    return refuse('NOT_SUPPORTED', `${operation} is not defined for ${CLASS_WORDS[kind]} ${entity}`)
   }
   const to = nextAdminState(operation, from)
   if (to === 'NO_OP') return refuse('NO_OP', `${entity} is ${from} already`)
@@ -129,15 +124,6 @@ const REMEDY: Readonly<Partial<Record<AdminOperation, string>>> = {
   shutdown: 'there is nothing to shut down',
   'lock-instantiation': 'lock it first',
   'unlock-instantiation': 'it is not locked for instantiation',
-}
-
-export const WORDS: Readonly<Record<EntityClass, string>> = {
-  node: 'node',
-  serviceGroup: 'service group',
-  serviceUnit: 'service unit',
-  component: 'component',
-  serviceInstance: 'service instance',
-  csi: 'CSI',
 }
 
 const ASSIGNMENT_OPERATIONS: readonly AdminOperation[] = ['lock', 'unlock', 'shutdown']

@@ -1,7 +1,6 @@
 /** The door of the engine: everything that the director and the tools on the AMF floor take from it. */
 export { nextDeadlineMs } from './deadlines.ts'
-export { classOf } from './entities.ts'
-export { clusterStatus, stateOf, waitingFor, whyOf } from './explain.ts'
+export { clusterStatus, stateOf, whyOf } from './explain.ts'
 export { checkInvariants } from './invariants.ts'
 export { initialState } from './state.ts'
 export { step } from './step.ts'

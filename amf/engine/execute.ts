@@ -11,7 +11,7 @@ import { chain, withCause, type Draft } from './draft.ts'
 import { grantActive } from './grants.ts'
 import { placeCsis, type RoleWish } from './place-csis.ts'
 import type { Plan } from './plan/planner.ts'
-import { componentState, unitAdmin, unitReadiness } from './readiness.ts'
+import { componentState, unitAdmin } from './readiness.ts'
 import { anyPending, csiRank, sponsorsFirst, takesCallbacks, unitRole } from './roles.ts'
 import { replicasOf } from './replicas.ts'
 import type { Assignment, ComponentState, GroupState } from './state.ts'
@@ -444,9 +444,4 @@ function describe(
     return { ...base, ...none, transition: 'NEW_ASSIGN' }
   }
   return { ...base, ...none, transition: previous.transition, activeComponent: previous.component }
-}
-
-/** Readiness of a unit in the draft, for callers beside the executor. */
-export function readinessIn(draft: Draft, group: GroupState, unit: ServiceUnitModel): string {
-  return unitReadiness(group, unit, draft.peekNode(unit.node))
 }

@@ -104,7 +104,7 @@ function inSyncOf(group: GroupState, instance: ServiceInstanceModel): string[] |
 }
 
 /** Plain words on why nobody is ACTIVE for the instance; null while somebody is. */
-export function waitingFor(
+function waitingFor(
   model: Model,
   state: EngineState,
   instance: ServiceInstanceModel,

@@ -1,7 +1,7 @@
 import type { AdminResult, EngineEvent } from './contract.ts'
-import { refuse } from './admin.ts'
 import type { Draft } from './draft.ts'
 import { persistInSync } from './records.ts'
+import { refuse } from './refusal.ts'
 
 /**
  * A primary replica asks to change who is in sync. Only the present grant may: a request under an older epoch comes

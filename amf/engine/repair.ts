@@ -1,5 +1,4 @@
 import type { ComponentModel } from '../model/model.ts'
-import { refuse, WORDS, type Refusal } from './admin.ts'
 import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { unitsInScope } from './entities.ts'
@@ -7,6 +6,7 @@ import { clearFailure } from './facts.ts'
 import { hasFailedPresence, setPresence, stop } from './presence.ts'
 import { componentOperational, componentState, unitOperational } from './readiness.ts'
 import { repairUnit } from './reconcile.ts'
+import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
 import { isSettled } from './roles.ts'
 import type { EntityClass, OperationState } from './state.ts'
 
@@ -14,7 +14,7 @@ import type { EntityClass, OperationState } from './state.ts'
 
 export function checkRepair(draft: Draft, kind: EntityClass, entity: string): Refusal | null {
   if (kind !== 'serviceUnit' && kind !== 'component' && kind !== 'node') {
-    return refuse('NOT_SUPPORTED', `repair is not defined for ${WORDS[kind]} ${entity}`)
+    return refuse('NOT_SUPPORTED', `repair is not defined for ${CLASS_WORDS[kind]} ${entity}`)
   }
   const nodeIsDisabled = kind === 'node' && draft.peekNode(entity).disabled
   const isFailed = (model: ComponentModel): boolean =>

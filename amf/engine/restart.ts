@@ -1,10 +1,10 @@
-import { refuse, WORDS, type Refusal } from './admin.ts'
 import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { unitsInScope } from './entities.ts'
 import { restartComponent } from './presence.ts'
 import { componentState, unitOperational } from './readiness.ts'
 import type { ComponentModel } from '../model/model.ts'
+import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
 import { isSettled } from './roles.ts'
 import type { EntityClass, OperationState } from './state.ts'
 
@@ -12,7 +12,7 @@ import type { EntityClass, OperationState } from './state.ts'
 
 export function checkRestart(draft: Draft, kind: EntityClass, entity: string): Refusal | null {
   if (kind !== 'serviceUnit' && kind !== 'component') {
-    return refuse('NOT_SUPPORTED', `restart is not defined for ${WORDS[kind]} ${entity}`)
+    return refuse('NOT_SUPPORTED', `restart is not defined for ${CLASS_WORDS[kind]} ${entity}`)
   }
   for (const model of componentsInScope(draft, entity)) {
     const component = componentState(draft.peekGroup(model.serviceGroup), model)

@@ -60,11 +60,6 @@ export function holdsInstance(
   })
 }
 
-/** ACTIVE was granted and nothing proves yet that it is over. */
-export function mayBeActive(group: GroupState, csi: CsiModel): boolean {
-  return (group.csis.get(csi.name)?.grants.length ?? 0) > 0
-}
-
 /** The component can be given and relieved of CSIs now. */
 export function takesCallbacks(component: ComponentState): boolean {
   return component.presence === 'INSTANTIATED' && component.work === null

@@ -1,6 +1,6 @@
-import { refuse, type Refusal } from './admin.ts'
 import type { Draft } from './draft.ts'
 import { isInSync } from './plan/plan-group.ts'
+import { refuse, type Refusal } from './refusal.ts'
 import { isSettled, unitRole } from './roles.ts'
 import type { EntityClass, Swap } from './state.ts'
 
