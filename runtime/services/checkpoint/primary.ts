@@ -249,7 +249,7 @@ export class Primary<T> {
     this.#advance(nowMs)
   }
 
-  /** The connection to a node died, or a node came: its stream, where it stands on the old connection, is opened anew. */
+  /** The connection to a node died, or a node came: its stream stood on the old connection and is opened anew. */
   peerChanged(node: number, kind: 'arrival' | 'death', nowMs: number): void {
     const link = this.#links.get(node)
     if (link === undefined || this.#ended !== null) return
