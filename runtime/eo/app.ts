@@ -89,7 +89,7 @@ export interface CheckpointClient {
 export interface CheckpointOptions {
   /** At-most-once replies kept at most; a call beyond gets `TRY_AGAIN`. @defaultValue 65_536 */
   readonly replyCountMax?: number
-  /** Bytes of all sections at most; a write beyond throws `NO_SPACE`. @defaultValue 64 MiB */
+  /** Bytes of all sections at most; a write beyond throws `NO_SPACE`. @defaultValue 32 MiB, also the most */
   readonly sizeBytesMax?: number
   /** On the standby: sections that changed, in the order of the active's commits. */
   readonly onUpdate?: (sections: ReadonlyMap<string, unknown>) => void
