@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
-import { SdkError } from '../../../idl/index.ts'
+import { SdkError, type ClientOf } from '../../../idl/index.ts'
+import type { RmdCallOptions } from '../../../ioc/index.ts'
 import type { Checkpoint as CheckpointApi, CheckpointOptions } from '../../eo/app.ts'
 import type { CheckpointService, CheckpointServiceOptions } from './commit-gate.ts'
 import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
@@ -22,6 +23,7 @@ export function createCheckpointClient(options: CheckpointServiceOptions): Check
 
 class ComponentCheckpoints implements CheckpointService {
   readonly #options: CheckpointServiceOptions
+  readonly #agent: ClientOf<(typeof Checkpoint)['spec'], RmdCallOptions>
   readonly #checkpoints = new Map<string, CsiCheckpoint>()
   /** Present while the content of a CSI is being fetched. */
   readonly #held = new Map<string, Push[]>()
@@ -31,6 +33,7 @@ class ComponentCheckpoints implements CheckpointService {
 
   constructor(options: CheckpointServiceOptions) {
     this.#options = options
+    this.#agent = options.rmd.client(Checkpoint, { to: options.agent })
   }
 
   readonly client = {
@@ -82,7 +85,7 @@ class ComponentCheckpoints implements CheckpointService {
     this.#isClosed = true
     for (const checkpoint of this.#checkpoints.values()) checkpoint.close()
     if (!this.#isAttached) return
-    const calls = this.opened().map((csi) => this.#agent().detach({ csi }, { timeoutMs: 1_000 }))
+    const calls = this.opened().map((csi) => this.#agent.detach({ csi }, { timeoutMs: 1_000 }))
     await Promise.allSettled(calls)
   }
 
@@ -104,16 +107,12 @@ class ComponentCheckpoints implements CheckpointService {
       log: this.#options.log,
       clock: () => performance.now(),
       send: (batch) =>
-        this.#agent().commit({ csi, batch }, { timeoutMs: COMMIT_TIMEOUT_MS, epoch: batch.epoch }),
+        this.#agent.commit({ csi, batch }, { timeoutMs: COMMIT_TIMEOUT_MS, epoch: batch.epoch }),
       onFenced: (error) => this.#options.onFenced(csi, error),
       onGap: () => this.#refetch(csi),
     })
     this.#checkpoints.set(csi, checkpoint)
     return checkpoint
-  }
-
-  #agent() {
-    return this.#options.rmd.client(Checkpoint, { to: this.#options.agent })
   }
 
   /** Fetches the content; pushes that come meanwhile wait, since their order with the answer is not kept. */
@@ -129,7 +128,7 @@ class ComponentCheckpoints implements CheckpointService {
     const pushes: Push[] = []
     this.#held.set(csi, pushes)
     try {
-      const snapshot = await this.#agent().attach({ csi }, { timeoutMs: ATTACH_TIMEOUT_MS })
+      const snapshot = await this.#agent.attach({ csi }, { timeoutMs: ATTACH_TIMEOUT_MS })
       this.#checkpoints.get(csi)?.replace(snapshot)
     } finally {
       this.#held.delete(csi)
