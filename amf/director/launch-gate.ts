@@ -7,8 +7,8 @@ import type { NodeCommand } from './agent-command.ts'
 export const LAUNCH_AFTER_GRANT_MS = 50
 
 /**
- * Holds `instantiate` commands back for a moment after a role was given, so that a failover does not wait for the start of
- * its next standby. Everything else passes; a command for a component whose launch is held lets the launch go first.
+ * Holds `instantiate` commands back for a moment after a role was given, so that a failover does not wait for the start
+ * of its next standby. Everything else passes; a command for a component whose launch is held lets the launch go first.
  */
 export class LaunchGate {
   readonly #pass: (commands: readonly NodeCommand[]) => void

@@ -36,7 +36,7 @@ interface Side {
   readonly socket: Socket
 }
 
-/** Kills the active of a bare pair `rounds` times with `inFlight` calls under way; milliseconds from SIGKILL to reply. */
+/** Kills the active of a bare pair `rounds` times with `inFlight` calls under way. @returns ms from SIGKILL to reply */
 export async function measureBarePair(
   rounds: number,
   inFlight: number,

@@ -27,7 +27,7 @@ Examples:
   holdfast up cluster.yaml --run-dir /tmp/try`
 
 const DOWN_HELP = `
-Stops the components in order (standbys, then actives), then the nodes, then the supervisor. What does not
+Stops the components in order (actives, then standbys), then the nodes, then the supervisor. What does not
 stop within --timeout (60 s by default) is named, with exit code 5. Acknowledged data stays in the run directory.
 
 Examples:
