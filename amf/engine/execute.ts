@@ -225,7 +225,7 @@ function maybeActivate(run: Run, slot: Slot): void {
   if (assignment?.pending && assignment.pending.to !== 'QUIESCING') return
   if (assignment?.haState === 'ACTIVE' && !assignment.pending) return
   if (someoneElseMayBeActive(run, slot) || !sponsorsServe(run, slot)) return
-  if (mustDropFirst(run, slot)) return
+  if (mustDropFirst(run, slot) || isFull(run, slot, 'ACTIVE')) return
   const fresh = assignment?.haState == null && !assignment?.pending
   sendSet(run, slot, {
     to: 'ACTIVE',
@@ -279,15 +279,40 @@ function isLeaving(slots: readonly Slot[], instance: ServiceInstanceModel): bool
   )
 }
 
-/** I4: in 2N and N+M a unit gives up what it is not to be ACTIVE for before it becomes ACTIVE. */
+/** I4: in 2N and N+M a unit stops standing by before it becomes ACTIVE. */
 function mustDropFirst({ sg, slots }: Run, { unit }: Slot): boolean {
   if (sg.redundancy !== '2N' && sg.redundancy !== 'N+M') return false
   return slots.some(
     (other) =>
       other.unit === unit &&
       other.wanted?.role !== 'ACTIVE' &&
-      other.component.assignments.has(other.csi.name),
+      standsBy(other.component.assignments.get(other.csi.name)),
   )
+}
+
+function standsBy(assignment: Assignment | undefined): boolean {
+  return assignment?.haState === 'STANDBY' || assignment?.pending?.to === 'STANDBY'
+}
+
+/** I5: the unit still holds as many others as it may. */
+function isFull(
+  { sg, slots, group }: Run,
+  { unit, instance }: Slot,
+  role: 'ACTIVE' | 'STANDBY',
+): boolean {
+  if (sg.redundancy === '2N') return false
+  const limit = role === 'STANDBY' ? sg.maxStandbySIsPerSU : activeLimit(sg)
+  const holds = (other: Slot): boolean => {
+    if (role === 'STANDBY') return standsBy(other.component.assignments.get(other.csi.name))
+    const grants = group.csis.get(other.csi.name)?.grants ?? []
+    return grants.some((grant) => grant.component === other.component.name)
+  }
+  const others = slots.filter((o) => o.unit === unit && o.instance !== instance && holds(o))
+  return new Set(others.map((other) => other.instance)).size >= limit
+}
+
+function activeLimit(sg: ServiceGroupModel): number {
+  return sg.redundancy === 'no-redundancy' ? 1 : sg.maxActiveSIsPerSU
 }
 
 function activeReason({ group, sg }: Run, { unit, instance, csi }: Slot): string {
@@ -326,9 +351,10 @@ function maybeStandby(run: Run, slot: Slot): void {
   const { component, csi, instance, wanted } = slot
   const assignment = component.assignments.get(csi.name)
   if (!takesCallbacks(component) || assignment?.pending) return
-  if (assignment?.haState === 'STANDBY' || assignment?.haState === 'ACTIVE') return
+  if (assignment?.haState === 'ACTIVE') return
+  if (assignment?.haState === 'STANDBY' && !isToldWrong(run, slot, assignment)) return
   if (!isServedAsPlanned(run, instance) || !standbySponsorsStand(run, slot)) return
-  if (holdsActiveElsewhere(run, slot)) return
+  if (holdsActiveElsewhere(run, slot) || isFull(run, slot, 'STANDBY')) return
   const rank = wanted?.standbyRank ?? 1
   sendSet(run, slot, {
     to: 'STANDBY',
@@ -336,6 +362,13 @@ function maybeStandby(run: Run, slot: Slot): void {
     timeoutMs: slot.model.csiSetTimeoutMs,
     reason: `${slot.unit.name} is number ${String(rank)} to take over`,
   })
+}
+
+/** Its place in the order of take-over, or the one that it stands by for, is not what it was told any more. */
+function isToldWrong({ group }: Run, { csi, wanted }: Slot, { told }: Assignment): boolean {
+  if (!told) return false
+  const active = group.csis.get(csi.name)?.grants[0]?.component ?? null
+  return told.standbyRank !== (wanted?.standbyRank ?? 1) || told.activeComponent !== active
 }
 
 function isServedAsPlanned({ plan, sg, group }: Run, instance: ServiceInstanceModel): boolean {
@@ -395,6 +428,8 @@ function sendSet(run: Run, slot: Slot, request: SetRequest): void {
   const deadlineMs = draft.nowMs + request.timeoutMs + ANSWER_GRACE_MS
   assignment.pending = { to, invocation, deadlineMs, causes }
   assignment.restore = null
+  const { standbyRank, activeComponent } = descriptor
+  assignment.told = to === 'STANDBY' ? { standbyRank, activeComponent } : null
   component.assignments.set(csi.name, assignment)
   if (to === 'ACTIVE') state.replicas = replicasOf(draft, run.sg, run.plan, slot.instance, unit)
   draft.send({
@@ -412,7 +447,7 @@ function sendSet(run: Run, slot: Slot, request: SetRequest): void {
 }
 
 function newAssignment(csi: string): Assignment {
-  return { csi, haState: null, pending: null, restore: null }
+  return { csi, haState: null, pending: null, told: null, restore: null }
 }
 
 function copyOf(csi: CsiModel): Record<string, string[]> {

@@ -1,20 +1,13 @@
 import type { HaState } from '../../runtime/internal.ts'
 import type { ComponentModel } from '../model/model.ts'
-import type { ComponentFacts, EngineEvent } from './contract.ts'
+import { ADOPTED } from './adopt.ts'
+import type { EngineEvent } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
-import { endGrant, persistGrants } from './grants.ts'
-import { ANSWER_GRACE_MS } from './execute.ts'
-import { setPresence, stop } from './presence.ts'
+import { endGrant } from './grants.ts'
+import { setPresence } from './presence.ts'
 import { componentState } from './readiness.ts'
-import { beginNodeRecovery, loseProcess, orderNodeRestart, recoverComponent } from './recovery.ts'
-import {
-  initialComponent,
-  type Assignment,
-  type ComponentState,
-  type GroupState,
-  type NodeState,
-  type Pending,
-} from './state.ts'
+import { beginNodeRecovery, loseProcess, recoverComponent } from './recovery.ts'
+import type { Assignment, ComponentState, GroupState, Pending } from './state.ts'
 
 /** What agents report, taken over into the state. Reports of an earlier life of a process change nothing. */
 
@@ -217,9 +210,6 @@ export function csiSetDone(draft: Draft, event: Event<'csiSetDone'>): void {
   confirm(draft, place, assignment, state, pending.causes)
 }
 
-/** Invocation of what an earlier director asked for: its answer carries a number that nobody here knows. */
-const ADOPTED = 0
-
 function isAnswerTo(pending: Pending, invocation: number): boolean {
   return pending.invocation === ADOPTED || pending.invocation === invocation
 }
@@ -286,209 +276,5 @@ export function busy(draft: Draft, event: Event<'busy'>): void {
     to: event.busy ? 'busy' : 'in time',
     serviceUnit: model.serviceUnit,
     causes: [event.busy ? late : `${model.name} answers in time`],
-  })
-}
-
-export function nodeGone(draft: Draft, event: Event<'nodeGone'>): void {
-  const { node: name, cause } = event
-  if (!draft.model.nodes.has(name)) return
-  const node = draft.node(name)
-  const from = node.membership
-  node.membership = 'GONE'
-  node.deadlineMs = null
-  if (from !== 'GONE') {
-    draft.notify(null, { kind: 'node', entity: name, from, to: 'GONE', causes: [cause] })
-  }
-  for (const groupName of draft.index.groupsOnNode.get(name) ?? []) {
-    const group = draft.group(groupName)
-    group.causes = [cause, `${name} is gone with everything on it`]
-    for (const model of componentsOnNode(draft, groupName, name)) {
-      const component = componentState(group, model)
-      const hadFailed = component.presence.endsWith('_FAILED') || component.failed
-      loseProcess(draft, group, model, 'UNINSTANTIATED')
-      if (hadFailed) clearFailure(draft, model, component)
-      group.components.set(model.name, initialComponent(model.name))
-    }
-    endGrantsOnNode(group, name)
-    for (const unit of draft.model.serviceGroups.get(groupName)?.serviceUnits ?? []) {
-      const state = unit.node === name && group.units.get(unit.name)
-      if (state) Object.assign(state, { restart: null, failover: false })
-    }
-  }
-}
-
-function endGrantsOnNode(group: GroupState, node: string): void {
-  for (const csi of group.csis.values()) {
-    for (const grant of csi.grants) {
-      if (grant.node === node) endGrant(group, csi.name, grant.component, 'NOT_QUIESCED')
-    }
-  }
-}
-
-/** A node that was told to restart has done so when it comes back with nothing running; else it is told again. */
-function endNodeRecovery(
-  draft: Draft,
-  node: NodeState,
-  from: NodeState['membership'],
-  facts: readonly ComponentFacts[],
-): void {
-  if (!node.disabled) return
-  const isFresh = from === 'GONE' || facts.every((fact) => fact.presence === 'UNINSTANTIATED')
-  if (!isFresh) {
-    if (node.recovery === 'switchover') return
-    orderNodeRestart(draft, node.name, `${node.name} has to restart`)
-    return
-  }
-  node.recovery = null
-  if (draft.model.nodes.get(node.name)?.autoRepair !== true) return
-  node.disabled = false
-  draft.persist(`node/${node.name}`, null, `${node.name} was restarted`)
-}
-
-function componentsOnNode(draft: Draft, groupName: string, node: string): ComponentModel[] {
-  const units = draft.model.serviceGroups.get(groupName)?.serviceUnits ?? []
-  return units.filter((unit) => unit.node === node).flatMap((unit) => unit.components)
-}
-
-/** An agent says what is true on its node. It replaces what was believed, commands in flight included. */
-export function nodeJoined(draft: Draft, event: Event<'nodeJoined'>): void {
-  const { node: name } = event
-  const nodeModel = draft.model.nodes.get(name)
-  if (!nodeModel) return
-  const node = draft.node(name)
-  const from = node.membership
-  node.membership = 'MEMBER'
-  endNodeRecovery(draft, node, from, event.facts)
-  if (from !== 'MEMBER') {
-    const causes = [`${name} joined`]
-    draft.notify(null, { kind: 'node', entity: name, from, to: 'MEMBER', causes })
-  }
-  const facts = new Map(event.facts.map((fact) => [fact.component, fact]))
-  for (const groupName of draft.index.groupsOnNode.get(name) ?? []) {
-    const group = draft.group(groupName)
-    group.causes = [`${name} joined`]
-    for (const model of componentsOnNode(draft, groupName, name)) {
-      adopt(draft, group, model, facts.get(model.name) ?? null)
-    }
-  }
-}
-
-/** Takes over what the agent knows of one component. What serves goes on under the epoch that it has. */
-function adopt(
-  draft: Draft,
-  group: GroupState,
-  model: ComponentModel,
-  facts: ComponentFacts | null,
-): void {
-  const before = componentState(group, model)
-  const component: ComponentState = {
-    ...initialComponent(model.name),
-    failed: before.failed,
-    failedStarts: before.failedStarts,
-    presence: facts?.presence ?? 'UNINSTANTIATED',
-    incarnation: Math.max(facts?.incarnation ?? 0, before.incarnation),
-    endedIncarnation: isOverIn(facts) ? before.incarnation : before.endedIncarnation,
-    pid: facts?.pid ?? null,
-    address: facts?.address ?? null,
-  }
-  if (!facts && before.presence.endsWith('_FAILED')) component.presence = before.presence
-  group.components.set(model.name, component)
-  adoptPresence(draft, group, model, component)
-  for (const fact of facts?.assignments ?? []) {
-    if (!group.csis.has(fact.csi) || component.presence === 'UNINSTANTIATED') continue
-    component.assignments.set(fact.csi, adoptAssignment(draft, model, fact))
-  }
-  for (const csi of group.csis.values()) adoptGrant(draft, group, model, component, csi.name, facts)
-}
-
-/** Whatever life was known of it is over. */
-function isOverIn(facts: ComponentFacts | null): boolean {
-  return !facts || facts.presence === 'UNINSTANTIATED' || facts.presence.endsWith('_FAILED')
-}
-
-/** Life-cycle commands that another director gave go on; the agent will say how they end. */
-function adoptPresence(
-  draft: Draft,
-  group: GroupState,
-  model: ComponentModel,
-  component: ComponentState,
-): void {
-  const { presence } = component
-  const deadlineMs = draft.nowMs + model.terminateTimeoutMs + model.instantiate.timeoutMs
-  if (presence === 'INSTANTIATING' || presence === 'RESTARTING') {
-    component.presence = 'INSTANTIATING'
-    const attemptsMs = model.instantiateAttemptsMax * model.instantiate.timeoutMs
-    const endMs = deadlineMs + attemptsMs
-    component.work = { kind: 'instantiate', deadlineMs: endMs, failure: null }
-  } else if (presence === 'TERMINATING') {
-    component.work = { kind: 'terminate', deadlineMs, failure: null }
-  } else if (presence === 'TERMINATION_FAILED') component.failed = true
-  if (component.presence === 'INSTANTIATED') component.failed = false
-  group.components.set(model.name, component)
-}
-
-/** What an earlier director asked for goes on: its answer is awaited here. */
-function adoptAssignment(draft: Draft, model: ComponentModel, fact: AssignmentFact): Assignment {
-  const { csi, haState, confirmed } = fact
-  const inFlight = !confirmed || haState === 'QUIESCING'
-  if (!inFlight) return { csi, haState, pending: null, restore: null }
-  const quiescingMs = haState === 'QUIESCING' ? model.quiescingTimeoutMs : 0
-  const deadlineMs = draft.nowMs + model.csiSetTimeoutMs + quiescingMs + ANSWER_GRACE_MS
-  const causes = ['a new director continues what was in flight']
-  const pending = { to: haState, invocation: ADOPTED, deadlineMs, causes }
-  return { csi, haState: confirmed ? haState : null, pending, restore: null }
-}
-
-type AssignmentFact = ComponentFacts['assignments'][number]
-
-/** The record of a grant, and what the agent says about its holder, become one truth. */
-function adoptGrant(
-  draft: Draft,
-  group: GroupState,
-  model: ComponentModel,
-  component: ComponentState,
-  csiName: string,
-  facts: ComponentFacts | null,
-): void {
-  const csi = group.csis.get(csiName)
-  const assignment = component.assignments.get(csiName)
-  const fact = facts?.assignments.find((each) => each.csi === csiName)
-  if (!csi) return
-  const recorded = csi.grants.find((grant) => grant.component === model.name)
-  if (!fact || !assignment || isOver(fact)) {
-    if (recorded) endGrant(group, csiName, model.name, lastTransition(fact?.haState))
-    return
-  }
-  const { incarnation, address } = component
-  const epoch = fact.epoch > 0 ? fact.epoch : (recorded?.epoch ?? 0)
-  const grant = { component: model.name, node: model.node, incarnation, epoch, address }
-  csi.grants = [...csi.grants.filter((other) => other.component !== model.name), grant]
-  if (epoch > csi.epoch) {
-    csi.epoch = epoch
-    persistGrants(draft, csi, `${model.name} holds ${csiName}`)
-  } else if (epoch < csi.epoch && !recorded) {
-    fence(draft, group, model, csiName)
-  } else if (epoch < csi.epoch && fact.haState === 'ACTIVE') {
-    // Its newer grant never reached it: it is given once more.
-    component.assignments.set(csiName, { ...assignment, haState: null, pending: null })
-  }
-}
-
-function isOver({ haState, confirmed }: AssignmentFact): boolean {
-  return haState === 'STANDBY' || (haState === 'QUIESCED' && confirmed)
-}
-
-function lastTransition(haState: HaState | undefined): 'QUIESCED' | 'NOT_QUIESCED' {
-  return haState === 'QUIESCED' ? 'QUIESCED' : 'NOT_QUIESCED'
-}
-
-/** ACTIVE under a grant that is over: it ends before anything else is decided about the CSI. */
-function fence(draft: Draft, group: GroupState, model: ComponentModel, csiName: string): void {
-  if (componentState(group, model).work) return
-  const cause = `${model.name} holds ${csiName} under a grant that is over`
-  stop(draft, group, model, {
-    kind: 'cleanup',
-    reason: cause,
-    failure: { recovery: 'componentFailover', cause },
   })
 }

@@ -4,18 +4,19 @@ import type { PresenceState } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { ANSWER_GRACE_MS } from './execute.ts'
 import { componentsOf, componentState, nodeOperational, unitAdmin } from './readiness.ts'
-import { anyPending, holdsAnything } from './roles.ts'
+import type { Plan } from './plan/planner.ts'
+import { anyPending, holdsAnything, unitRole } from './roles.ts'
 import type { ComponentState, GroupState, UnitState, Work } from './state.ts'
 
 /**
  * Which processes should run, and the next life-cycle commands. SAF AMF B.04.01 sections 3.2.2.1 and 4: levels go up
  * one after the other and down in reverse; a unit is emptied before it is stopped in good order.
  */
-export function updatePresence(draft: Draft, sg: ServiceGroupModel): void {
+export function updatePresence(draft: Draft, sg: ServiceGroupModel, plan: Plan): void {
   const group = draft.group(sg.name)
   const wantedUp = unitsToRun(draft, sg, group)
   // A process start costs the machine dearly just when a standby is being promoted: it waits for that.
-  const promoting = anyPending(group, 'ACTIVE')
+  const promoting = isPromoting(sg, group, plan)
   for (const unit of sg.serviceUnits) {
     const state = group.units.get(unit.name)
     if (!state || draft.peekNode(unit.node).membership !== 'MEMBER') continue
@@ -27,6 +28,18 @@ export function updatePresence(draft: Draft, sg: ServiceGroupModel): void {
       stopNextLevel(draft, group, unit)
     }
   }
+}
+
+/** A planned ACTIVE is not there yet, and something on its way to it is in flight. */
+function isPromoting(sg: ServiceGroupModel, group: GroupState, plan: Plan): boolean {
+  if (!anyPending(group)) return false
+  return sg.serviceInstances.some((instance) => {
+    const active = plan.get(instance.name)?.active ?? []
+    return sg.serviceUnits.some(
+      (unit) =>
+        active.includes(unit.name) && unitRole(group, unit, instance, 'confirmed') !== 'ACTIVE',
+    )
+  })
 }
 
 /** The preferred number of units, those that run already first, then by order. SAF AMF B.04.01 section 3.6.1. */

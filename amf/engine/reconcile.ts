@@ -10,7 +10,7 @@ import { publishNames } from './publish.ts'
 import { componentsOf, componentState, unitReadiness } from './readiness.ts'
 import { beginNodeRecovery } from './recovery.ts'
 import { updateReplicas } from './replicas.ts'
-import { holdsAnything, isSettled, unitRole } from './roles.ts'
+import { anyPending, holdsAnything, isSettled, unitRole } from './roles.ts'
 import type { GroupState } from './state.ts'
 
 /**
@@ -28,8 +28,8 @@ export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
   publishNames(draft, sg)
   updateReplicas(draft, sg, plan)
   for (const unit of sg.serviceUnits) maybeRepair(draft, sg, unit)
-  updatePresence(draft, sg)
-  updateAlarms(draft, sg, group)
+  updatePresence(draft, sg, plan)
+  updateAlarms(draft, sg, group, plan)
   updateAdjustment(draft, sg, group, plan)
   updateDeadline(draft, sg, group, sponsorsDueMs)
   draft.takeOffTouched(sg.name)
@@ -105,7 +105,7 @@ export function repairUnit(draft: Draft, group: GroupState, unit: ServiceUnitMod
 }
 
 /** The alarm "nobody serves it", raised once and cleared once. SAF AMF B.04.01 section 11. */
-function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState): void {
+function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState, plan: Plan): void {
   for (const instance of sg.serviceInstances) {
     const state = group.instances.get(instance.name)
     if (!state) continue
@@ -115,7 +115,10 @@ function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState): v
       isActiveRole(unitRole(group, unit, instance, 'effective') ?? undefined),
     )
     const wanted = instanceAdmin(group, instance) === 'UNLOCKED'
-    const alarm = group.open && wanted && !served && !kept
+    // A failover on its way is no alarm yet; its callbacks have deadlines.
+    const isComing = plan.has(instance.name) && anyPending(group)
+    const isMissing = group.open && wanted && !served && !kept
+    const alarm = isMissing && (state.alarm || !isComing)
     if (alarm === state.alarm) continue
     state.alarm = alarm
     draft.notify(group, {

@@ -136,6 +136,8 @@ export interface Assignment {
   /** Confirmed by the component. */
   haState: HaState | null
   pending: Pending | null
+  /** What a STANDBY was told of its place; null: not standby, or told by an earlier director. */
+  told: { readonly standbyRank: number; readonly activeComponent: string | null } | null
   /** To be given again when the restarting component is back. */
   restore: HaState | null
 }

@@ -12,10 +12,9 @@ import {
   csiRemoveDone,
   csiSetDone,
   instantiationFailed,
-  nodeGone,
-  nodeJoined,
 } from './facts.ts'
 import { inSyncChange } from './in-sync.ts'
+import { nodeGone, nodeJoined } from './nodes.ts'
 import { finishSwitchovers, reconcileGroup } from './reconcile.ts'
 import { restoreRecords } from './records.ts'
 import { settleOperations } from './settle.ts'

@@ -42,7 +42,10 @@ function modelFor(shape: Shape): Model {
     unit: `failover: ${String(shape.failover)}`,
     nodeOf: (unit) => Math.min(1 + ((unit - 1) % shape.nodes), unit),
     component: shape.restart ? 'recovery: componentRestart' : 'recovery: componentFailover',
-    instance: (index) => (shape.chain && index > 1 ? `dependsOn: [SI${String(index - 1)}]` : ''),
+    instance: (index) => {
+      const sponsor = shape.chain && index > 1 ? `, dependsOn: [SI${String(index - 1)}]` : ''
+      return `preferredActive: ${shape.redundancy === 'N-way-active' ? '2' : '1'}${sponsor}`
+    },
     group: '    componentRestartMax: 2\n    suRestartMax: 1',
     node: 'suFailoverMax: 3',
   })
@@ -206,11 +209,17 @@ function checkConverged(world: World): void {
     const active = roles.filter((role) => role === 'ACTIVE').length
     const standby = roles.filter((role) => role === 'STANDBY').length
     served += active
+    if (sg.redundancy === 'N+M' || sg.redundancy === 'N-way') {
+      expect([instance.name, active]).toEqual([instance.name, 1])
+    }
     if (sg.redundancy !== '2N') continue
     expect([instance.name, active, standby]).toEqual([instance.name, 1, unitCount > 1 ? 1 : 0])
   }
-  const capacity = sg.redundancy === '2N' ? sg.serviceInstances.length : unitCount
-  expect(served).toBe(Math.min(capacity, sg.serviceInstances.length))
+  if (sg.redundancy === 'no-redundancy') {
+    expect(served).toBe(Math.min(unitCount, sg.serviceInstances.length))
+  } else if (sg.redundancy === 'N-way-active') {
+    expect(served).toBe(Math.min(2, unitCount) * sg.serviceInstances.length)
+  }
 }
 
 function run(shape: Shape, list: readonly Deed[]): void {
@@ -226,14 +235,17 @@ function run(shape: Shape, list: readonly Deed[]): void {
 const RUNS = Number(process.env['RUNS'] ?? '60')
 const FRESH = Number(process.env['SEED'] ?? (Date.now() % 1_000_000).toString())
 
-describe.each(['2N', 'no-redundancy'])('%s under random faults', (redundancy) => {
-  const property = fc.property(shapes([redundancy]), deeds, run)
+describe.each(['2N', 'no-redundancy', 'N+M', 'N-way', 'N-way-active'])(
+  '%s under random faults',
+  (redundancy) => {
+    const property = fc.property(shapes([redundancy]), deeds, run)
 
-  it('keeps its invariants and converges (fixed seeds)', () => {
-    for (const seed of [1, 2, 3]) fc.assert(property, { seed, numRuns: RUNS })
-  })
+    it('keeps its invariants and converges (fixed seeds)', () => {
+      for (const seed of [1, 2, 3]) fc.assert(property, { seed, numRuns: RUNS })
+    })
 
-  it(`keeps its invariants and converges (SEED=${String(FRESH)})`, () => {
-    fc.assert(property, { seed: FRESH, numRuns: RUNS })
-  })
-})
+    it(`keeps its invariants and converges (SEED=${String(FRESH)})`, () => {
+      fc.assert(property, { seed: FRESH, numRuns: RUNS })
+    })
+  },
+)

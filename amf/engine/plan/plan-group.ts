@@ -11,16 +11,19 @@ import { couldCarry } from '../place-csis.ts'
 import { unitReadiness } from '../readiness.ts'
 import { sponsorsFirst, unitRole } from '../roles.ts'
 import type { EngineState, GroupState, NodeState } from '../state.ts'
+import { planNPlusM } from './n-plus-m.ts'
+import { planNWayActive } from './n-way-active.ts'
+import { planNWay } from './n-way.ts'
 import { planNoRedundancy } from './no-redundancy.ts'
 import type { Plan, Planner, PlanUnit } from './planner.ts'
 import { planTwoN } from './two-n.ts'
 
-const PLANNERS: Readonly<Record<RedundancyModel, Planner | null>> = {
+const PLANNERS: Readonly<Record<RedundancyModel, Planner>> = {
   '2N': planTwoN,
+  'N+M': planNPlusM,
+  'N-way': planNWay,
+  'N-way-active': planNWayActive,
   'no-redundancy': planNoRedundancy,
-  'N+M': null,
-  'N-way': null,
-  'N-way-active': null,
 }
 
 /** Wanted assignments of one service group. A dependant is planned only beside a planned sponsor. */
@@ -30,7 +33,7 @@ export function planGroup(draft: Draft, sg: ServiceGroupModel, afresh = false): 
   const units = sg.serviceUnits.map((unit) => planUnit(group, sg, unit, draft.peekNode(unit.node)))
   let instances = sponsorsFirst(sg.serviceInstances).filter((i) => instanceReady(draft, group, i))
   for (;;) {
-    if (!planner || instances.length === 0) return new Map()
+    if (instances.length === 0) return new Map()
     const plan = planner({ group: sg, units, instances, swap: group.swap, afresh })
     const carried = instances.filter((instance) => hasSponsors(sg, plan, instance))
     if (carried.length === instances.length) return plan
@@ -61,18 +64,39 @@ function planUnit(
   node: NodeState,
 ): PlanUnit {
   const roles = new Map<string, HaState>()
+  const standbyRanks = new Map<string, number>()
   for (const instance of sg.serviceInstances) {
     const role = unitRole(group, unit, instance, 'effective')
     if (role) roles.set(instance.name, role)
+    const rank = toldRank(group, unit, instance)
+    if (rank !== null) standbyRanks.set(instance.name, rank)
   }
   return {
     name: unit.name,
     inService: unitReadiness(group, unit, node) === 'IN_SERVICE',
     roles,
+    standbyRanks,
     mayActivate: (instance) =>
-      isInSync(group, unit, instance) && couldCarry(unit, instance, 'ACTIVE'),
+      // Several actives have no common checkpoint with one writer: replicas decide nothing there.
+      (sg.redundancy === 'N-way-active' || isInSync(group, unit, instance)) &&
+      couldCarry(unit, instance, 'ACTIVE'),
     mayStandby: (instance) => couldCarry(unit, instance, 'STANDBY'),
   }
+}
+
+function toldRank(
+  group: GroupState,
+  unit: ServiceUnitModel,
+  instance: ServiceInstanceModel,
+): number | null {
+  for (const { name } of unit.components) {
+    const assignments = group.components.get(name)?.assignments
+    for (const csi of instance.csis) {
+      const told = assignments?.get(csi.name)?.told
+      if (told) return told.standbyRank
+    }
+  }
+  return null
 }
 
 /** The node's replica of each CSI holds everything that was ever acknowledged. */

@@ -29,6 +29,8 @@ export interface PlanUnit {
   readonly inService: boolean
   /** What it holds or was asked for, by service instance. */
   readonly roles: ReadonlyMap<string, HaState>
+  /** Take-over rank that it was told for each service instance that it stands by for, where that is known. */
+  readonly standbyRanks: ReadonlyMap<string, number>
   /** May it be ACTIVE with nothing lost, and can its components carry it? */
   readonly mayActivate: (instance: ServiceInstanceModel) => boolean
   /** Can its components carry it as STANDBY? */

@@ -413,7 +413,9 @@ export class World {
 
   /** An ACTIVE is new, recorded before it is sent, and goes where everything acknowledged is. */
   #checkGrant({ node, component, inSync, descriptor: { csi, epoch } }: SetCommand): void {
-    if (inSync !== null && !inSync.includes(node)) {
+    const sg = this.model.components.get(component)?.serviceGroup ?? ''
+    const isShared = this.model.serviceGroups.get(sg)?.redundancy === 'N-way-active'
+    if (inSync !== null && !inSync.includes(node) && !isShared) {
       throw new Error(
         `${component} on ${node} got ${csi}, which is in sync on ${inSync.join()} only`,
       )
@@ -422,8 +424,9 @@ export class World {
       throw new Error(`epoch ${String(epoch)} of ${csi} was used before`)
     }
     this.#epochs.set(csi, epoch)
-    const record = this.store.get(`grant/${csi}`) as { epoch: number } | undefined
-    if (record?.epoch !== epoch) throw new Error(`the grant of ${csi} was not recorded first`)
+    const record = this.store.get(`grant/${csi}`) as { grants: { epoch: number }[] } | undefined
+    const isRecorded = record?.grants.some((grant) => grant.epoch === epoch) === true
+    if (!isRecorded) throw new Error(`the grant of ${csi} was not recorded first`)
   }
 
   #noteRank(component: string, csi: string, rank: number): void {
