@@ -4,8 +4,8 @@ import { isActiveRole, type Planner, type PlanInput, type PlanUnit } from './pla
 import { chooseActive } from './spread.ts'
 
 /**
- * N-way active: several actives for each instance, no standby. SAF AMF B.04.01 section 3.6.5. Greedy by the importance of
- * instances; an adjustment of equal units moves one instance after the other from the most to the least loaded.
+ * N-way active: several actives for each instance, no standby. SAF AMF B.04.01 section 3.6.5. Greedy by the importance
+ * of instances; an adjustment of equal units moves one instance after the other from the most to the least loaded.
  */
 export const planNWayActive: Planner = (input) => {
   const loads = new Loads()
