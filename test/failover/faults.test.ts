@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { isSdkError } from '../../dist/idl/index.js'
 import type { Cluster } from '../../dist/amf/testkit/index.js'
 import { Faults, Work } from '../../dist/test/fixtures/faults/faults.js'
@@ -17,6 +17,26 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'hf-faults-'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let current: Cluster | null = null
+
+/** After every fault: exactly one active, no orphan, no zombie, no invariant broken. */
+afterEach(async () => {
+  const cluster = current
+  current = null
+  if (cluster === null) return
+  const view = await cluster.until((s) => s.active(SI) !== null, 15_000)
+  expect(view.holders(SI, 'ACTIVE')).toHaveLength(1)
+  const processes = cluster.processes()
+  expect(processes.filter((one) => one.state === 'Z' || one.kind === 'other')).toEqual([])
+  for (const node of ['node1', 'node2'])
+    expect(cluster.log(node, 2_000_000)).not.toContain('invariant broken')
+})
+
+async function faultyCluster(...options: Parameters<typeof testCluster>): Promise<Cluster> {
+  current = await testCluster(...options)
+  return current
+}
 
 /** A 2N pair on two nodes; each component may be given faults. */
 function model(faults: { readonly fault1?: string; readonly fault2?: string } = {}): string {
@@ -64,7 +84,7 @@ describe('a component that never becomes ready', { timeout: TEST_MS }, () => {
   it.each(['exitInInitialize', 'throwInInitialize', 'neverRegister'])(
     '%s: instantiation failed, the other one serves',
     async (fault) => {
-      const cluster = await testCluster(model({ fault1: fault }), { waitFor: 'director' })
+      const cluster = await faultyCluster(model({ fault1: fault }), { waitFor: 'director' })
       await cluster.until((s) => s.active(SI) === 'faultSU2', 30_000)
       const view = await cluster.until(
         (s) =>
@@ -82,7 +102,7 @@ describe('a component that never becomes ready', { timeout: TEST_MS }, () => {
 
 describe('a component that does not take its role', { timeout: TEST_MS }, () => {
   it.each(['failACTIVE', 'hangACTIVE'])('%s: the other one becomes active', async (fault) => {
-    const cluster = await testCluster(model({ fault1: fault }), { waitFor: 'director' })
+    const cluster = await faultyCluster(model({ fault1: fault }), { waitFor: 'director' })
     await cluster.until((s) => s.active(SI) === 'faultSU2', 30_000)
     const { faults } = await faultsOf(cluster)
     expect(await faults.count({})).toEqual({ value: 1 })
@@ -90,7 +110,7 @@ describe('a component that does not take its role', { timeout: TEST_MS }, () => 
   })
 
   it('an error for STANDBY leaves the active alone', async () => {
-    const cluster = await testCluster(model({ fault2: 'failSTANDBY' }), { waitFor: 'director' })
+    const cluster = await faultyCluster(model({ fault2: 'failSTANDBY' }), { waitFor: 'director' })
     const before = await cluster.until((s) => s.active(SI) === 'faultSU1', 30_000)
     const { faults } = await faultsOf(cluster)
     for (let value = 1; value <= 20; value += 1) expect(await faults.count({})).toEqual({ value })
@@ -101,7 +121,7 @@ describe('a component that does not take its role', { timeout: TEST_MS }, () => 
 
 describe('busy is not dead', { timeout: TEST_MS }, () => {
   it('an event loop blocked for 500 ms again and again is not replaced', async () => {
-    const cluster = await testCluster(model())
+    const cluster = await faultyCluster(model())
     const before = await cluster.refresh()
     const { faults } = await faultsOf(cluster)
     await faults.block({ ms: 500, times: 6 })
@@ -111,7 +131,7 @@ describe('busy is not dead', { timeout: TEST_MS }, () => {
   })
 
   it('an event loop blocked for ever is hung and replaced', async () => {
-    const cluster = await testCluster(model())
+    const cluster = await faultyCluster(model())
     const before = await cluster.refresh()
     const { faults } = await faultsOf(cluster)
     await faults.count({})
@@ -126,7 +146,7 @@ describe('busy is not dead', { timeout: TEST_MS }, () => {
 
 describe('workers', { timeout: TEST_MS }, () => {
   it('one that exits or runs out of memory fails only its own job', async () => {
-    const cluster = await testCluster(model())
+    const cluster = await faultyCluster(model())
     const before = await cluster.refresh()
     const { work } = await faultsOf(cluster)
     const squares = Array.from({ length: 50 }, (_, n) => work.square({ n }))
@@ -147,7 +167,7 @@ describe('workers', { timeout: TEST_MS }, () => {
   })
 
   it('kill -9 of the component while a worker job runs: the caller hears of it', async () => {
-    const cluster = await testCluster(model())
+    const cluster = await faultyCluster(model())
     const { work } = await faultsOf(cluster)
     const held = work.hold({ ms: 30_000 }).then(
       () => 'answered',
@@ -167,7 +187,7 @@ describe('workers', { timeout: TEST_MS }, () => {
 
 describe('bugs of the component', { timeout: TEST_MS }, () => {
   it('a handler that throws answers HANDLER_FAILED and nothing else happens', async () => {
-    const cluster = await testCluster(model())
+    const cluster = await faultyCluster(model())
     const before = await cluster.refresh()
     const { faults } = await faultsOf(cluster)
     await expect(faults.throwing({})).rejects.toMatchObject({ code: 'HANDLER_FAILED' })
@@ -176,7 +196,7 @@ describe('bugs of the component', { timeout: TEST_MS }, () => {
   })
 
   it('an uncaught error ends the process with a crash record; the standby takes over', async () => {
-    const cluster = await testCluster(model())
+    const cluster = await faultyCluster(model())
     const before = await cluster.refresh()
     const { faults } = await faultsOf(cluster)
     await faults.count({})
