@@ -116,12 +116,13 @@ export function damaged(directory: string, problem: string, cause?: unknown): Sd
 function metaProblem(file: string): string | undefined {
   const descriptor = openSync(file, 'r')
   try {
-    const sizeBytes = fstatSync(descriptor).size
     const first = readMeta(descriptor, 0)
     if (first === undefined) return 'it is no LMDB file, or its first page is torn'
     const second = readMeta(descriptor, first.pageSize)
     if (second === undefined) return 'its second page is torn'
     const newest = first.transaction > second.transaction ? first : second
+    // After the meta pages: another process may be writing, and pages are written before the meta that counts them.
+    const sizeBytes = fstatSync(descriptor).size
     const neededBytes = (newest.lastPage + 1) * first.pageSize
     if (sizeBytes >= neededBytes) return undefined
     return `it has ${sizeBytes} bytes and should have ${neededBytes}: its end is cut off`
