@@ -21,6 +21,8 @@ export interface JobRunnerOptions {
 const RUNNING_COUNT_MAX = 1_024
 /** The queue is drained for this long at most before input and output get their turn. */
 const SLICE_MS = 5
+/** A handler that ignores its deadline keeps its uncommitted writes this much longer. */
+const ABANDONED_GRACE_MS = 10_000
 const SLICE_CHECK_COUNT = 32
 
 interface DrainWaiter {
@@ -137,15 +139,17 @@ export class JobRunner {
   }
 
   readonly #drain = (): void => {
-    this.#scheduled = false
+    // Still scheduled while it runs: a job that ends inside must not schedule another drain that skips the slice's end.
     const nowMs = this.#options.clock()
     for (let count = 1; ; count++) {
       const taken = this.#queue.take(nowMs)
-      if (taken === undefined) return
+      if (taken === undefined) {
+        this.#scheduled = false
+        return
+      }
       if (taken.kind === 'expired') this.#expire(taken.job)
       else this.#run(taken.job)
       if (count % SLICE_CHECK_COUNT !== 0 || this.#options.clock() - nowMs < SLICE_MS) continue
-      this.#scheduled = true
       setImmediate(this.#drain)
       return
     }
@@ -320,6 +324,11 @@ export class JobRunner {
     job.incoming.fail(error)
     this.#live.delete(job)
     this.#wakeDrained()
+    if (job.gate === null || job.gate === undefined) return
+    // What it wrote and never finished must not hold up every later call that touches it.
+    setTimeout(() => {
+      if (job.stage === 'abandoned') job.gate?.abort(job.call)
+    }, ABANDONED_GRACE_MS).unref()
   }
 
   #leaveQueue(job: Job): void {
