@@ -72,6 +72,12 @@ export class CommitPipeline<T> {
     const { batch, payload } = request
     const expectedSequence = Math.max(appliedSequence, this.#queuedSequence) + 1
     if (batch.firstSequence > expectedSequence) return { kind: 'outOfSync', expectedSequence }
+    // A confirmation by a writer that does not know what a former one committed: what it read may be old.
+    const isBehind =
+      batch.records.length === 0 &&
+      batch.firstSequence <= appliedSequence &&
+      !isHeld(batch.epoch, batch.firstSequence)
+    if (isBehind) return { kind: 'outOfSync', expectedSequence }
     const waiter = { token: request.token, deadlineMs: request.deadlineMs }
     if (batch.records.length > 0 && batch.firstSequence < expectedSequence) {
       const last = lastSequenceOf(batch)

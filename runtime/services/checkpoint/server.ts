@@ -72,7 +72,10 @@ class NodeCheckpoints implements CheckpointServer {
     const { functionNumber } = call
     if (isOf(functionNumber, FIRST_CHECKPOINT_FUNCTION)) this.#guard(call, () => this.#serve(call))
     else if (isOf(functionNumber, FIRST_REPLICA_FUNCTION)) {
-      this.#guard(call, () => this.#serveReplica(call))
+      this.#guard(call, () => {
+        if (call.source.port !== IOC_PORT.agent) throw onlyAgents(call)
+        this.#serveReplica(call)
+      })
     } else return false
     return true
   }
@@ -216,6 +219,13 @@ class NodeCheckpoints implements CheckpointServer {
 
 function isOf(functionNumber: number, first: number): boolean {
   return functionNumber >= first && functionNumber < first + FUNCTIONS
+}
+
+function onlyAgents(call: IncomingCall): SdkError {
+  return new SdkError(
+    'OP_NOT_PERMITTED',
+    `replicas are called by agents only, not by ${call.source.node}:${call.source.port}`,
+  )
 }
 
 function unknownFunction(call: IncomingCall): SdkError {

@@ -238,7 +238,11 @@ describe('what no component would send', () => {
   test.each([
     ['bytes that are no message', Checkpoint.methods.commit.functionNumber, 'MESSAGE_ERROR'],
     ['an unknown function', Checkpoint.methods.commit.functionNumber + 20, 'FUNC_NOT_REGISTERED'],
-    ['bytes to a replica', CheckpointReplica.methods.append.functionNumber, 'MESSAGE_ERROR'],
+    [
+      'a replica called as an agent',
+      CheckpointReplica.methods.append.functionNumber,
+      'OP_NOT_PERMITTED',
+    ],
   ])('%s: an error, and the node goes on', async (_what, functionNumber, code) => {
     const node = await rig.node(1)
     const active = await rig.component(1)
