@@ -1,4 +1,4 @@
-import { decodeWireError, fromWireError, type SdkError } from '../../idl/index.ts'
+import { decodeWireError, fromWireError, SdkError } from '../../idl/index.ts'
 import type { NameEntry, NameResolver } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
@@ -257,7 +257,15 @@ export class RmdClient {
   }
 
   #refuse(call: PendingCall, error: SdkError, nowMs: number): void {
-    if (!isTriedAgainAfterRefusal(error.code, call)) return this.#fail(call, error)
+    if (!isTriedAgainAfterRefusal(error.code, call)) {
+      // This copy was refused, but an earlier one may have run.
+      const options = { cause: error, context: error.context, mayHaveRun: true }
+      const isUncertain = call.mayHaveRun && !error.mayHaveRun
+      return this.#fail(
+        call,
+        isUncertain ? new SdkError(error.code, error.message, options) : error,
+      )
+    }
     if (error.code !== 'INUSE') call.refusal = error
     else call.mayHaveRun = true
     this.#wait(call, nowMs + retryDelayMs(call.tries - 1, call.id))
