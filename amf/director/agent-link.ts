@@ -15,6 +15,8 @@ export interface AgentLinkOptions {
   readonly term: number
   /** The life of the agent that joined: commands reach it and no later one. */
   readonly caller: string
+  /** The join whose facts the director goes by. */
+  readonly session: number
   readonly log: Logger
   /** The agent has seen a newer term. */
   readonly onStale: () => void
@@ -75,12 +77,12 @@ export class AgentLink {
 
   async #send(): Promise<void> {
     this.#sending = true
-    const { term } = this.#options
+    const { term, session } = this.#options
     while (this.#waiting.length > 0 && !this.#closed) {
       const commands = this.#waiting
       this.#waiting = []
       try {
-        await this.#client.commands({ term, commands })
+        await this.#client.commands({ term, session, commands })
       } catch (error) {
         if ((await this.#judge(error)) === 'again') this.#waiting = [...commands, ...this.#waiting]
       }

@@ -124,8 +124,7 @@ export class Director<State> {
     this.#post({ kind: 'directorStarted', term, records: this.#records.engineRecords() })
     this.#fenceAbsent()
     rmd.serve((call) => dispatcher.serve(call))
-    const silenceMs = model.timing.nodeSilenceMs
-    this.#silenceTimer = setTimeout(() => this.#fenceSilent(), silenceMs)
+    this.#watchSilence(model.timing.nodeSilenceMs)
     this.#log.info({ node: this.#options.node, address: rmd.address }, 'director started')
   }
 
@@ -153,7 +152,7 @@ export class Director<State> {
     this.#loop.stop()
     this.#nodes.close()
     this.#launches.close()
-    clearTimeout(this.#silenceTimer)
+    clearInterval(this.#silenceTimer)
     this.#operations.close(OVER)
     this.#waiters.close(OVER)
     this.#history.close()
@@ -188,6 +187,24 @@ export class Director<State> {
     }
   }
 
+  /** A window in which this process itself stood still starts again: the joins may lie unread. */
+  #watchSilence(silenceMs: number): void {
+    const { nowMs } = this.#options
+    const tickMs = Math.max(10, silenceMs / 10)
+    let lastMs = nowMs()
+    let sinceMs = lastMs
+    this.#silenceTimer = setInterval(() => {
+      const atMs = nowMs()
+      if (atMs - lastMs > tickMs + silenceMs / 4) sinceMs = atMs
+      lastMs = atMs
+      if (atMs - sinceMs < silenceMs) return
+      clearInterval(this.#silenceTimer)
+      setImmediate(() => {
+        if (this.#stopping === null) this.#fenceSilent()
+      })
+    }, tickMs)
+  }
+
   /** Node processes that live, may have ACTIVE components, and did not come to this director. */
   #fenceSilent(): void {
     for (const node of this.#nodes.members.keys()) {
@@ -213,12 +230,17 @@ export class Director<State> {
   }
 
   async #join(
-    input: { readonly node: string; readonly nodeId: number; readonly pid: number },
+    input: {
+      readonly node: string
+      readonly nodeId: number
+      readonly pid: number
+      readonly session: number
+    },
     facts: Extract<EngineEvent, { kind: 'nodeJoined' }>['facts'],
     call: IncomingCall,
   ): Promise<void> {
     if (this.#clusterStop !== null) throw new SdkError('TRY_AGAIN', 'the cluster stops')
-    const { node, nodeId, pid } = input
+    const { node, nodeId, pid, session } = input
     const known = this.#options.model.nodes.get(node)
     if (known === undefined || known.id !== nodeId) {
       const wanted = known === undefined ? 'the model has no such node' : `its id is ${known.id}`
@@ -232,6 +254,7 @@ export class Director<State> {
       node,
       term: this.#options.term,
       caller: call.caller,
+      session,
       log: this.#log,
       onStale: () => this.#becomeStale(),
       names: () => this.#names.entries,
@@ -239,6 +262,11 @@ export class Director<State> {
     this.#links.set(node, link)
     this.#log.info({ node, pid }, 'node joined')
     this.#post({ kind: 'nodeJoined', node, facts })
+    // It may have died while an earlier life was fenced: nobody would tell of that death again.
+    const identity = this.#nodes.members.get(node)
+    if (identity !== undefined && !this.#options.isAlive(identity)) {
+      this.#lose(node, diedText(node, identity))
+    }
   }
 
   #openedRmd(): Rmd {
@@ -250,9 +278,9 @@ export class Director<State> {
 
   #install(dispatcher: Dispatcher): void {
     dispatcher.install(DirectorNode, {
-      join: async ({ node, nodeId, term, pid, facts }, call) => {
+      join: async ({ node, nodeId, term, pid, session, facts }, call) => {
         this.#checkTerm(term)
-        await this.#join({ node, nodeId, pid }, facts, call)
+        await this.#join({ node, nodeId, pid, session }, facts, call)
         return { names: this.#names.entries }
       },
       events: ({ node, term, events }, call) => {

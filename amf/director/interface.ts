@@ -154,6 +154,8 @@ export const DirectorNode = defineInterface({
         nodeId: z.int(),
         term: z.int(),
         pid: z.int(),
+        /** Counts the agent's joins, over all directors. Commands carry it back: see `AgentCommands.commands`. */
+        session: z.int(),
         facts: z.array(componentFactsSchema),
       }),
       output: z.strictObject({ names: z.array(nameEntrySchema) }),
@@ -183,9 +185,17 @@ export const AgentCommands = defineInterface({
   clientId: CLIENT_ID.agentCommands,
   version: 'B.1.1',
   methods: {
+    /**
+     * Error TRY_AGAIN when `session` is not that of the agent's newest facts: such commands were decided before the
+     * director knew them, and the facts do not contain what the commands would do.
+     */
     commands: {
       serviceId: 0,
-      input: z.strictObject({ term: z.int(), commands: z.array(agentCommandSchema) }),
+      input: z.strictObject({
+        term: z.int(),
+        session: z.int(),
+        commands: z.array(agentCommandSchema),
+      }),
       output: none,
     },
     /** Changed entries of the name table; the whole table when `complete`. Sent one-way. */

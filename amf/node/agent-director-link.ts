@@ -42,6 +42,7 @@ export class DirectorLink {
   #session: Session | null = null
   #events: AgentEvent[] = []
   #sending = false
+  #joinCount = 0
 
   constructor(options: DirectorLinkOptions) {
     this.#options = options
@@ -50,6 +51,11 @@ export class DirectorLink {
   /** Term whose commands are accepted now; 0: none. */
   get term(): number {
     return this.#session?.term ?? 0
+  }
+
+  /** Number of the newest facts that were taken: commands decided on older ones are refused. */
+  get session(): number {
+    return this.#joinCount
   }
 
   get isJoined(): boolean {
@@ -104,7 +110,15 @@ export class DirectorLink {
     while (isJoining(session)) {
       // What happens from here on is not in the facts: it is kept, and reported after them.
       this.#events = []
-      const input = { node, nodeId, term: session.term, pid, facts: facts() }
+      this.#joinCount += 1
+      const input = {
+        node,
+        nodeId,
+        term: session.term,
+        pid,
+        session: this.#joinCount,
+        facts: facts(),
+      }
       try {
         const { names } = await session.client.join(input, { timeoutMs: JOIN_TIMEOUT_MS })
         if (!isJoining(session)) return
@@ -136,6 +150,9 @@ export class DirectorLink {
       }
     }
     this.#sending = false
+    // While the last call to a former director hung, a newer one may have taken this agent in.
+    const next = this.#session
+    if (next?.state === 'joined' && this.#events.length > 0) void this.#send(next)
   }
 }
 

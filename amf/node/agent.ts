@@ -241,8 +241,14 @@ export class Agent {
     })
     this.#dispatcher.install(Cpm, cpm)
     this.#dispatcher.install(AgentCommands, {
-      commands: ({ term, commands }) => {
+      commands: ({ term, session, commands }) => {
         this.#checkTerm(term)
+        if (session !== this.#director.session) {
+          throw new SdkError(
+            'TRY_AGAIN',
+            `newer facts than those of join ${session} are on the way`,
+          )
+        }
         for (const command of commands) this.#perform(command)
         return {}
       },

@@ -28,12 +28,22 @@ export interface Life {
   address: { readonly node: number; readonly port: number } | null
   readonly assignments: Map<string, Assignment>
   readonly pending: Map<number, Pending>
+  /** Newest invocation of the director by CSI: a repeated batch must not bring back an older one. */
+  readonly newest: Map<string, number>
 }
 
 /** A fresh life: nothing said, nothing assigned. */
 export function startLife(incarnation: number, process: ComponentProcess): Life {
   const nothing = { caller: null, address: null }
-  return { incarnation, process, ...nothing, assignments: new Map(), pending: new Map() }
+  const maps = { assignments: new Map(), pending: new Map(), newest: new Map() }
+  return { incarnation, process, ...nothing, ...maps }
+}
+
+/** True for a command about a CSI that a newer one has overtaken; else notes it as the newest. */
+export function isOvertaken(life: Life, csi: string, invocation: number): boolean {
+  if (invocation < (life.newest.get(csi) ?? 0)) return true
+  life.newest.set(csi, invocation)
+  return false
 }
 
 /** Forgets a callback: a later answer to it is a late one. */

@@ -1,6 +1,12 @@
 import type { AgentEvent } from '../director/interface.ts'
 import type { ComponentModel } from '../model/model.ts'
-import { forgetPending, forgetPendingOf, type Life, type Pending } from './component-life.ts'
+import {
+  forgetPending,
+  forgetPendingOf,
+  isOvertaken,
+  type Life,
+  type Pending,
+} from './component-life.ts'
 import type {
   CallbackClient,
   CsiRemoveCommand,
@@ -30,8 +36,8 @@ export class ComponentRoles {
 
   set(life: Life, command: CsiSetCommand): void {
     const { haState, descriptor, invocation } = command
-    if (life.pending.has(invocation)) return
     const { csi, epoch } = descriptor
+    if (life.pending.has(invocation) || isOvertaken(life, csi, invocation)) return
     const known = life.assignments.get(csi)
     if (known?.invocation === invocation && known.confirmed) {
       this.#report(life, { invocation, haState, csi })
@@ -59,7 +65,7 @@ export class ComponentRoles {
 
   remove(life: Life, command: CsiRemoveCommand): void {
     const { csi, invocation } = command
-    if (life.pending.has(invocation)) return
+    if (life.pending.has(invocation) || isOvertaken(life, csi, invocation)) return
     if (!life.assignments.has(csi) || this.#model.category !== 'saAware') {
       this.#removed(life, csi, invocation)
       return

@@ -162,6 +162,7 @@ export class FakeAgent {
       nodeId,
       term,
       pid,
+      session: 1,
       facts: facts.map(({ component, incarnation }) => ({
         component,
         incarnation,

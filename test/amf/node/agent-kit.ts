@@ -47,6 +47,7 @@ export class FakeDirector {
   readonly joins: ComponentFacts[][] = []
   readonly events: AgentEvent[] = []
   caller = ''
+  session = 0
   failEvents = 0
   refuseJoins = 0
 
@@ -55,9 +56,10 @@ export class FakeDirector {
     this.term = term
     const dispatcher = new Dispatcher(log)
     dispatcher.install(DirectorNode, {
-      join: ({ facts }, call) => {
+      join: ({ facts, session }, call) => {
         if (this.refuseJoins-- > 0) throw new SdkError('TRY_AGAIN', 'not yet')
         this.joins.push(facts)
+        this.session = session
         this.caller = call.caller
         return { names: [this.name(1)] }
       },
@@ -83,7 +85,7 @@ export class FakeDirector {
   }
 
   command(...commands: AgentCommand[]): Promise<unknown> {
-    return this.client().commands({ term: this.term, commands })
+    return this.client().commands({ term: this.term, session: this.session, commands })
   }
 }
 
