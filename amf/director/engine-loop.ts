@@ -77,6 +77,13 @@ export class EngineLoop<State> {
         if (!this.#persist()) return
         this.#options.perform(commands)
       }
+    } catch (error) {
+      // The state has moved on and its commands are lost: the next director starts from the facts.
+      this.stop()
+      setImmediate(() => {
+        throw error
+      })
+      return
     } finally {
       this.#running = false
     }

@@ -232,6 +232,7 @@ export class ComponentRunner {
   // --- launching ---
 
   #launch(attempt: number): void {
+    this.#launchAfterEnd = false
     let life: Life
     const incarnation = this.#ports.nextIncarnation()
     try {
@@ -345,6 +346,7 @@ export class ComponentRunner {
   #afterExit(life: Life, exit: ProcessExit): void {
     const phase = this.#phase
     if (!('life' in phase) || phase.life !== life || phase.kind === 'cleaning') return
+    clearTimeout(this.#timer)
     const end = this.#endOf(phase, life, exit)
     setImmediate(() => this.#log.info({ pid: life.process.pid, ...exit, end }, 'process ended'))
     if (this.model.cleanup === null) return this.#finish(life, end)

@@ -208,7 +208,12 @@ class NodeProcess {
   async #lead(term: number): Promise<void> {
     await this.#endDirector()
     const backplane = this.#backplane
-    if (this.#ending || backplane === null) return
+    if (backplane === null) return
+    if (this.#ending) {
+      // Elected while it stops: without this nobody would direct until it has ended.
+      void backplane.stop()
+      return
+    }
     const { runDir } = this.#directory
     const director = new Director({
       engine,

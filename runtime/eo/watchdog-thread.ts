@@ -12,6 +12,8 @@ import { CELL, monotonicMs, type WatchdogData } from './watchdog-cells.ts'
 import { StampAge } from './stamp-age.ts'
 
 const RECONNECT_MS = 50
+/** A tick this much later than a few beats says that the whole process stood still. */
+const LATE_TICK_MS = 100
 /** An agent that stopped reading gets no more beats until it reads again. */
 const UNSENT_BYTES_MAX = 65_536
 
@@ -20,6 +22,7 @@ const age = new StampAge(data.beatMs)
 let socket: Socket | undefined
 let connected = false
 let lostAtMs = monotonicMs()
+let lastTickMs = lostAtMs
 let beat = 0
 
 function dial(): void {
@@ -53,6 +56,9 @@ function tick(): void {
   if (data.parentPid !== 0 && process.ppid !== data.parentPid) {
     die(`its node process ${data.parentPid} is gone`)
   }
+  // A machine that stood still has not delivered the connection either.
+  if (nowMs - lastTickMs > 3 * data.beatMs + LATE_TICK_MS) lostAtMs = nowMs
+  lastTickMs = nowMs
   const stampAgeMs = age.at(nowMs, Atomics.load(data.cells, CELL.stamp))
   if (!connected && nowMs - lostAtMs > data.graceMs) {
     die(`no agent at ${data.socketPath} for ${data.graceMs} ms`)
