@@ -119,6 +119,30 @@ describe('a component that does not take its role', { timeout: TEST_MS }, () => 
   })
 })
 
+describe('kill -9 of the active', { timeout: TEST_MS }, () => {
+  it('and of the standby in the middle of its promotion: nothing counted is lost', async () => {
+    const cluster = await faultyCluster(model({ fault1: 'slowACTIVE', fault2: 'slowACTIVE' }))
+    const before = await cluster.refresh()
+    const active = before.activeComponent(SI)?.name ?? ''
+    const standby = active === 'fault1' ? 'fault2' : 'fault1'
+    const { faults } = await faultsOf(cluster)
+    expect(await faults.count({})).toEqual({ value: 1 })
+    await cluster.kill(active)
+    await untilLogged(cluster, standby, 'taking ACTIVE')
+    await cluster.kill(standby)
+    await cluster.until((s) => s.settled, 30_000)
+    expect(await faults.count({})).toEqual({ value: 2 })
+  })
+})
+
+async function untilLogged(cluster: Cluster, name: string, text: string): Promise<void> {
+  const deadlineMs = performance.now() + 15_000
+  while (!cluster.log(name, 1_000_000).includes(text)) {
+    if (performance.now() > deadlineMs) throw new Error(`${name} did not log "${text}"`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
 describe('busy is not dead', { timeout: TEST_MS }, () => {
   it('an event loop blocked for 500 ms again and again is not replaced', async () => {
     const cluster = await faultyCluster(model())
