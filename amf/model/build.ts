@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type {
+  ApplicationModel,
   ComponentModel,
   CsiModel,
   Model,
@@ -9,6 +10,7 @@ import type {
   ServiceUnitModel,
 } from './model.ts'
 import type { ParseOptions } from './parse.ts'
+import { placeUnits } from './place-units.ts'
 import type { Problem } from './problem.ts'
 import { resolveRun } from './resolve-run.ts'
 import {
@@ -53,9 +55,14 @@ export function buildModel(text: ClusterText, options: ParseOptions): Built {
   }
   const model = {
     cluster: text.cluster,
+    adminState: text.adminState,
     startupTimeoutMs: text.startupTimeoutMs,
     timing: text.timing,
     nodes: buildNodes(text),
+    nodeGroups: new Map(
+      Object.entries(text.nodeGroups).map(([name, nodes]) => [name, { name, nodes }]),
+    ),
+    applications: buildApplications(text),
     serviceGroups: groups,
     serviceUnits: units,
     components,
@@ -89,9 +96,22 @@ function buildNodes(text: ClusterText): Map<string, NodeModel> {
   return nodes
 }
 
+/** A service group without an application is of one with the cluster's name. */
+function buildApplications(text: ClusterText): Map<string, ApplicationModel> {
+  const named = Object.values(text.serviceGroups).map((group) => group.application ?? text.cluster)
+  const all = new Set([...Object.keys(text.applications), ...named])
+  return new Map(
+    [...all].map((name) => {
+      const adminState = text.applications[name]?.adminState ?? 'UNLOCKED'
+      return [name, { name, adminState }]
+    }),
+  )
+}
+
 function buildGroup(name: string, text: GroupText, place: Place): ServiceGroupModel {
+  const nodeOf = placeUnits(place.text, text)
   const units = Object.entries(text.serviceUnits).map(([unit, unitText]) =>
-    buildUnit(unit, unitText, place),
+    buildUnit(unit, unitText, { ...place, node: nodeOf.get(unit) ?? '' }),
   )
   const instances = Object.entries(text.serviceInstances).map(([instance, instanceText]) =>
     buildInstance(instance, instanceText, name),
@@ -120,17 +140,22 @@ export function byRankThenName(
   return a.name.localeCompare(b.name, 'en', { numeric: true }) || (a.name < b.name ? -1 : 1)
 }
 
-function buildUnit(name: string, text: UnitText, place: Place): ServiceUnitModel {
+function buildUnit(
+  name: string,
+  text: UnitText,
+  place: Omit<ComponentPlace, 'unit'>,
+): ServiceUnitModel {
   const components = Object.entries(text.components).map(([component, componentText]) =>
-    buildComponent(component, componentText, { ...place, unit: name, node: text.node }),
+    buildComponent(component, componentText, { ...place, unit: name }),
   )
   return {
     name,
     serviceGroup: place.group,
-    node: text.node,
+    node: place.node,
     adminState: text.adminState,
     rank: text.rank ?? 0,
     failover: text.failover,
+    maintenanceCampaign: text.maintenanceCampaign ?? null,
     components,
   }
 }

@@ -6,10 +6,14 @@ export type InitialAdminState = 'UNLOCKED' | 'LOCKED' | 'LOCKED_INSTANTIATION'
 /** The complete, validated model: every default filled in, every reference resolved, frozen. Made by `parseModel`. */
 export interface Model {
   readonly cluster: string
+  readonly adminState: InitialAdminState
   /** No assignment before it has passed since the first director, unless everything wanted is up earlier. */
   readonly startupTimeoutMs: number
   readonly timing: TimingModel
   readonly nodes: ReadonlyMap<string, NodeModel>
+  readonly nodeGroups: ReadonlyMap<string, NodeGroupModel>
+  /** Every application that is declared or that a service group names. */
+  readonly applications: ReadonlyMap<string, ApplicationModel>
   readonly serviceGroups: ReadonlyMap<string, ServiceGroupModel>
   /** Indexes over all service groups. */
   readonly serviceUnits: ReadonlyMap<string, ServiceUnitModel>
@@ -40,6 +44,17 @@ export interface NodeModel {
   readonly autoRepair: boolean
   readonly failfastOnTerminationFailure: boolean
   readonly failfastOnInstantiationFailure: boolean
+}
+
+/** Nodes that operators handle together, and that service units may be placed on. */
+export interface NodeGroupModel {
+  readonly name: string
+  readonly nodes: readonly string[]
+}
+
+export interface ApplicationModel {
+  readonly name: string
+  readonly adminState: InitialAdminState
 }
 
 export type RedundancyModel = '2N' | 'N+M' | 'N-way' | 'N-way-active' | 'no-redundancy'
@@ -77,6 +92,8 @@ export interface ServiceUnitModel {
   readonly rank: number
   /** Component failover takes the whole SU along. */
   readonly failover: boolean
+  /** Set: failures of the unit are not repaired and restart no node; whoever upgrades it sees to it. */
+  readonly maintenanceCampaign: string | null
   readonly components: readonly ComponentModel[]
 }
 

@@ -91,11 +91,16 @@ export const nodeSchema = z.strictObject({
   failfastOnInstantiationFailure: z.boolean().default(false),
 })
 
+export const applicationSchema = z.strictObject({ adminState })
+
+/** Exactly one of `node` and `nodeGroup`, or neither when the service group has a `nodeGroup`. */
 export const serviceUnitSchema = z.strictObject({
-  node: nameSchema,
+  node: nameSchema.optional(),
+  nodeGroup: nameSchema.optional(),
   rank: count(0).optional(),
   adminState,
   failover: z.boolean().default(false),
+  maintenanceCampaign: nameSchema.optional(),
   components: z.record(nameSchema, componentSchema),
 })
 
@@ -127,6 +132,7 @@ export const redundancySchema = z.enum(['2N', 'N+M', 'N-way', 'N-way-active', 'n
 export const serviceGroupSchema = z.strictObject({
   redundancy: redundancySchema,
   application: nameSchema.optional(),
+  nodeGroup: nameSchema.optional(),
   adminState,
   autoRepair: z.boolean().default(true),
   autoAdjust: z.boolean().default(false),
@@ -154,6 +160,7 @@ export const timingSchema = z.strictObject({
 
 export const clusterSchema = z.strictObject({
   cluster: nameSchema,
+  adminState,
   startupTimeoutMs: ms(0).default(5_000),
   timing: timingSchema.prefault({}),
   /** `node1:` without a value stands for every default. */
@@ -161,6 +168,13 @@ export const clusterSchema = z.strictObject({
     nameSchema,
     z.preprocess((value) => value ?? {}, nodeSchema),
   ),
+  nodeGroups: z.record(nameSchema, nameList.min(1)).default({}),
+  applications: z
+    .record(
+      nameSchema,
+      z.preprocess((value) => value ?? {}, applicationSchema),
+    )
+    .default({}),
   componentTypes: z.record(nameSchema, componentTypeSchema).default({}),
   serviceGroups: z.record(nameSchema, serviceGroupSchema),
 })

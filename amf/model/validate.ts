@@ -1,3 +1,4 @@
+import { placeUnits } from './place-units.ts'
 import type { Problem } from './problem.ts'
 import type { ClusterText } from './schema.ts'
 import { suggestion } from './suggest.ts'
@@ -14,10 +15,11 @@ export function validate(text: ClusterText): Findings {
   const findings: Findings = { problems: [], warnings: [] }
   checkNames(text, findings)
   checkNodes(text, findings)
+  checkNodeGroups(text, findings)
   checkTypes(text, findings)
   for (const [name, group] of Object.entries(text.serviceGroups)) {
     checkReferences(text, name, group, findings)
-    checkRedundancy(name, group, findings)
+    checkRedundancy(text, name, findings)
     checkCsiDependencies(name, group, findings)
   }
   checkInstanceDependencies(text, findings)
@@ -26,7 +28,7 @@ export function validate(text: ClusterText): Findings {
 }
 
 /** Operators name entities without their class: one name means one thing in the whole model. */
-function checkNames(text: ClusterText, { problems }: Findings): void {
+function checkNames(text: ClusterText, { problems, warnings }: Findings): void {
   const seen = new Map<string, string>()
   const logical = new Map<string, string>([['amf', 'the director']])
   const take = (name: string, what: string, path: readonly string[]): void => {
@@ -35,6 +37,9 @@ function checkNames(text: ClusterText, { problems }: Findings): void {
     else problems.push({ path, message: `the name "${name}" is taken by ${other}; choose another` })
   }
   for (const node of Object.keys(text.nodes)) take(node, `node ${node}`, ['nodes', node])
+  for (const name of Object.keys(text.nodeGroups)) {
+    take(name, `node group ${name}`, ['nodeGroups', name])
+  }
   for (const [groupName, group] of Object.entries(text.serviceGroups)) {
     const base = ['serviceGroups', groupName]
     take(groupName, `service group ${groupName}`, base)
@@ -58,6 +63,33 @@ function checkNames(text: ClusterText, { problems }: Findings): void {
         }
       }
     }
+  }
+  checkUpperNames(text, seen, warnings)
+}
+
+/** Cluster and applications may share a name with something else; operators cannot mean them by it then. */
+function checkUpperNames(
+  text: ClusterText,
+  seen: ReadonlyMap<string, string>,
+  warnings: Problem[],
+): void {
+  const hidden = (name: string, what: string): string =>
+    `operators mean ${seen.get(name) ?? ''} by "${name}", not the ${what}; rename one of them`
+  if (seen.has(text.cluster)) {
+    warnings.push({ path: ['cluster'], message: hidden(text.cluster, 'cluster') })
+  }
+  const used = new Set(Object.values(text.serviceGroups).map((group) => group.application))
+  for (const [name, group] of Object.entries(text.serviceGroups)) {
+    const path = ['serviceGroups', name, 'application']
+    const { application } = group
+    if (application !== undefined && seen.has(application)) {
+      warnings.push({ path, message: hidden(application, 'application') })
+    }
+  }
+  for (const name of Object.keys(text.applications)) {
+    if (used.has(name) || name === text.cluster) continue
+    const message = 'no service group names it; give one "application" or remove it'
+    warnings.push({ path: ['applications', name], message })
   }
 }
 
@@ -140,14 +172,16 @@ function checkReferences(
   { problems }: Findings,
 ): void {
   const base = ['serviceGroups', name]
-  for (const [unit, { node, components }] of Object.entries(group.serviceUnits)) {
+  checkNodeGroup(text, group.nodeGroup, base, problems)
+  for (const [unit, { node, nodeGroup, components }] of Object.entries(group.serviceUnits)) {
     const path = [...base, 'serviceUnits', unit]
-    if (!(node in text.nodes)) {
-      const near = suggestion(node, Object.keys(text.nodes))
-      problems.push({
-        path: [...path, 'node'],
-        message: `unknown node "${node}"${near}; add it to nodes`,
-      })
+    checkNodeGroup(text, nodeGroup, path, problems)
+    if (node !== undefined) checkNode(text, node, [...path, 'node'], problems)
+    if (node !== undefined && nodeGroup !== undefined) {
+      problems.push({ path, message: 'has both node and nodeGroup; keep one' })
+    } else if ((node ?? nodeGroup ?? group.nodeGroup) === undefined) {
+      const message = 'missing; name a node, or a nodeGroup here or for the service group'
+      problems.push({ path: [...path, 'node'], message })
     }
     if (Object.keys(components).length === 0) {
       problems.push({ path: [...path, 'components'], message: 'no component; add at least one' })
@@ -167,8 +201,41 @@ function checkReferences(
   }
 }
 
+function checkNode(
+  text: ClusterText,
+  node: string,
+  path: readonly PropertyKey[],
+  problems: Problem[],
+): void {
+  if (node in text.nodes) return
+  const near = suggestion(node, Object.keys(text.nodes))
+  problems.push({ path, message: `unknown node "${node}"${near}; add it to nodes` })
+}
+
+function checkNodeGroup(
+  text: ClusterText,
+  name: string | undefined,
+  base: readonly string[],
+  problems: Problem[],
+): void {
+  if (name === undefined || name in text.nodeGroups) return
+  const near = suggestion(name, Object.keys(text.nodeGroups))
+  const message = `unknown node group "${name}"${near}; add it to nodeGroups`
+  problems.push({ path: [...base, 'nodeGroup'], message })
+}
+
+function checkNodeGroups(text: ClusterText, { problems }: Findings): void {
+  for (const [name, nodes] of Object.entries(text.nodeGroups)) {
+    for (const [index, node] of nodes.entries()) {
+      checkNode(text, node, ['nodeGroups', name, index], problems)
+    }
+  }
+}
+
 /** SAF AMF B.04.01 section 3.6; SAFplus model validation. */
-function checkRedundancy(name: string, group: GroupText, { problems, warnings }: Findings): void {
+function checkRedundancy(text: ClusterText, name: string, { problems, warnings }: Findings): void {
+  const group = text.serviceGroups[name]
+  if (!group) return
   const base = ['serviceGroups', name]
   const units = Object.keys(group.serviceUnits).length
   const wanted = group.preferredInServiceSUs ?? units
@@ -188,7 +255,9 @@ function checkRedundancy(name: string, group: GroupText, { problems, warnings }:
     const message = `${group.redundancy} needs ${String(least)} service units in service; raise it or leave it out`
     problems.push({ path: [...base, 'preferredInServiceSUs'], message })
   }
-  if (group.redundancy === '2N' || group.redundancy === 'N+M') checkSpread(name, group, warnings)
+  if (group.redundancy === '2N' || group.redundancy === 'N+M') {
+    checkSpread(name, [...placeUnits(text, group).values()], warnings)
+  }
   const ranked = group.redundancy === 'N-way' || group.redundancy === 'N-way-active'
   for (const [instance, { rankedSUs }] of Object.entries(group.serviceInstances)) {
     if (rankedSUs.length > 0 && !ranked) {
@@ -198,8 +267,7 @@ function checkRedundancy(name: string, group: GroupText, { problems, warnings }:
   }
 }
 
-function checkSpread(name: string, group: GroupText, warnings: Problem[]): void {
-  const nodes = Object.values(group.serviceUnits).map((unit) => unit.node)
+function checkSpread(name: string, nodes: readonly string[], warnings: Problem[]): void {
   if (nodes.length > 1 && new Set(nodes).size === 1) {
     const message = `every service unit is on node ${nodes[0] ?? ''}: its failure takes all of them; use two nodes`
     warnings.push({ path: ['serviceGroups', name, 'serviceUnits'], message })
