@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { makeMethodCodec, type ValueCodec } from './codec.ts'
 import { SdkError } from './sdk-error.ts'
+import { versionNumber } from './version.ts'
 
 /** Services of one table: a service id has six bits. SAFplus EO, section 3.7. */
 export const SERVICE_ID_MAX = 63
@@ -15,6 +16,12 @@ export interface MethodSpec<I extends z.ZodType = z.ZodType, O extends z.ZodType
   readonly output: O
   /** True: the method may answer without confirming that its component still holds the role. */
   readonly staleReads?: boolean
+  /**
+   * Version of the interface in which the method got its present form: callers ask for that, so that a new caller gets
+   * on with an old callee that has it, and older callers are refused. @defaultValue the interface's version for
+   * callers; none for callees: every lower major of the release is served
+   */
+  readonly since?: string
 }
 
 export type MethodSpecs = Readonly<Record<string, MethodSpec>>
@@ -36,6 +43,7 @@ export interface Method<I extends z.ZodType = z.ZodType, O extends z.ZodType = z
   /** `client id << 6 | service id`. */
   readonly functionNumber: number
   readonly staleReads: boolean
+  readonly since: string | null
   readonly input: ValueCodec<z.input<I>, z.output<I>>
   readonly output: ValueCodec<z.input<O>, z.output<O>>
 }
@@ -112,6 +120,7 @@ export function defineInterface<const M extends MethodSpecs>(spec: InterfaceSpec
       serviceId,
       functionNumber: clientId * 64 + serviceId,
       staleReads: methodSpec.staleReads ?? false,
+      since: sinceOf(place, spec, methodSpec),
       input: makeMethodCodec(`${place} input`, methodSpec.input),
       output: makeMethodCodec(`${place} output`, methodSpec.output),
     }
@@ -123,6 +132,22 @@ export function defineInterface<const M extends MethodSpecs>(spec: InterfaceSpec
     spec: spec.methods,
     methods: Object.freeze(methods) as Interface<M>['methods'],
   })
+}
+
+function sinceOf(
+  place: string,
+  { version }: InterfaceSpec<MethodSpecs>,
+  { since }: MethodSpec,
+): string | null {
+  if (since === undefined) return null
+  check(
+    VERSION.test(since) &&
+      since[0] === version[0] &&
+      versionNumber(since) <= versionNumber(version),
+    `${place}.since`,
+    `must be a version of release ${version[0]} up to ${version}, not ${JSON.stringify(since)}`,
+  )
+  return since
 }
 
 function check(holds: boolean, place: string, why: string): asserts holds {

@@ -1,4 +1,4 @@
-import type { ClientOf, Interface, MethodSpecs } from '../../idl/index.ts'
+import { type ClientOf, type Interface, type MethodSpecs, versionNumber } from '../../idl/index.ts'
 import type { NameResolver } from '../address.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
@@ -13,7 +13,7 @@ import type { Destination, IncomingCall, PresenceEvent, Rmd, RmdCallOptions } fr
 import { RmdServer } from './server.ts'
 import { RmdStatistics } from './statistics.ts'
 import { parseTarget, type Target } from './target.ts'
-import { priorityNumber, requestFlags, requestProtocol, versionNumber } from './wire.ts'
+import { priorityNumber, requestFlags, requestProtocol } from './wire.ts'
 
 /** Time-out of a call when nothing else is said. SAFplus RMD, section 5.1. */
 export const DEFAULT_TIMEOUT_MS = 10_000
@@ -32,7 +32,7 @@ export interface RmdOptions {
    * Whether this program's table keeps at-most-once for a function. A floor above that keeps its own replies (across
    * failover) says false for those. @defaultValue true for all
    */
-  readonly dedupe?: (functionNumber: number) => boolean
+  readonly dedupe?: (functionNumber: number, interfaceVersion: number) => boolean
   /** A caller said, outside of any request, that it holds every reply below an id. */
   readonly onAcknowledged?: (caller: string, below: number) => void
 }
@@ -85,11 +85,11 @@ class PortRmd implements Rmd {
     options: RmdCallOptions & { readonly to: Destination },
   ): ClientOf<M, RmdCallOptions> {
     const target = this.#target(options.to)
-    const version = versionNumber(face.version)
     const methods: Record<string, (input: unknown, extra?: RmdCallOptions) => Promise<unknown>> = {}
     const defaults = checkOptions(options)
     for (const method of Object.values(face.methods)) {
       const { input, output, functionNumber } = method
+      const version = versionNumber(method.since ?? face.version)
       const decode = (payload: Uint8Array): unknown => output.decode(payload)
       const base = { target, functionNumber, version, decode }
       const usual = specOf(base, defaults)

@@ -16,7 +16,7 @@ export interface RmdServerSetup {
   readonly statistics: RmdStatistics
   readonly table: DedupeTable
   /** Whether the table keeps at-most-once for a function; false where the floor above does. */
-  readonly isDeduped: (functionNumber: number) => boolean
+  readonly isDeduped: (functionNumber: number, interfaceVersion: number) => boolean
   readonly onAcknowledged: ((caller: string, below: number) => void) | null
 }
 
@@ -39,7 +39,9 @@ export class RmdServer {
     statistics.nRmdRequests += 1
     const nowMs = connection.receivedMs
     const call = new Request(this, connection, header, payload, nowMs)
-    if (call.atMostOnce && isDeduped(call.functionNumber) && !this.#admit(call, nowMs)) return
+    if (call.atMostOnce && isDeduped(call.functionNumber, call.interfaceVersion)) {
+      if (!this.#admit(call, nowMs)) return
+    }
     if (this.#dispatch === null) {
       statistics.nBadRequests += 1
       const message = `${this.#setup.port.name} serves no functions`

@@ -25,10 +25,3 @@ export function requestProtocol(oneWay: boolean, ordered: boolean): number {
 /** The flags byte of a request. */
 export const requestFlags = (oneWay: boolean, atMostOnce: boolean): number =>
   (oneWay ? FLAG.oneWay : 0) | (atMostOnce ? FLAG.atMostOnce : 0)
-
-/** `B.1.1` as one number, higher for later versions of a release; 0 for a text of another shape. */
-export function versionNumber(version: string): number {
-  const match = /^([A-Z])\.(\d{1,3})\.(\d{1,3})$/.exec(version)
-  if (match === null) return 0
-  return match[1]!.charCodeAt(0) * 0x10_0000 + Number(match[2]) * 0x400 + Number(match[3])
-}

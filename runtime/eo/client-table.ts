@@ -1,7 +1,11 @@
 import {
   SdkError,
   SERVICE_ID_MAX,
+  servesVersion,
   USER_CLIENT_ID_MIN,
+  versionDistance,
+  versionNumber,
+  versionText,
   type Interface,
   type Method,
 } from '../../idl/index.ts'
@@ -31,10 +35,14 @@ export interface Service {
   readonly placement: Placement
   /** Null when the placement is a worker. */
   readonly run: AnyFunction | null
+  /** `method.since` as a number, 0 for none. */
+  readonly since: number
 }
 
 interface Table {
   readonly face: Interface
+  /** The interface's version as a number. */
+  readonly version: number
   /** By service id, 0 to 63. */
   readonly services: readonly (Service | undefined)[]
 }
@@ -42,9 +50,13 @@ interface Table {
 /** Client ids have 26 bits. SAFplus EO, section 3.7. */
 const CLIENT_ID_MAX = 2 ** 26 - 1
 
-/** The client table of an EO: function tables of up to 64 functions by client id. */
+/**
+ * The client table of an EO: function tables of up to 64 functions by client id, several versions of an interface side
+ * by side.
+ */
 export class ClientTable {
-  readonly #tables = new Map<number, Table>()
+  /** Of one client id, in the order of installation. */
+  readonly #tables = new Map<number, readonly Table[]>()
   readonly #userTableCountMax: number
   #userTableCount = 0
 
@@ -53,9 +65,10 @@ export class ClientTable {
   }
 
   /**
-   * Installs the functions of an interface.
-   * @throws SdkError ALREADY_EXIST when the client id is taken; INVALID_CLIENTID for one outside the user's range;
-   * NO_SPACE beyond `userClients`; INVALID_PARAMETER when a method has no function, or a function no method.
+   * Installs the functions of one version of an interface.
+   * @throws SdkError ALREADY_EXIST when the client id belongs to another interface or has this version;
+   * INVALID_CLIENTID for one outside the user's range; NO_SPACE beyond `userClients`; INVALID_PARAMETER when a method
+   * has no function, or a function no method.
    */
   install(
     face: Interface,
@@ -64,55 +77,62 @@ export class ClientTable {
   ): void {
     const user = placement.kind !== 'platform'
     if (user) this.#checkUserTable(face)
-    const present = this.#tables.get(face.clientId)
-    if (present !== undefined) {
-      throw new SdkError(
-        'ALREADY_EXIST',
-        `client ${face.clientId} is taken by ${present.face.name}: ${face.name} needs another client id`,
-      )
-    }
+    const present = this.#tables.get(face.clientId) ?? []
+    checkFree(face, present)
     checkFunctions(face, functions, placement)
     const services: (Service | undefined)[] = Array.from({ length: SERVICE_ID_MAX + 1 })
     for (const [name, method] of Object.entries(face.methods)) {
       const run = (functions?.[name] as AnyFunction | undefined) ?? null
-      services[method.serviceId] = { face, method, placement, run }
+      const since = versionNumber(method.since ?? '')
+      services[method.serviceId] = { face, method, placement, run, since }
     }
-    this.#tables.set(face.clientId, { face, services })
+    const version = versionNumber(face.version)
+    this.#tables.set(face.clientId, [...present, { face, version, services }])
     if (user) this.#userTableCount++
   }
 
   /** @throws SdkError NOT_EXIST when the interface is not installed. */
   uninstall(face: Interface): void {
-    if (this.#tables.get(face.clientId)?.face.name !== face.name) {
-      throw new SdkError('NOT_EXIST', `${face.name} (client ${face.clientId}) is not installed`)
+    const { clientId, name, version } = face
+    const present = this.#tables.get(clientId) ?? []
+    const left = present.filter((table) => !isSame(table.face, face))
+    if (left.length === present.length) {
+      throw new SdkError('NOT_EXIST', `${name} ${version} (client ${clientId}) is not installed`)
     }
-    this.#tables.delete(face.clientId)
+    if (left.length > 0) this.#tables.set(clientId, left)
+    else this.#tables.delete(clientId)
     this.#userTableCount--
   }
 
-  /** The function behind a number, or the error that its caller gets. */
-  lookup(functionNumber: number): Service | SdkError {
+  /**
+   * The function behind a number in the version that serves `requested` best (0: the highest), or the error that its
+   * caller gets.
+   */
+  lookup(functionNumber: number, requested: number): Service | SdkError {
     const clientId = Math.floor(functionNumber / (SERVICE_ID_MAX + 1))
-    const serviceId = functionNumber % (SERVICE_ID_MAX + 1)
-    const table = this.#tables.get(clientId)
-    if (table === undefined) {
+    const tables = this.#tables.get(clientId)
+    if (tables === undefined) {
       return new SdkError('INVALID_CLIENTID', `no table of client ${clientId} is installed here`, {
         mayHaveRun: false,
       })
     }
-    return (
-      table.services[serviceId] ??
-      new SdkError(
-        'FUNC_NOT_REGISTERED',
-        `${table.face.name} ${table.face.version} has no function ${clientId}.${serviceId}`,
-        { mayHaveRun: false },
-      )
-    )
+    const serviceId = functionNumber % (SERVICE_ID_MAX + 1)
+    let best: Service | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const { version, services } of tables) {
+      const service = services[serviceId]
+      if (service === undefined || !servesVersion(version, service.since, requested)) continue
+      const distance = versionDistance(version, requested)
+      if (distance < least) best = service
+      least = Math.min(least, distance)
+    }
+    return best ?? missing(tables, functionNumber, requested)
   }
 
   /** Every installed function that is not the platform's, and the platform's when asked for. */
   services(withPlatform: boolean): Service[] {
     return [...this.#tables.values()]
+      .flat()
       .flatMap((table) => table.services)
       .filter(
         (service): service is Service =>
@@ -135,6 +155,40 @@ export class ClientTable {
       )
     }
   }
+}
+
+const isSame = (a: Interface, b: Interface): boolean => a.name === b.name && a.version === b.version
+
+function checkFree(face: Interface, present: readonly Table[]): void {
+  const { clientId, name, version } = face
+  const other = present.find((table) => table.face.name !== name || isSame(table.face, face))
+  if (other === undefined) return
+  const taken = `client ${clientId} is taken by ${other.face.name} ${other.face.version}`
+  const remedy = other.face.name === name ? `${version} is installed already` : `use another id`
+  throw new SdkError('ALREADY_EXIST', `${taken}: ${name}: ${remedy}`)
+}
+
+/** What the caller is told of a function that no installed version serves. It did not run. */
+function missing(tables: readonly Table[], functionNumber: number, requested: number): SdkError {
+  const serviceId = functionNumber % (SERVICE_ID_MAX + 1)
+  const having = tables.filter((table) => table.services[serviceId] !== undefined)
+  const supported = (having.length > 0 ? having : tables).map(({ face, services }) => {
+    const since = services[serviceId]?.method.since
+    return since == null || since === face.version ? face.version : `${since} to ${face.version}`
+  })
+  const { name } = tables[0]!.face
+  const number = `${Math.floor(functionNumber / (SERVICE_ID_MAX + 1))}.${serviceId}`
+  const newest = Math.max(...tables.map((table) => table.version))
+  if (having.length > 0 || requested > newest) {
+    const asked = versionText(requested)
+    return new SdkError(
+      'VERSION_MISMATCH',
+      `${name} has no function ${number} that serves version ${asked}: supported ${supported.join(', ')}`,
+      { context: { function: number, requested: asked, supported }, mayHaveRun: false },
+    )
+  }
+  const message = `${name} ${supported.join(', ')} has no function ${number}`
+  return new SdkError('FUNC_NOT_REGISTERED', message, { mayHaveRun: false })
 }
 
 function checkFunctions(

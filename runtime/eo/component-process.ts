@@ -68,8 +68,8 @@ export class ComponentProcess {
     })
     const names = new NameWatch()
     // Function tables come after RMD, and RMD asks them which replies it is to keep.
-    let dedupes: (functionNumber: number) => boolean = () => true
-    const rmd = createRmd({ port, names, dedupe: (number) => dedupes(number) })
+    let dedupes: (functionNumber: number, version: number) => boolean = () => true
+    const rmd = createRmd({ port, names, dedupe: (number, version) => dedupes(number, version) })
     const process = new ComponentProcess(options, rmd, names)
     dedupes = process.#eo.dedupes
     return process

@@ -104,8 +104,8 @@ export class ExecutionObject {
   }
 
   /** Whether RMD itself keeps at-most-once replies of a function: those without a checkpoint. */
-  readonly dedupes = (functionNumber: number): boolean => {
-    const service = this.#tables.lookup(functionNumber)
+  readonly dedupes = (functionNumber: number, interfaceVersion = 0): boolean => {
+    const service = this.#tables.lookup(functionNumber, interfaceVersion)
     if (service instanceof SdkError) return true
     const binding = this.#receiver.binding(service)
     if (binding.kind !== 'csi') return true

@@ -121,13 +121,14 @@ async function changeState(options: ManagementOptions, change: EoStateChange): P
 type Described = Awaited<ReturnType<Handlers['describe']>>['interfaces'][number]
 
 function describe(services: readonly Service[]): Described[] {
-  const faces = new Map<number, Described>()
+  const faces = new Map<string, Described>()
   for (const { face, method, placement } of services) {
     const csi =
       placement.kind !== 'platform' && placement.csi.kind === 'csi' ? placement.csi.csi : null
     const { name, version, clientId } = face
-    const described = faces.get(clientId) ?? { name, version, clientId, csi, methods: [] }
-    faces.set(clientId, described)
+    const key = `${clientId} ${version}`
+    const described = faces.get(key) ?? { name, version, clientId, csi, methods: [] }
+    faces.set(key, described)
     const spec = face.spec[method.name]
     described.methods.push({
       name: method.name,

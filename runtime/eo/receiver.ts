@@ -86,7 +86,8 @@ export class Receiver {
 
   dispatch(incoming: IncomingCall): void {
     this.counters.received++
-    const service = this.#options.tables.lookup(incoming.functionNumber)
+    const { functionNumber, interfaceVersion = 0 } = incoming
+    const service = this.#options.tables.lookup(functionNumber, interfaceVersion)
     if (service instanceof SdkError) {
       this.counters.unknown++
       incoming.fail(service)

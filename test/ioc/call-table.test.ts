@@ -7,7 +7,8 @@ import {
   isTriedAgainAfterRefusal,
   retryDelayMs,
 } from '../../ioc/rmd/retry.ts'
-import { priorityNumber, priorityOf, versionNumber } from '../../ioc/rmd/wire.ts'
+import { priorityNumber, priorityOf } from '../../ioc/rmd/wire.ts'
+import { versionNumber } from '../../idl/index.ts'
 
 interface Call {
   readonly id: number

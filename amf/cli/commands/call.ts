@@ -7,6 +7,7 @@ import {
   SdkError,
   valueFromJson,
   valueToJson,
+  versionNumber,
   type Interface,
   type Shape,
 } from '../../../idl/index.ts'
@@ -109,7 +110,7 @@ async function describeTarget(
     what: `description of ${request.to}`,
     final: ['NAME_NOT_FOUND'],
   })
-  const installed = interfaces.flatMap((face) =>
+  const installed = newestOf(interfaces).flatMap((face) =>
     face.methods.map((method) => ({
       interfaceName: face.name,
       name: method.name,
@@ -121,6 +122,20 @@ async function describeTarget(
   )
   const named = request.method.startsWith(`${EoManagement.name}.`)
   return named ? methodsOf(EoManagement) : installed
+}
+
+/** Of several versions of an interface the highest: the one that a call without a version gets. */
+function newestOf<F extends { readonly name: string; readonly version: string }>(
+  faces: readonly F[],
+): readonly F[] {
+  const newest = new Map<string, F>()
+  for (const face of faces) {
+    const other = newest.get(face.name)
+    if (other === undefined || versionNumber(face.version) > versionNumber(other.version)) {
+      newest.set(face.name, face)
+    }
+  }
+  return [...newest.values()]
 }
 
 function methodsOf(face: Interface): readonly MethodDescription[] {
