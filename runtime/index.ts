@@ -21,5 +21,6 @@ export type {
   ClEoConfig,
   ComponentModule,
 } from './eo/config.schema.ts'
+export type { MainFunction, MainThread } from './eo/main-thread.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
 export { EoManagement } from './eo/management-interface.ts'

@@ -1,41 +1,75 @@
 import { isAbsolute, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import type { Logger } from 'pino'
-import { isSdkError } from '../../idl/index.ts'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { isSdkError, SdkError } from '../../idl/index.ts'
 import { IOC_PORT } from '../../ioc/index.ts'
 import { socketDirectory, socketPath } from '../../ioc/internal.ts'
-import { createCheckpointClient } from '../services/checkpoint/client.ts'
 import { readComponentEnvironment, type ComponentEnvironment } from './component-env.ts'
-import { ComponentProcess } from './component-process.ts'
 import { parseComponentModule, type ComponentModule } from './config.schema.ts'
 import { installCrashRecorder } from './crash-record.ts'
+import { runEo } from './eo-run.ts'
 import { componentLogger } from './logger.ts'
+import {
+  receiveLoopMain,
+  startEoThread,
+  type EoThread,
+  type MainFunction,
+  type MainThread,
+} from './main-thread.ts'
 import { startWatchdog, type Watchdog } from './watchdog.ts'
-
-/** The shutdown ends by then, come what may: the process then just exits. */
-const SHUTDOWN_MS = 5_000
 
 /**
  * Becomes the component that a module describes: `holdfast component FILE`. Resolves when it runs; the process then
- * lives until its agent or a signal ends it, and never ends by returning from here.
+ * lives until its agent or a signal ends it, and never ends by returning from here. With the thread model `app` the
+ * module's exported `main` runs here afterwards.
  * @throws SdkError NOT_INITIALIZED when no agent started this process; INVALID_STATE outside the main thread or when
  * the node process is gone. What goes wrong later ends the process with a crash record and exit code 70.
  */
-export function runComponentFile(path: string): Promise<void> {
-  const url = pathToFileURL(isAbsolute(path) ? path : resolve(path)).href
-  return boot(() => import(url) as Promise<unknown>, path)
+export async function runComponentFile(path: string): Promise<void> {
+  const url = pathToFileURL(isAbsolute(path) ? path : resolve(path))
+  let main: MainFunction | null = null
+  const load = async (): Promise<unknown> => {
+    const module = (await import(url.href)) as Readonly<Record<string, unknown>>
+    main = mainOf(module, path)
+    return module
+  }
+  const { thread } = await boot({ load, url, where: path })
+  if (main !== null) thread?.run(main)
 }
 
-/** The same for a program with a main of its own, which hands its module over. */
-export function runComponent(module: ComponentModule): Promise<void> {
-  return boot(() => Promise.resolve(module), 'the component module')
+/**
+ * The same for a program with a main of its own. Hand over the module, or its URL: with the thread model `app` the EO
+ * thread imports it by that, and main goes on as the application.
+ * @throws SdkError as {@link runComponentFile}.
+ */
+export async function runComponent(module: ComponentModule | URL): Promise<MainThread> {
+  const booted =
+    module instanceof URL
+      ? await boot({ load: () => import(module.href), url: module, where: pathOf(module) })
+      : await boot({
+          load: () => Promise.resolve(module),
+          url: null,
+          where: 'the component module',
+        })
+  return booted.main
 }
 
-async function boot(load: () => Promise<unknown>, where: string): Promise<void> {
+interface Booting {
+  readonly load: () => Promise<unknown>
+  /** Null when only the module's object is known. */
+  readonly url: URL | null
+  readonly where: string
+}
+
+interface Booted {
+  readonly main: MainThread
+  /** Null in the thread model `recv`. */
+  readonly thread: EoThread | null
+}
+
+async function boot(booting: Booting): Promise<Booted> {
   const env = readComponentEnvironment(process.env)
   const { component, node } = env
   const crash = installCrashRecorder({ runDir: env.runDir, node, component, pid: process.pid })
-  const log = componentLogger({ component, node, pid: process.pid })
   // Before any code of the author runs: an import that never ends is noticed too.
   const watchdog = startWatchdog({
     socketPath: socketPath(socketDirectory(env.runDir), { node: env.nodeId, port: IOC_PORT.agent }),
@@ -45,68 +79,68 @@ async function boot(load: () => Promise<unknown>, where: string): Promise<void> 
     parentPid: env.parentPid ?? 0,
     onFailure: (error) => crash('watchdog', error),
   })
+  const log = componentLogger({ component, node, pid: process.pid })
   try {
-    await start({ env, log, watchdog, crash, load, where })
+    return await start(booting, { env, log, watchdog, crash })
   } catch (error) {
     log.fatal({ err: error }, 'the component does not start')
-    crash(isSdkError(error) ? error.code : 'initialize', error)
+    return crash(isSdkError(error) ? error.code : 'initialize', error)
   }
 }
 
-interface Starting {
+interface Started {
   readonly env: ComponentEnvironment
-  readonly log: Logger
+  readonly log: ReturnType<typeof componentLogger>
   readonly watchdog: Watchdog
   readonly crash: (kind: string, error: unknown) => never
-  readonly load: () => Promise<unknown>
-  readonly where: string
 }
 
-async function start({ env, log, watchdog, crash, load, where }: Starting): Promise<void> {
+async function start({ load, url, where }: Booting, started: Started): Promise<Booted> {
+  const { env, log, watchdog, crash } = started
   const config = parseComponentModule(await load(), where)
-  let ending = false
-  const end = (why: string, terminate: boolean): void => {
-    if (ending) return
-    ending = true
-    log.info({ why }, 'the component ends')
-    setTimeout(() => process.exit(0), SHUTDOWN_MS).unref()
-    void shutdown({ component, watchdog, log, terminate })
-  }
-  const component = await ComponentProcess.open({
-    env,
-    config,
-    log,
-    createCheckpoint: createCheckpointClient,
-    crash,
-    onTerminated: () => {
-      end('terminate was asked for', false)
-    },
-  })
-  watchdog.setPort(component.app.address.port)
-  process.once('SIGTERM', () => {
-    end('SIGTERM', true)
-  })
   // The terminal's Ctrl-C reaches the whole foreground group: the agent decides what happens to its components.
   process.on('SIGINT', () => undefined)
-  await component.start()
-  log.info({ eo: config.name, address: component.app.address }, 'the component runs')
-}
-
-interface Ending {
-  readonly component: ComponentProcess
-  readonly watchdog: Watchdog
-  readonly log: Logger
-  readonly terminate: boolean
-}
-
-/** In reverse: author's code, calls, checkpoint, agent, port, watchdog. Exit code 0 says that it was orderly. */
-async function shutdown({ component, watchdog, log, terminate }: Ending): Promise<void> {
-  try {
-    if (terminate) await component.terminate()
-    await component.stop()
-    await watchdog.stop()
-  } catch (error) {
-    log.warn({ err: error }, 'the end was not orderly')
+  if (config.threadModel === 'app') {
+    const href = urlForApp(url)
+    const watchdogCells = watchdog.handOver()
+    const thread = await startEoThread({ env, url: href, where, log, watchdogCells, crash })
+    return { main: thread.main, thread }
   }
-  process.exit(0)
+  const ending = new AbortController()
+  const exit = (code: number): never => {
+    ending.abort(new SdkError('INTERRUPT', 'the component ends'))
+    process.exit(code)
+  }
+  const running = await runEo({ env, config, log, watchdog, crash, exit })
+  const { name, node, address } = running.app
+  const facts = { name, node, address, runDir: env.runDir, log }
+  return { main: receiveLoopMain(facts, ending.signal), thread: null }
+}
+
+function urlForApp(url: URL | null): string {
+  if (url !== null) return url.href
+  const message =
+    "clEoConfig.threadModel 'app' needs the module's URL, because the EO thread imports it too: " +
+    "call runComponent(new URL('./component.js', import.meta.url))"
+  throw new SdkError('INVALID_PARAMETER', message)
+}
+
+/** The exported `main` of a module, which the thread model `app` needs and `recv` would never run. */
+function mainOf(module: Readonly<Record<string, unknown>>, path: string): MainFunction | null {
+  const { main } = module
+  const model = (module['clEoConfig'] as { threadModel?: unknown } | undefined)?.threadModel
+  if (typeof main === 'function' && model === 'app') return main as MainFunction
+  if (model === 'app') {
+    const message =
+      `${path}: threadModel 'app' needs an exported function main(thread), which runs on the ` +
+      "main thread; a component that only serves calls takes threadModel 'recv'"
+    throw new SdkError('INVALID_PARAMETER', message)
+  }
+  if (main === undefined) return null
+  const message = `${path}: main is exported, but threadModel 'recv' never runs it: set 'app'`
+  throw new SdkError('INVALID_PARAMETER', message)
+}
+
+function pathOf(url: URL): string {
+  return url.protocol === 'file:' ? fileURLToPath(url) : url.href
 }

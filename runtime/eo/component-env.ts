@@ -31,7 +31,8 @@ export function readComponentEnvironment(
   if (!isMainThread) {
     throw new SdkError(
       'INVALID_STATE',
-      'runComponent works in the main thread only: an Execution Object owns its process',
+      'runComponent works in the main thread only: an Execution Object owns its process, and with ' +
+        "threadModel 'app' it starts its own thread",
     )
   }
   if (env[COMPONENT_ENV.runDir] === undefined) {

@@ -18,7 +18,10 @@ export interface ClEoConfig {
   readonly iocPort?: number
   /** Tables of own functions that may be installed at most, 1 to 1024. @defaultValue 16 */
   readonly userClients?: number
-  /** 'recv': the main thread becomes the receive loop. 'app' is not supported yet. @defaultValue 'recv' */
+  /**
+   * 'recv': the main thread becomes the receive loop. 'app': the main thread is the application's and may block; the
+   * EO has a thread of its own. The original's CL_EO_USE_THREAD_FOR_RECV and _APP, section 3.4. @defaultValue 'recv'
+   */
   readonly threadModel?: 'recv' | 'app'
   /** Jobs of one priority that may wait; the next caller gets QUEUE_OVERFLOW. 1 to 1_000_000. @defaultValue 4_096 */
   readonly queueCountMax?: number
@@ -78,12 +81,7 @@ const eoConfigSchema = z.strictObject({
     .default(1),
   iocPort: z.int().min(0).max(1023).default(0),
   userClients: z.int().min(1).max(1024).default(16),
-  threadModel: z
-    .enum(['recv', 'app'])
-    .refine((model) => model === 'recv', {
-      error: "'app' is not supported yet: use 'recv', and connect() for a program of your own",
-    })
-    .default('recv'),
+  threadModel: z.enum(['recv', 'app']).default('recv'),
   queueCountMax: z.int().min(1).max(1_000_000).default(4_096),
   workerHeapMiB: z.int().min(16).max(65_536).default(256),
   initialize: callback<ClEoConfig['initialize']>(),

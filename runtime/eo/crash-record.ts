@@ -74,13 +74,18 @@ export function readCrashRecord(place: CrashPlace): CrashRecord | null {
 }
 
 /**
- * Turns uncaught errors and rejections into a crash record and an end of the process with {@link CRASH_EXIT_CODE}.
+ * Turns uncaught errors and rejections of the calling thread into a crash record and an end of the process with
+ * {@link CRASH_EXIT_CODE}.
+ * @param exit - how the process is ended from this thread.
  * @returns what ends the process in the same way for a reason of the runtime's own.
  */
-export function installCrashRecorder(place: CrashPlace): (kind: string, error: unknown) => never {
+export function installCrashRecorder(
+  place: CrashPlace,
+  exit: (code: number) => never = process.exit,
+): (kind: string, error: unknown) => never {
   const crash = (kind: string, error: unknown): never => {
     writeCrashRecord(place, kind, error)
-    process.exit(CRASH_EXIT_CODE)
+    return exit(CRASH_EXIT_CODE)
   }
   process.on('uncaughtException', (error, origin) => crash(origin, error))
   process.on('unhandledRejection', (reason) => crash('unhandledRejection', reason))

@@ -20,12 +20,18 @@ export interface WatchdogOptions {
   readonly entry?: URL
 }
 
-/** A running watchdog, held by the thread that it judges. */
-export interface Watchdog {
+/** The watchdog as the thread has it that it judges. */
+export interface WatchdogLink {
   /** Tells it the component's port, which beats carry as their source. */
   setPort(port: number): void
   /** Ends it in order: beats stop, and the process lives on. */
   stop(): Promise<void>
+}
+
+/** A running watchdog, held by the main thread. It judges main until main hands over. */
+export interface Watchdog extends WatchdogLink {
+  /** Main is judged no more: another thread takes its place by {@link joinWatchdog} on these cells. */
+  handOver(): Int32Array
 }
 
 /** The judged thread shows progress this often. */
@@ -33,7 +39,7 @@ const STAMP_INTERVAL_MS = 20
 const BEAT_MS_MAX = 100
 const BEAT_MS_MIN = 10
 
-/** Starts the watchdog thread. The calling thread is the one that it judges. */
+/** Starts the watchdog thread. The calling thread is the one that it judges, until it hands over. */
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const cells = new Int32Array(new SharedArrayBuffer(4 * CELL_COUNT))
   const beatMs = Math.max(BEAT_MS_MIN, Math.min(BEAT_MS_MAX, Math.floor(options.hungMs / 4)))
@@ -47,23 +53,18 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
     parentPid: options.parentPid,
     cells,
   }
-  const stamp = (): void => {
-    // 0 stands for "not started": a stamp that happens to be 0 is moved by one.
-    Atomics.store(cells, CELL.stamp, Math.floor(monotonicMs()) | 0 || 1)
-  }
-  stamp()
-  const timer = setInterval(stamp, STAMP_INTERVAL_MS)
+  const stopStamping = keepStamping(cells)
   const worker = new Worker(options.entry ?? new URL('./watchdog-thread.js', import.meta.url), {
     workerData: data,
     execArgv: [],
     name: 'watchdog',
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   })
-  let stopping = false
   const ended = new Promise<void>((resolve) => {
     worker.once('exit', () => {
       resolve()
-      if (!stopping) options.onFailure(new Error('the watchdog thread ended'))
+      if (Atomics.load(cells, CELL.stop) === 0)
+        options.onFailure(new Error('the watchdog thread ended'))
     })
   })
   worker.once('error', (error) => {
@@ -71,15 +72,49 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   })
   worker.unref()
   return {
-    setPort: (port) => {
-      Atomics.store(cells, CELL.port, port)
-    },
+    ...linkOf(cells),
     stop: async () => {
-      stopping = true
-      clearInterval(timer)
+      stopStamping()
       Atomics.store(cells, CELL.stop, 1)
       void worker.terminate()
       await ended
     },
+    handOver: () => {
+      stopStamping()
+      return cells
+    },
+  }
+}
+
+/** Makes the calling thread the one that a running watchdog judges. */
+export function joinWatchdog(cells: Int32Array): WatchdogLink {
+  const stopStamping = keepStamping(cells)
+  return {
+    ...linkOf(cells),
+    stop: () => {
+      stopStamping()
+      Atomics.store(cells, CELL.stop, 1)
+      return Promise.resolve()
+    },
+  }
+}
+
+function linkOf(cells: Int32Array): Pick<WatchdogLink, 'setPort'> {
+  return {
+    setPort: (port) => {
+      Atomics.store(cells, CELL.port, port)
+    },
+  }
+}
+
+function keepStamping(cells: Int32Array): () => void {
+  const stamp = (): void => {
+    // 0 stands for "not started": a stamp that happens to be 0 is moved by one.
+    Atomics.store(cells, CELL.stamp, Math.floor(monotonicMs()) | 0 || 1)
+  }
+  stamp()
+  const timer = setInterval(stamp, STAMP_INTERVAL_MS)
+  return () => {
+    clearInterval(timer)
   }
 }

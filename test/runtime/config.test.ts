@@ -48,9 +48,9 @@ describe('clEoConfig', () => {
     ['no initialize', { clEoConfig: { name: 'x' } }, /clEoConfig\.initialize: must be a function/],
     ['threads 0', { clEoConfig: { ...config, threads: 0 } }, /clEoConfig\.threads: at least 1/],
     [
-      'the app model',
-      { clEoConfig: { ...config, threadModel: 'app' } },
-      /threadModel: 'app' is not supported yet/,
+      'a thread model',
+      { clEoConfig: { ...config, threadModel: 'main' } },
+      /threadModel: .*'app'|app/,
     ],
     ['finalize', { clEoConfig: { ...config, finalize: initialize } }, /finalize: must be null/],
     ['a port out of range', { clEoConfig: { ...config, iocPort: 1024 } }, /clEoConfig\.iocPort/],

@@ -161,9 +161,16 @@ export class FakeAgent {
 
   /** Starts a component module of `dist` the way an agent does. */
   launch(file: string, env: Readonly<Record<string, string>> = {}): LaunchedComponent {
-    const runtime = JSON.stringify(`${DIST}runtime/internal.js`)
-    const script = `const { runComponentFile } = await import(${runtime}); await runComponentFile(${JSON.stringify(DIST + file)})`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    return this.#spawn([`${DIST}test/fixtures/runtime/run-component.js`, DIST + file], env)
+  }
+
+  /** Starts a program of `dist` that calls `runComponent` by itself. */
+  launchProgram(file: string): LaunchedComponent {
+    return this.#spawn([DIST + file], {})
+  }
+
+  #spawn(argv: readonly string[], env: Readonly<Record<string, string>>): LaunchedComponent {
+    const child = spawn(process.execPath, argv, {
       env: {
         ...process.env,
         [COMPONENT_ENV.runDir]: this.runDir,
