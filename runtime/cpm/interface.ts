@@ -12,7 +12,9 @@ export const CLIENT_ID = {
   checkpointReplica: 14,
   directorNode: 15,
   cpm: 16,
+  orderLead: 17,
   checkpointPush: 18,
+  orderFollow: 19,
   userFirst: 20,
 } as const
 
