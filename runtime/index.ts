@@ -22,5 +22,7 @@ export type {
   ComponentModule,
 } from './eo/config.schema.ts'
 export type { MainFunction, MainThread } from './eo/main-thread.ts'
+export { bindMyEo, myEo } from './eo/my-eo.ts'
+export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
 export { EoManagement } from './eo/management-interface.ts'

@@ -6,7 +6,7 @@ import {
   type MethodSpecs,
 } from '../../idl/index.ts'
 import type { App, Call, ClientInstallOptions } from '../eo/app.ts'
-import { rcOfError } from './process.ts'
+import { rcOfError, type ClOut } from './process.ts'
 
 /** Values of the health callback's feedback. SAFplus EO, section 3.7. */
 export const CL_EO_DONT_POLL = 'none'
@@ -18,25 +18,82 @@ export const CL_CPM_EO_DEAD = 'dead'
 export const CL_EO_USE_THREAD_FOR_RECV = 'recv'
 export const CL_EO_USE_THREAD_FOR_APP = 'app'
 
-/** Installs a function table: `app.eo.clientInstall`. */
+/** Installs a function table: `app.eo.clientInstall`. Installed again, it covers the earlier one. */
 export function clEoClientInstall<M extends MethodSpecs>(
   eo: App,
   face: Interface<M>,
   functions: HandlersOf<M, Call> | null,
   options?: ClientInstallOptions,
 ): ClRcT {
-  try {
-    eo.eo.clientInstall(face, functions, options)
-    return CL_OK
-  } catch (error) {
-    return rcOfError(error)
-  }
+  return rcOfCall(() => eo.eo.clientInstall(face, functions, options))
 }
 
-/** Removes a function table: `app.eo.clientUninstall`. */
+/** Removes the latest function table: `app.eo.clientUninstall`. */
 export function clEoClientUninstall<M extends MethodSpecs>(eo: App, face: Interface<M>): ClRcT {
+  return rcOfCall(() => eo.eo.clientUninstall(face))
+}
+
+/** Sets what functions of a table find as `call.data`: `app.eo.clientDataSet`. */
+export function clEoClientDataSet<M extends MethodSpecs>(
+  eo: App,
+  face: Interface<M>,
+  data: unknown,
+): ClRcT {
+  return rcOfCall(() => eo.eo.clientDataSet(face, data))
+}
+
+/** `app.eo.clientDataGet`. */
+export function clEoClientDataGet<M extends MethodSpecs>(
+  eo: App,
+  face: Interface<M>,
+  out: ClOut<unknown>,
+): ClRcT {
+  return rcOfCall(() => void (out.value = eo.eo.clientDataGet(face)))
+}
+
+/** Visits the stacked functions of a method, the latest first, until one visit answers with another code than OK. */
+export function clEoWalk<M extends MethodSpecs, K extends keyof M & string>(
+  eo: App,
+  face: Interface<M>,
+  method: K,
+  caller: (run: HandlersOf<M, Call>[K]) => ClRcT,
+): ClRcT {
+  let rc: ClRcT = CL_OK
+  const walked = rcOfCall(() =>
+    eo.eo.walk(face, method, (run) => {
+      rc = caller(run)
+      return rc === CL_OK
+    }),
+  )
+  return walked === CL_OK ? rc : walked
+}
+
+/** OK when a function answers to the number: `app.eo.serviceValidate`. */
+export function clEoServiceValidate(eo: App, functionNumber: number): ClRcT {
+  return rcOfCall(() => eo.eo.serviceValidate(functionNumber))
+}
+
+/** `app.eo.privateDataSet`. */
+export function clEoPrivateDataSet(eo: App, key: number, value: unknown): ClRcT {
+  return rcOfCall(() => eo.eo.privateDataSet(key, value))
+}
+
+/** `app.eo.privateDataGet`; NOT_EXIST when nothing was set. */
+export function clEoPrivateDataGet(eo: App, key: number, out: ClOut<unknown>): ClRcT {
+  return rcOfCall(() => void (out.value = eo.eo.privateDataGet(key)))
+}
+
+/** `app.eo.customActionRegister`. */
+export function clEoCustomActionRegister(
+  eo: App,
+  action: Parameters<App['eo']['customActionRegister']>[0],
+): ClRcT {
+  return rcOfCall(() => eo.eo.customActionRegister(action))
+}
+
+function rcOfCall(step: () => void): ClRcT {
   try {
-    eo.eo.clientUninstall(face)
+    step()
     return CL_OK
   } catch (error) {
     return rcOfError(error)

@@ -29,8 +29,15 @@ export {
   CL_EO_DONT_POLL,
   CL_EO_USE_THREAD_FOR_APP,
   CL_EO_USE_THREAD_FOR_RECV,
+  clEoClientDataGet,
+  clEoClientDataSet,
   clEoClientInstall,
   clEoClientUninstall,
+  clEoCustomActionRegister,
+  clEoPrivateDataGet,
+  clEoPrivateDataSet,
+  clEoServiceValidate,
+  clEoWalk,
 } from './eo.ts'
 export {
   clEoMyEoIocPortGet,

@@ -1,50 +1,57 @@
 import { CL_CID, CL_ERR, CL_OK, isSdkError, rcOf, type ClRcT } from '../../idl/index.ts'
 import type { App } from '../eo/app.ts'
+import { bindMyEo, myEo, type EoIdentity } from '../eo/my-eo.ts'
 
 /** An out-parameter of the original: the function puts its result into `value`. */
 export interface ClOut<T> {
   value: T
 }
 
-/**
- * What the original keeps once a process: the Execution Object that the functions without a handle work on. It is the
- * only state of this folder that outlives a call, and `clEoMyEoObjectSet` is the only thing that sets it.
- */
-const bound: { app: App | undefined } = { app: undefined }
+/** The EO of the calling thread, undefined when it is bound to none. */
+function bound(): EoIdentity | undefined {
+  try {
+    return myEo()
+  } catch {
+    return undefined
+  }
+}
 
-/** Binds the process to an EO: first line of a ported `clCompAppInitialize`. */
-export function clEoMyEoObjectSet(app: App): ClRcT {
-  bound.app = app
+/** Binds the calling thread to an EO: first line of a ported `clCompAppInitialize`, and of a thread of its own. */
+export function clEoMyEoObjectSet(eo: EoIdentity): ClRcT {
+  bindMyEo(eo)
   return CL_OK
 }
 
-/** INVALID_STATE before `clEoMyEoObjectSet`. SAFplus EO, section 3.4. */
-export function clEoMyEoObjectGet(out: ClOut<App | undefined>): ClRcT {
-  out.value = bound.app
-  return bound.app === undefined ? rcOf(CL_CID.EO, CL_ERR.INVALID_STATE) : CL_OK
+/** INVALID_STATE on a thread that is bound to no EO. SAFplus EO, section 3.4. */
+export function clEoMyEoObjectGet(out: ClOut<EoIdentity | undefined>): ClRcT {
+  out.value = bound()
+  return out.value === undefined ? rcOf(CL_CID.EO, CL_ERR.INVALID_STATE) : CL_OK
 }
 
-/** The EO's port; INVALID_STATE before `clEoMyEoObjectSet`. */
+/** The EO's port; INVALID_STATE on a thread that is bound to no EO. */
 export function clEoMyEoIocPortGet(out: ClOut<number>): ClRcT {
-  if (bound.app === undefined) return rcOf(CL_CID.EO, CL_ERR.INVALID_STATE)
-  out.value = bound.app.address.port
+  const eo = bound()
+  if (eo === undefined) return rcOf(CL_CID.EO, CL_ERR.INVALID_STATE)
+  out.value = eo.address.port
   return CL_OK
 }
 
 /** The port of an EO is fixed when it opens: OK for that one, else INVALID_PARAMETER. */
 export function clEoMyEoIocPortSet(port: number): ClRcT {
-  if (bound.app === undefined) return rcOf(CL_CID.EO, CL_ERR.INVALID_STATE)
-  return port === bound.app.address.port ? CL_OK : rcOf(CL_CID.EO, CL_ERR.INVALID_PARAMETER)
+  const eo = bound()
+  if (eo === undefined) return rcOf(CL_CID.EO, CL_ERR.INVALID_STATE)
+  return port === eo.address.port ? CL_OK : rcOf(CL_CID.EO, CL_ERR.INVALID_PARAMETER)
 }
 
-/** The node part of the EO's address, 0 before `clEoMyEoObjectSet`. */
+/** The node part of the EO's address, 0 on a thread that is bound to no EO. */
 export function clIocLocalAddressGet(): number {
-  return bound.app?.address.node ?? 0
+  return bound()?.address.node ?? 0
 }
 
-/** The bound EO. @internal */
+/** The bound EO, where it runs on this thread: only there calls can be made by it. @internal */
 export function boundApp(): App | undefined {
-  return bound.app
+  const eo = bound()
+  return eo !== undefined && 'rmd' in eo ? (eo as App) : undefined
 }
 
 /** The return code of anything that was thrown. @internal */

@@ -46,12 +46,15 @@ export interface ClientInstallOptions {
    * whatever CSI the component is ACTIVE for.
    */
   readonly csi?: string | null
+  /** Given to each function of the table as `call.data`; does not cross to workers. */
+  readonly data?: unknown
 }
 
 export interface EoClient {
   /**
-   * Installs the functions of an interface. `functions` is null where `options.worker` is given.
-   * @throws SdkError ALREADY_EXIST when the client id is taken; INVALID_CLIENTID for a platform id; NO_SPACE beyond
+   * Installs the functions of an interface. `functions` is null where `options.worker` is given. Several versions of an
+   * interface stand side by side; the same version again covers the earlier table until it is uninstalled.
+   * @throws SdkError ALREADY_EXIST when the client id belongs to another interface; INVALID_CLIENTID for a platform id; NO_SPACE beyond
    * `clEoConfig.userClients`; INVALID_PARAMETER when functions and methods do not match.
    */
   clientInstall<M extends MethodSpecs>(
@@ -59,7 +62,34 @@ export interface EoClient {
     functions: HandlersOf<M, Call> | null,
     options?: ClientInstallOptions,
   ): void
+  /**
+   * Removes the latest table of an interface and version: what it covered answers again.
+   * @throws SdkError NOT_EXIST when it is not installed.
+   */
   clientUninstall<M extends MethodSpecs>(face: Interface<M>): void
+  /** Changes what later calls find as `call.data`. @throws SdkError NOT_EXIST when the table is not installed. */
+  clientDataSet<M extends MethodSpecs>(face: Interface<M>, data: unknown): void
+  /** @throws SdkError NOT_EXIST when the table is not installed. */
+  clientDataGet<M extends MethodSpecs>(face: Interface<M>): unknown
+  /**
+   * Hands every function installed for one method to `visit`, the latest first, until it returns false: how a function
+   * reaches those that it covers. Functions on workers are left out.
+   * @throws SdkError FUNC_NOT_REGISTERED when there is none.
+   */
+  walk<M extends MethodSpecs, K extends keyof M & string>(
+    face: Interface<M>,
+    method: K,
+    visit: (run: HandlersOf<M, Call>[K]) => boolean | void,
+  ): void
+  /**
+   * Whether a function answers to a number, in any version.
+   * @throws SdkError INVALID_CLIENTID or FUNC_NOT_REGISTERED, what a caller would get.
+   */
+  serviceValidate(functionNumber: number): void
+  /** Keeps a value under a key, 4,096 keys at most. @throws SdkError NO_SPACE beyond; OUT_OF_RANGE for no u32. */
+  privateDataSet(key: number, value: unknown): void
+  /** @throws SdkError NOT_EXIST when nothing was set. */
+  privateDataGet(key: number): unknown
   /** Sets who gets the custom actions of the management table; a second call replaces the first. */
   customActionRegister(action: (type: number, data: Uint8Array) => void | Promise<void>): void
 }
@@ -73,6 +103,8 @@ export interface Call {
   /** On this process's monotonic clock (`performance.now()`). */
   readonly deadlineMs: number
   readonly epoch: Epoch
+  /** What the table was installed with, or `clientDataSet` since. */
+  readonly data?: unknown
   /** Aborts when the deadline passes or the process drains. */
   readonly signal: AbortSignal
 }

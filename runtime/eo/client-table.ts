@@ -37,6 +37,13 @@ export interface Service {
   readonly run: AnyFunction | null
   /** `method.since` as a number, 0 for none. */
   readonly since: number
+  /** What every function of its table finds in its call context. */
+  readonly cookie: Cookie
+}
+
+/** The client's data of one installed table, the original's first argument of every function. */
+export interface Cookie {
+  data: unknown
 }
 
 interface Table {
@@ -45,6 +52,7 @@ interface Table {
   readonly version: number
   /** By service id, 0 to 63. */
   readonly services: readonly (Service | undefined)[]
+  readonly cookie: Cookie
 }
 
 /** Client ids have 26 bits. SAFplus EO, section 3.7. */
@@ -52,10 +60,11 @@ const CLIENT_ID_MAX = 2 ** 26 - 1
 
 /**
  * The client table of an EO: function tables of up to 64 functions by client id, several versions of an interface side
- * by side.
+ * by side. One version installed again stacks: the later table answers, and its uninstall restores the earlier.
+ * SAFplus EO, section 3.8.
  */
 export class ClientTable {
-  /** Of one client id, in the order of installation. */
+  /** Of one client id, the latest first. */
   readonly #tables = new Map<number, readonly Table[]>()
   readonly #userTableCountMax: number
   #userTableCount = 0
@@ -66,42 +75,54 @@ export class ClientTable {
 
   /**
    * Installs the functions of one version of an interface.
-   * @throws SdkError ALREADY_EXIST when the client id belongs to another interface or has this version;
-   * INVALID_CLIENTID for one outside the user's range; NO_SPACE beyond `userClients`; INVALID_PARAMETER when a method
-   * has no function, or a function no method.
+   * @throws SdkError ALREADY_EXIST when the client id belongs to another interface; INVALID_CLIENTID
+   * for one outside the user's range; NO_SPACE beyond `userClients`; INVALID_PARAMETER when a method has no function,
+   * or a function no method.
    */
   install(
     face: Interface,
     functions: Readonly<Record<string, unknown>> | null,
     placement: Placement,
+    data?: unknown,
   ): void {
     const user = placement.kind !== 'platform'
     if (user) this.#checkUserTable(face)
     const present = this.#tables.get(face.clientId) ?? []
     checkFree(face, present)
     checkFunctions(face, functions, placement)
+    const cookie: Cookie = { data }
     const services: (Service | undefined)[] = Array.from({ length: SERVICE_ID_MAX + 1 })
     for (const [name, method] of Object.entries(face.methods)) {
       const run = (functions?.[name] as AnyFunction | undefined) ?? null
       const since = versionNumber(method.since ?? '')
-      services[method.serviceId] = { face, method, placement, run, since }
+      services[method.serviceId] = { face, method, placement, run, since, cookie }
     }
     const version = versionNumber(face.version)
-    this.#tables.set(face.clientId, [...present, { face, version, services }])
+    this.#tables.set(face.clientId, [{ face, version, services, cookie }, ...present])
     if (user) this.#userTableCount++
   }
 
-  /** @throws SdkError NOT_EXIST when the interface is not installed. */
+  /** Removes the latest table of the interface. @throws SdkError NOT_EXIST when it is not installed. */
   uninstall(face: Interface): void {
-    const { clientId, name, version } = face
-    const present = this.#tables.get(clientId) ?? []
-    const left = present.filter((table) => !isSame(table.face, face))
-    if (left.length === present.length) {
-      throw new SdkError('NOT_EXIST', `${name} ${version} (client ${clientId}) is not installed`)
-    }
+    const { clientId } = face
+    const latest = this.#latest(face)
+    const left = (this.#tables.get(clientId) ?? []).filter((table) => table !== latest)
     if (left.length > 0) this.#tables.set(clientId, left)
     else this.#tables.delete(clientId)
     this.#userTableCount--
+  }
+
+  /** The data of the latest table of the interface. @throws SdkError NOT_EXIST when it is not installed. */
+  cookie(face: Interface): Cookie {
+    return this.#latest(face).cookie
+  }
+
+  /** Every installed function of one method, the latest first; those on workers left out. */
+  chain(face: Interface, method: string): AnyFunction[] {
+    const serviceId = face.methods[method]?.serviceId ?? -1
+    return (this.#tables.get(face.clientId) ?? [])
+      .filter((table) => isSame(table.face, face))
+      .flatMap((table) => table.services[serviceId]?.run ?? [])
   }
 
   /**
@@ -129,15 +150,24 @@ export class ClientTable {
     return best ?? missing(tables, functionNumber, requested)
   }
 
-  /** Every installed function that is not the platform's, and the platform's when asked for. */
+  /** Every function that answers and is not the platform's, and the platform's when asked for. */
   services(withPlatform: boolean): Service[] {
     return [...this.#tables.values()]
-      .flat()
+      .flatMap((tables) =>
+        tables.filter(({ face }, i) => i === tables.findIndex((one) => isSame(one.face, face))),
+      )
       .flatMap((table) => table.services)
       .filter(
         (service): service is Service =>
           service !== undefined && (withPlatform || service.placement.kind !== 'platform'),
       )
+  }
+
+  #latest(face: Interface): Table {
+    const { clientId, name, version } = face
+    const latest = this.#tables.get(clientId)?.find((table) => isSame(table.face, face))
+    if (latest !== undefined) return latest
+    throw new SdkError('NOT_EXIST', `${name} ${version} (client ${clientId}) is not installed`)
   }
 
   #checkUserTable(face: Interface): void {
@@ -160,22 +190,22 @@ export class ClientTable {
 const isSame = (a: Interface, b: Interface): boolean => a.name === b.name && a.version === b.version
 
 function checkFree(face: Interface, present: readonly Table[]): void {
-  const { clientId, name, version } = face
-  const other = present.find((table) => table.face.name !== name || isSame(table.face, face))
+  const { clientId, name } = face
+  const other = present.find((table) => table.face.name !== name)
   if (other === undefined) return
   const taken = `client ${clientId} is taken by ${other.face.name} ${other.face.version}`
-  const remedy = other.face.name === name ? `${version} is installed already` : `use another id`
-  throw new SdkError('ALREADY_EXIST', `${taken}: ${name}: ${remedy}`)
+  throw new SdkError('ALREADY_EXIST', `${taken}: ${name} needs another client id`)
 }
 
 /** What the caller is told of a function that no installed version serves. It did not run. */
 function missing(tables: readonly Table[], functionNumber: number, requested: number): SdkError {
   const serviceId = functionNumber % (SERVICE_ID_MAX + 1)
   const having = tables.filter((table) => table.services[serviceId] !== undefined)
-  const supported = (having.length > 0 ? having : tables).map(({ face, services }) => {
+  const texts = (having.length > 0 ? having : tables).map(({ face, services }) => {
     const since = services[serviceId]?.method.since
     return since == null || since === face.version ? face.version : `${since} to ${face.version}`
   })
+  const supported = [...new Set(texts.reverse())]
   const { name } = tables[0]!.face
   const number = `${Math.floor(functionNumber / (SERVICE_ID_MAX + 1))}.${serviceId}`
   const newest = Math.max(...tables.map((table) => table.version))

@@ -23,6 +23,7 @@ import type { EoConfig } from './config.schema.ts'
 import { ExecutionObject } from './execution-object.ts'
 import { applyPriority, managementHandlers } from './management.ts'
 import { EoManagement } from './management-interface.ts'
+import { bindMyEo } from './my-eo.ts'
 import { roleRmd } from './role-rmd.ts'
 
 /** What a {@link ComponentProcess} is given. */
@@ -93,6 +94,7 @@ export class ComponentProcess {
       config,
       checkpoint: () => this.#checkpoint,
       isElsewhere: (csi) => this.#isElsewhere(csi),
+      identity: () => this.app,
       log: (message, fields) => {
         log.warn(fields, message)
       },
@@ -117,6 +119,7 @@ export class ComponentProcess {
       rmd: roleRmd(rmd, () => this.#eo.roles.epoch()),
       checkpoint: this.#checkpoint.client,
     })
+    bindMyEo(this.app)
   }
 
   /** Serves management, connects to the agent, and runs the author's `initialize`. */

@@ -9,16 +9,18 @@ export class EoCall implements Call {
   readonly priority: RmdPriority
   readonly deadlineMs: number
   readonly epoch: Epoch
+  readonly data: unknown
   #controller: AbortController | undefined
   #abortReason: unknown
 
-  constructor(incoming: IncomingCall) {
+  constructor(incoming: IncomingCall, data?: unknown) {
     this.source = incoming.source
     this.caller = incoming.caller
     this.messageId = incoming.messageId
     this.priority = incoming.priority
     this.deadlineMs = incoming.deadlineMs
     this.epoch = incoming.epoch
+    this.data = data
   }
 
   get signal(): AbortSignal {

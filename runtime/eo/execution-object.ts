@@ -1,12 +1,14 @@
 import { SdkError, type HandlersOf, type Interface, type MethodSpecs } from '../../idl/index.ts'
 import type { IncomingCall } from '../../ioc/index.ts'
 import type { CheckpointService } from '../services/checkpoint/commit-gate.ts'
-import type { ClientInstallOptions, EoClient } from './app.ts'
-import { ClientTable, type CsiBinding, type Placement, type Service } from './client-table.ts'
+import type { EoClient } from './app.ts'
+import { ClientTable, type Service } from './client-table.ts'
 import type { EoConfig } from './config.schema.ts'
+import { createEoClient } from './eo-client.ts'
 import type { EoState } from './health.ts'
 import { JobRunner } from './job-runner.ts'
 import type { CustomAction } from './management.ts'
+import type { EoIdentity } from './my-eo.ts'
 import { Receiver } from './receiver.ts'
 import { RoleTable, type RoleState } from './role-table.ts'
 
@@ -20,6 +22,8 @@ export interface ExecutionObjectOptions {
   /** Monotonic milliseconds, the clock of deadlines. @defaultValue `performance.now` */
   readonly clock?: () => number
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  /** What workers are bound to; asked for when the first one starts. */
+  readonly identity: () => EoIdentity
   /** The compiled worker entry, where this code runs from sources. */
   readonly workerEntry?: URL
 }
@@ -51,6 +55,7 @@ export class ExecutionObject {
       config: options.config,
       clock,
       log: options.log,
+      identity: options.identity,
       ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
     })
     this.#receiver = new Receiver({
@@ -66,17 +71,15 @@ export class ExecutionObject {
       clock,
       parkedCountMax: options.config.queueCountMax,
     })
-    this.client = {
-      clientInstall: (face, functions, installOptions) => {
-        this.#install(face as Interface, functions, installOptions ?? {})
+    this.client = createEoClient({
+      tables: this.#tables,
+      place: (module) => {
+        this.#runner.place(module)
       },
-      clientUninstall: (face) => {
-        this.#tables.uninstall(face as Interface)
-      },
-      customActionRegister: (action) => {
+      setCustomAction: (action) => {
         this.#customAction = action
       },
-    }
+    })
   }
 
   get state(): EoState {
@@ -151,20 +154,6 @@ export class ExecutionObject {
     await this.#runner.close()
   }
 
-  #install(
-    face: Interface,
-    functions: Readonly<Record<string, unknown>> | null,
-    options: ClientInstallOptions,
-  ): void {
-    const csi = bindingOf(options.csi)
-    const placement: Placement =
-      options.worker === undefined
-        ? { kind: 'eo', csi }
-        : { kind: 'worker', csi, module: options.worker.href }
-    this.#tables.install(face, functions, placement)
-    if (placement.kind === 'worker') this.#runner.place(placement.module)
-  }
-
   #isBusy(): boolean {
     return this.#runner.liveCount > 0 || this.#receiver.parkedCount > 0
   }
@@ -179,11 +168,6 @@ export class ExecutionObject {
       this.#sweepTimer = undefined
     }, SWEEP_INTERVAL_MS)
   }
-}
-
-function bindingOf(csi: string | null | undefined): CsiBinding {
-  if (csi === undefined) return { kind: 'any' }
-  return csi === null ? { kind: 'none' } : { kind: 'csi', csi }
 }
 
 /** Waits for a promise, but not longer than that. */

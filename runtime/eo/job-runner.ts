@@ -4,6 +4,7 @@ import { EoCall } from './eo-call.ts'
 import { handlerError, isTryAgain } from './handler-error.ts'
 import { JobQueue } from './job-queue.ts'
 import type { Job } from './job.ts'
+import type { EoIdentity } from './my-eo.ts'
 import { Quarantine } from './quarantine.ts'
 import { isThenable, where } from './receiver.ts'
 import { WorkerPool, type WorkerFailure } from './worker-pool.ts'
@@ -14,6 +15,8 @@ export interface JobRunnerOptions {
   /** Monotonic milliseconds: the clock of deadlines. */
   readonly clock: () => number
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  /** What workers are bound to. */
+  readonly identity: () => EoIdentity
   readonly workerEntry?: URL
 }
 
@@ -69,6 +72,7 @@ export class JobRunner {
       threads: this.#options.config.threads,
       queueCountMax: this.#options.config.queueCountMax,
       heapMiB: this.#options.config.workerHeapMiB,
+      identity: this.#options.identity,
       clock: this.#options.clock,
       log: this.#options.log,
       ...(this.#options.workerEntry === undefined ? {} : { entry: this.#options.workerEntry }),

@@ -10,6 +10,7 @@ import {
   type EoThreadMessage,
   type MainThreadMessage,
 } from './eo-thread-protocol.ts'
+import { bindMyEo } from './my-eo.ts'
 
 /**
  * What the main thread of a component has: in the thread model `app` it is the application's own, and may block for
@@ -85,6 +86,7 @@ export function startEoThread(options: EoThreadOptions): Promise<EoThread> {
         Atomics.wait(control, CONTROL.ending, 0, ms)
         return Atomics.load(control, CONTROL.ending) === 1
       })
+      bindMyEo({ name, node, address: message.address })
       const run = (body: MainFunction): void => {
         application = Promise.resolve()
           .then(() => body(main(controller.signal)))

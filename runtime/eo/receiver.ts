@@ -169,7 +169,7 @@ export class Receiver {
     // Only a function bound to one CSI commits in that CSI's checkpoint.
     const bound = csi !== null && this.binding(service).kind === 'csi'
     const gate = bound ? this.#options.gate(csi) : undefined
-    const call = new EoCall(incoming)
+    const call = new EoCall(incoming, service.cookie.data)
     if (gate !== undefined && !this.#passGate(gate, call, incoming, service, epoch)) return
     const { priority, deadlineMs } = incoming
     const job: Job = {

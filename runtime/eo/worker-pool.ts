@@ -3,6 +3,7 @@ import type { Piscina } from 'piscina'
 import { SdkError } from '../../idl/index.ts'
 import type { RmdPriority } from '../../ioc/index.ts'
 import { JobQueue } from './job-queue.ts'
+import type { EoIdentity } from './my-eo.ts'
 import {
   SLOT,
   SLOT_COUNT,
@@ -42,6 +43,8 @@ export interface WorkerPoolOptions {
   readonly threads: number
   readonly queueCountMax: number
   readonly heapMiB: number
+  /** Known when the first worker starts. */
+  readonly identity: () => EoIdentity
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
@@ -222,7 +225,9 @@ export class WorkerPool {
     port1.on('message', (answer: WorkerAnswer) => {
       this.#answered(session, answer)
     })
+    const { name, node, address } = this.#options.identity()
     const task: WorkerSession = {
+      eo: { name, node, address },
       port: port2,
       slots: session.slots,
       modules: [...this.#modules],

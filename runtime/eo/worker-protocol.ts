@@ -1,9 +1,12 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { EoIdentity } from './my-eo.ts'
 
 /** Between the EO and a worker thread. Plain data only; both ends are of the same build. */
 
 /** The one piscina task that a worker gets: it serves jobs from the port until the port closes. */
 export interface WorkerSession {
+  /** The EO that the thread is bound to: what `myEo()` answers there. */
+  readonly eo: EoIdentity
   readonly port: MessagePort
   /** One 32-bit cell a job slot, see {@link SLOT}. Survives the worker. */
   readonly slots: Int32Array

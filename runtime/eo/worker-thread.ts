@@ -14,7 +14,9 @@ import {
 type WorkerFunction = (input: unknown, call: unknown) => unknown
 
 /** What piscina calls. Ends when the EO closes the port. */
-export function session({ port, slots, modules }: WorkerSession): Promise<void> {
+export function session({ eo, port, slots, modules }: WorkerSession): Promise<void> {
+  // What `bindMyEo` does, without its imports.
+  ;(globalThis as Record<symbol, unknown>)[Symbol.for('holdfast.myEo')] = eo
   const queue: WorkerJobMessage[] = []
   let serving = false
   const serve = async (): Promise<void> => {

@@ -240,6 +240,12 @@ test('a worker that dies fails its job only, and the same job is quarantined the
   expect(component.child.exitCode).toBeNull()
 })
 
+test('a worker is bound to the EO of its component; a thread of its own is not until it is told', async () => {
+  const { port } = await launch()
+  const work = agent.rmd.client(ProbeWork, { to: { node: 1, port }, timeoutMs: 10_000 })
+  expect(await work.whoAmI({})).toEqual({ me: 'probe1', port, child: 'INVALID_STATE handed' })
+})
+
 test('runComponent without an agent says how components are started', async () => {
   const before = process.env['HOLDFAST_RUN_DIR']
   delete process.env['HOLDFAST_RUN_DIR']

@@ -95,6 +95,7 @@ async function start(config: Record<string, unknown> = {}): Promise<void> {
     ),
     checkpoint: () => service as unknown as CheckpointService,
     isElsewhere: () => isElsewhere,
+    identity: () => ({ name: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
     log: () => undefined,
   })
   const port = await openPort({ transport, node: 1, port: 64, name: 'eo' })
@@ -143,9 +144,10 @@ const code = (promise: Promise<unknown>): Promise<string> =>
 const turn = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('tables', () => {
-  test('a client id is taken once; platform ids and missing functions are refused', () => {
+  test('a client id is one interface; platform ids and missing functions are refused', () => {
     install()
-    expect(() => install()).toThrow(/taken by Toy/)
+    const other = defineInterface({ ...Own, methods: Own.spec, clientId: 20 })
+    expect(() => eo.client.clientInstall(other, { ping: () => ({}) })).toThrow(/taken by Toy/)
     const low = defineInterface({ ...Toy, methods: Toy.spec, clientId: 5 })
     expect(() => eo.client.clientInstall(low, {} as never)).toThrow(/belongs to the platform/)
     expect(() => eo.client.clientInstall(Own, {} as never)).toThrow(/Own\.ping: no function/)

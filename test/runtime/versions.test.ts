@@ -47,6 +47,7 @@ beforeEach(async () => {
     ),
     checkpoint: () => null,
     isElsewhere: () => false,
+    identity: () => ({ name: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
     log: () => undefined,
   })
   server = createRmd({ port: await openPort({ transport, node: 1, port: 64, name: 'eo' }) })
@@ -121,10 +122,9 @@ describe('versions of an interface', () => {
     })
   })
 
-  test('a version is installed once, and removed alone', async () => {
+  test('a version is removed alone', async () => {
     installOld()
     installNew()
-    expect(() => installOld()).toThrow(/B\.1\.1 is installed already/)
     const foreign = defineInterface({ ...common, name: 'Foreign', version: 'B.9.1', methods: {} })
     expect(() => eo.client.clientInstall(foreign, {}, none)).toThrow(/taken by Toy/)
     eo.client.clientUninstall(New)
