@@ -316,6 +316,12 @@ export const ERRORS = {
     'the command is of a director that was replaced',
     'the present director repeats what is still needed',
   ]),
+  REPAIR_PENDING: own('AMS', CL_PRIVATE_ERR.AMS.REPAIR_PENDING, [
+    'refused',
+    false,
+    'the operation was carried out, and a component could not be started or stopped in it',
+    'remove the cause, then `holdfast repair` the component that the message names',
+  ]),
   STALE_EPOCH: own('CKPT', CL_PRIVATE_ERR.CKPT.STALE_EPOCH, [
     'refused',
     false,

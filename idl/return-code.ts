@@ -169,6 +169,7 @@ export const CL_PRIVATE_ERR = {
   AMS: {
     NOT_ACTIVE: 0x200,
     STALE_TERM: 0x201,
+    REPAIR_PENDING: 0x202,
   },
   CKPT: {
     STALE_EPOCH: 0x200,

@@ -220,6 +220,7 @@ export const adminOperationSchema = z.enum([
   'repair',
   'lock-instantiation',
   'unlock-instantiation',
+  'adjust',
 ])
 
 export const statusSchema = z.object({

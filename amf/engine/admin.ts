@@ -1,11 +1,15 @@
-import type { AdminOperation, AdminResult, AdminState, EngineEvent } from './contract.ts'
+import { beginAdjust, checkAdjust } from './adjust.ts'
+import { adminOf, checkAdminState, nextAdminState, setAdmin } from './admin-states.ts'
+import type { AdminOperation, AdminResult, EngineEvent } from './contract.ts'
 import type { Draft } from './draft.ts'
-import { classOf, groupsInScope } from './entities.ts'
-import { persistAdmin, persistOperation } from './records.ts'
-import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
-import { checkRepair, startRepair } from './repair.ts'
+import { classOf, componentsInScope, groupsInScope, unitsInScope } from './entities.ts'
+import { componentState } from './readiness.ts'
+import { repairUnit } from './reconcile.ts'
+import { persistOperation } from './records.ts'
+import { refuse, type Refusal } from './refusal.ts'
+import { checkRepair, startAgain, startRepair } from './repair.ts'
 import { checkRestart, livesOf } from './restart.ts'
-import type { EntityClass, OperationState, Swap } from './state.ts'
+import type { OperationState, Swap } from './state.ts'
 import { checkSwap } from './swap.ts'
 
 /** Finished operations remembered for a repeated question. */
@@ -37,93 +41,36 @@ function accept(
 ): OperationState | AdminResult {
   const kind = classOf(draft.model, entity)
   if (kind === null) return refuse('NOT_EXIST', `there is no entity "${entity}" in the model`)
-  const base: OperationState = { id, operation, entity, lives: {}, swap: null, result: null }
+  const base = { id, operation, entity, kind, lives: {}, swap: null, result: null }
+  const waits = (): Refusal | null => conflict(draft, base) ?? tolerating(draft, base)
   switch (operation) {
-    case 'restart': {
-      const refusal = checkRestart(draft, kind, entity) ?? conflict(draft, base)
-      return refusal ?? { ...base, lives: livesOf(draft, entity) }
-    }
+    case 'restart':
+      return (
+        checkRestart(draft, base) ?? waits() ?? { ...base, lives: livesOf(draft, entity, kind) }
+      )
     case 'swap': {
       const checked: Swap | Refusal = checkSwap(draft, kind, entity)
       if ('ok' in checked) return checked
-      return conflict(draft, base) ?? { ...base, swap: checked }
+      return waits() ?? { ...base, swap: checked }
     }
+    case 'adjust':
+      return checkAdjust(draft, base) ?? waits() ?? base
     case 'repair':
-      return checkRepair(draft, kind, entity) ?? conflict(draft, base) ?? base
+      return checkRepair(draft, kind, entity) ?? waits() ?? base
     default:
-      return checkAdminState(draft, kind, base) ?? conflict(draft, base) ?? base
+      return checkAdminState(draft, base) ?? stillRunning(draft, base) ?? waits() ?? base
   }
 }
 
-/** SAF AMF B.04.01, administrative state transitions. `null`: allowed. */
-const TRANSITIONS: Readonly<
-  Record<
-    Exclude<AdminOperation, 'restart' | 'swap' | 'repair'>,
-    Readonly<Record<AdminState, AdminState | 'NO_OP' | 'BAD_OPERATION'>>
-  >
-> = {
-  unlock: {
-    UNLOCKED: 'NO_OP',
-    LOCKED: 'UNLOCKED',
-    LOCKED_INSTANTIATION: 'BAD_OPERATION',
-    SHUTTING_DOWN: 'UNLOCKED',
-  },
-  lock: {
-    UNLOCKED: 'LOCKED',
-    LOCKED: 'NO_OP',
-    LOCKED_INSTANTIATION: 'BAD_OPERATION',
-    SHUTTING_DOWN: 'LOCKED',
-  },
-  shutdown: {
-    UNLOCKED: 'SHUTTING_DOWN',
-    LOCKED: 'BAD_OPERATION',
-    LOCKED_INSTANTIATION: 'BAD_OPERATION',
-    SHUTTING_DOWN: 'NO_OP',
-  },
-  'lock-instantiation': {
-    UNLOCKED: 'BAD_OPERATION',
-    LOCKED: 'LOCKED_INSTANTIATION',
-    LOCKED_INSTANTIATION: 'NO_OP',
-    SHUTTING_DOWN: 'BAD_OPERATION',
-  },
-  'unlock-instantiation': {
-    UNLOCKED: 'BAD_OPERATION',
-    LOCKED: 'NO_OP',
-    LOCKED_INSTANTIATION: 'LOCKED',
-    SHUTTING_DOWN: 'BAD_OPERATION',
-  },
-}
-
-function nextAdminState(
-  operation: AdminOperation,
-  from: AdminState,
-): AdminState | 'NO_OP' | 'BAD_OPERATION' {
-  if (operation === 'restart' || operation === 'swap' || operation === 'repair') return from
-  return TRANSITIONS[operation][from]
-}
-
-function checkAdminState(
-  draft: Draft,
-  kind: EntityClass,
-  { operation, entity }: OperationState,
-): Refusal | null {
-  const from = adminOf(draft, kind, entity)
-  const ofInstance = operation.endsWith('instantiation') && kind === 'serviceInstance'
-  if (from === null || ofInstance) {
-    return refuse('NOT_SUPPORTED', `${operation} is not defined for ${CLASS_WORDS[kind]} ${entity}`)
-  }
-  const to = nextAdminState(operation, from)
-  if (to === 'NO_OP') return refuse('NO_OP', `${entity} is ${from} already`)
-  if (to !== 'BAD_OPERATION') return null
-  return refuse('BAD_OPERATION', `${entity} is ${from}: ${REMEDY[operation] ?? 'not possible now'}`)
-}
-
-const REMEDY: Readonly<Partial<Record<AdminOperation, string>>> = {
-  unlock: 'unlock-instantiation first',
-  lock: 'unlock-instantiation first',
-  shutdown: 'there is nothing to shut down',
-  'lock-instantiation': 'lock it first',
-  'unlock-instantiation': 'it is not locked for instantiation',
+/** unlock-instantiation needs everything in the scope to be gone. */
+function stillRunning(draft: Draft, { operation, entity, kind }: OperationState): Refusal | null {
+  if (operation !== 'unlock-instantiation') return null
+  const left = componentsInScope(draft.model, entity, kind).find((model) => {
+    const { presence } = componentState(draft.peekGroup(model.serviceGroup), model)
+    return presence === 'TERMINATION_FAILED'
+  })
+  if (!left) return null
+  return refuse('BAD_OPERATION', `${left.name} could not be stopped; repair ${left.serviceUnit}`)
 }
 
 const ASSIGNMENT_OPERATIONS: readonly AdminOperation[] = ['lock', 'unlock', 'shutdown']
@@ -131,35 +78,79 @@ const ASSIGNMENT_OPERATIONS: readonly AdminOperation[] = ['lock', 'unlock', 'shu
 /** lock, unlock and shutdown overtake each other; everything else waits for the pending operation. */
 function conflict(draft: Draft, operation: OperationState): Refusal | null {
   for (const pending of draft.operations) {
-    if (pending.result || pending.entity !== operation.entity) continue
+    if (pending.result || !overlaps(draft, pending, operation)) continue
     const overtakes = [pending, operation].every((o) => ASSIGNMENT_OPERATIONS.includes(o.operation))
-    if (overtakes) continue
+    if (overtakes && pending.entity === operation.entity) continue
     const message = `${pending.operation} of ${pending.entity} is not finished`
     return refuse('TRY_AGAIN', message)
   }
   return null
 }
 
+/** The same entity, or two groups with a node in common. */
+function overlaps(draft: Draft, a: OperationState, b: OperationState): boolean {
+  if (a.kind === b.kind && a.entity === b.entity) return true
+  if (a.kind !== 'nodeGroup' || b.kind !== 'nodeGroup') return false
+  const nodes = draft.model.nodeGroups.get(a.entity)?.nodes ?? []
+  return draft.model.nodeGroups.get(b.entity)?.nodes.some((n) => nodes.includes(n)) === true
+}
+
+/**
+ * While a dependant is tolerated without its sponsor, neither is touched: the operation would decide what the timer is
+ * there to decide. SAF AMF B.04.01 section 3.8.1.1.
+ */
+function tolerating(draft: Draft, { entity, kind }: OperationState): Refusal | null {
+  const scope = groupsInScope(draft.model, entity, kind)
+  const near = new Set(scope.flatMap((name) => draft.index.linkedGroups.get(name) ?? []))
+  for (const name of new Set([...scope, ...near])) {
+    for (const { name: dependant, sponsorLostAtMs } of draft.peekGroup(name).instances.values()) {
+      for (const sponsor of sponsorLostAtMs.keys()) {
+        const group = draft.model.serviceInstances.get(sponsor)?.serviceGroup ?? ''
+        if (kind === 'serviceInstance' && entity !== dependant && entity !== sponsor) continue
+        if (!scope.includes(name) && !scope.includes(group)) continue
+        return refuse('TRY_AGAIN', `${dependant} waits for ${sponsor} to be back`)
+      }
+    }
+  }
+  return null
+}
+
 function start(draft: Draft, operation: OperationState): void {
-  const { entity } = operation
+  const { entity, kind } = operation
   const cause = `operator: ${operation.operation} of ${entity}`
-  for (const name of groupsInScope(draft.model, entity)) draft.group(name).causes = [cause]
-  if (operation.swap) {
-    const instance = draft.model.serviceInstances.get(operation.swap.serviceInstance)
-    if (instance) draft.group(instance.serviceGroup).swap = operation.swap
-    return
+  for (const name of groupsInScope(draft.model, entity, kind)) draft.group(name).causes = [cause]
+  switch (operation.operation) {
+    case 'restart':
+      return
+    case 'swap': {
+      const instance = draft.model.serviceInstances.get(operation.swap?.serviceInstance ?? '')
+      if (instance) draft.group(instance.serviceGroup).swap = operation.swap
+      return
+    }
+    case 'adjust':
+      return beginAdjust(draft, operation)
+    case 'repair':
+      return startRepair(draft, entity)
+    default:
+      break
   }
-  if (operation.operation === 'restart') return
-  if (operation.operation === 'repair') {
-    startRepair(draft, entity)
-    return
-  }
-  const kind = classOf(draft.model, entity)
-  const from = kind && adminOf(draft, kind, entity)
-  if (!kind || !from) return
   interrupt(draft, operation)
-  const to = nextAdminState(operation.operation, from)
-  if (to !== 'NO_OP' && to !== 'BAD_OPERATION') setAdmin(draft, kind, entity, to)
+  if (operation.operation === 'unlock-instantiation') startOver(draft, operation)
+  const from = adminOf(draft, kind, entity)
+  const to = from && nextAdminState(operation.operation, from)
+  if (to) setAdmin(draft, kind, entity, to)
+}
+
+/** After a lock for instantiation a component that could not be started may be tried again. */
+function startOver(draft: Draft, { entity, kind }: OperationState): void {
+  const cause = `operator: unlock-instantiation of ${entity}`
+  for (const unit of unitsInScope(draft.model, entity, kind)) {
+    for (const model of unit.components) {
+      const { presence } = componentState(draft.peekGroup(model.serviceGroup), model)
+      if (presence === 'INSTANTIATION_FAILED') startAgain(draft, model, cause)
+    }
+    repairUnit(draft, draft.group(unit.serviceGroup), unit)
+  }
 }
 
 function interrupt(draft: Draft, by: OperationState): void {
@@ -169,6 +160,7 @@ function interrupt(draft: Draft, by: OperationState): void {
   }
 }
 
+/** Gives the answer, and keeps it for a while for a caller that asks again. */
 export function finishOperation(
   draft: Draft,
   operation: OperationState,
@@ -177,54 +169,9 @@ export function finishOperation(
   const finished: OperationState = { ...operation, result }
   draft.operations = draft.operations.map((each) => (each.id === operation.id ? finished : each))
   persistOperation(draft, finished)
-  draft.answer(
-    operation.id,
-    result,
-    result.ok ? `${operation.operation} is finished` : result.message,
-  )
+  const why = result.ok ? `${operation.operation} is finished` : result.message
+  draft.answer(operation.id, result, why)
   const old = draft.operations.filter((each) => each.result !== null).slice(0, -FINISHED_MAX)
   for (const { id } of old) draft.persist(`operation/${id}`, null, 'answered long ago')
   if (old.length > 0) draft.operations = draft.operations.filter((each) => !old.includes(each))
-}
-
-export function adminOf(draft: Draft, kind: EntityClass, name: string): AdminState | null {
-  const { model } = draft
-  switch (kind) {
-    case 'node':
-      return draft.peekNode(name).admin
-    case 'serviceGroup':
-      return draft.peekGroup(name).admin
-    case 'serviceUnit': {
-      const group = model.serviceUnits.get(name)?.serviceGroup ?? ''
-      return draft.peekGroup(group).units.get(name)?.admin ?? null
-    }
-    case 'serviceInstance': {
-      const group = model.serviceInstances.get(name)?.serviceGroup ?? ''
-      return draft.peekGroup(group).instances.get(name)?.admin ?? null
-    }
-    default:
-      return null
-  }
-}
-
-export function setAdmin(draft: Draft, kind: EntityClass, name: string, to: AdminState): void {
-  const from = adminOf(draft, kind, name)
-  if (from === null || from === to) return
-  const groups = groupsInScope(draft.model, name)
-  if (kind === 'node') draft.node(name).admin = to
-  for (const groupName of groups) {
-    const group = draft.group(groupName)
-    const holder = group.units.get(name) ?? group.instances.get(name)
-    if (kind === 'serviceGroup') group.admin = to
-    else if (holder) holder.admin = to
-  }
-  persistAdmin(draft, kind, name, to)
-  const first = groups[0]
-  draft.notify(first === undefined || kind === 'node' ? null : draft.group(first), {
-    kind: 'administrative',
-    entity: name,
-    from,
-    to,
-    causes: first === undefined ? [] : draft.group(first).causes,
-  })
 }

@@ -30,6 +30,7 @@ export type AdminOperation =
   | 'repair'
   | 'lock-instantiation'
   | 'unlock-instantiation'
+  | 'adjust'
 
 /** What an agent knows to be true about one component of its node. */
 export interface ComponentFacts {
@@ -230,6 +231,7 @@ export type AdminResult =
         | 'NOT_SUPPORTED'
         | 'INTERRUPT'
         | 'FAILED_OPERATION'
+        | 'REPAIR_PENDING'
         | 'STALE_EPOCH'
       readonly message: string
     }

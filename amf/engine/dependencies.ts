@@ -1,6 +1,6 @@
 import type { ServiceInstanceModel } from '../model/model.ts'
 import type { Draft } from './draft.ts'
-import { strictest, unitReadiness } from './readiness.ts'
+import { groupAdmin, strictest, unitReadiness } from './readiness.ts'
 import { unitRole } from './roles.ts'
 import type { GroupState } from './state.ts'
 
@@ -26,7 +26,7 @@ export function instanceReady(
 
 /** Administrative state of an instance with its group's. */
 export function instanceAdmin(group: GroupState, instance: ServiceInstanceModel): string {
-  return strictest([group.instances.get(instance.name)?.admin ?? 'LOCKED', group.admin])
+  return strictest([group.instances.get(instance.name)?.admin ?? 'LOCKED', groupAdmin(group)])
 }
 
 /** A unit has confirmed ACTIVE (or is still finishing its work) for the instance. */

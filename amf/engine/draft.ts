@@ -6,6 +6,7 @@ import {
   type GroupState,
   type NodeState,
   type OperationState,
+  type ScopeState,
 } from './state.ts'
 
 /** Notifications kept for each entity. The oldest go first. */
@@ -29,6 +30,7 @@ export class Draft {
   readonly #commands: EngineCommand[] = []
   term: number
   startedAtMs: number
+  scopes: ReadonlyMap<string, ScopeState>
   operations: readonly OperationState[]
   #grantCount: number
   #invocationCount: number
@@ -41,6 +43,7 @@ export class Draft {
     this.#nodes = [...state.nodes]
     this.term = state.term
     this.startedAtMs = state.startedAtMs
+    this.scopes = state.scopes
     this.operations = state.operations
     this.#grantCount = state.grantCount
     this.#invocationCount = state.invocationCount
@@ -184,6 +187,7 @@ export class Draft {
       grantCount: this.#grantCount,
       invocationCount: this.#invocationCount,
       startedAtMs: this.startedAtMs,
+      scopes: this.scopes,
       nodes: this.#nodes,
       groups: this.#groups,
       operations: this.operations,

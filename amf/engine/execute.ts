@@ -14,7 +14,7 @@ import type { Plan } from './plan/planner.ts'
 import { componentState, unitAdmin } from './readiness.ts'
 import { anyPending, csiRank, sponsorsFirst, takesCallbacks, unitRole } from './roles.ts'
 import { replicasOf } from './replicas.ts'
-import type { Assignment, ComponentState, GroupState } from './state.ts'
+import type { Assignment, ComponentState, GroupState, NodeState } from './state.ts'
 
 /**
  * From wanted assignments to the next safe commands. SAF AMF B.04.01 sections 3.6 and 7; order of calls:
@@ -135,10 +135,12 @@ function isForgotten(slot: Slot, assignment: Assignment): boolean {
 
 /** It is about to be killed: asking it first would only take time. */
 function isDoomed({ draft, group }: Run, { unit }: Slot): boolean {
-  return (
-    group.units.get(unit.name)?.failover === true ||
-    draft.peekNode(unit.node).recovery === 'restart'
-  )
+  return group.units.get(unit.name)?.failover === true || isEnding(draft.peekNode(unit.node))
+}
+
+/** Everything on the node is killed, with it or without it. */
+function isEnding({ recovery }: NodeState): boolean {
+  return recovery === 'restart' || recovery === 'failover'
 }
 
 function isGraceful({ draft, group }: Run, { unit, instance }: Slot): boolean {

@@ -1,12 +1,12 @@
 import type { Model, ServiceInstanceModel } from '../model/model.ts'
 import type { AdminState } from './contract.ts'
-import { strictest } from './readiness.ts'
+import { groupAdmin, strictest } from './readiness.ts'
 import { unitRole } from './roles.ts'
 import type { EngineState, GroupState } from './state.ts'
 
 /** The instance's administrative state with its group's. */
 export function instanceAdminOf(group: GroupState, instance: ServiceInstanceModel): AdminState {
-  return strictest([group.instances.get(instance.name)?.admin ?? 'LOCKED', group.admin])
+  return strictest([group.instances.get(instance.name)?.admin ?? 'LOCKED', groupAdmin(group)])
 }
 
 /** Sponsors that nobody serves now. */

@@ -5,7 +5,7 @@ import type { EngineEvent } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { endGrant } from './grants.ts'
 import { setPresence } from './presence.ts'
-import { componentState } from './readiness.ts'
+import { componentState, repairsItself } from './readiness.ts'
 import { beginNodeRecovery, loseProcess, recoverComponent } from './recovery.ts'
 import type { Assignment, ComponentState, GroupState, Pending } from './state.ts'
 
@@ -150,7 +150,8 @@ function maybeFailfast(
 ): void {
   const node = draft.model.nodes.get(model.node)
   const sg = draft.model.serviceGroups.get(model.serviceGroup)
-  if (node?.[option] !== true || !node.autoRepair || sg?.autoRepair !== true) return
+  const unit = draft.model.serviceUnits.get(model.serviceUnit)
+  if (node?.[option] !== true || !node.autoRepair || !unit || !repairsItself(sg, unit)) return
   const { causes } = draft.group(model.serviceGroup)
   beginNodeRecovery(
     draft,

@@ -1,7 +1,7 @@
 import type { Model, ServiceGroupModel } from '../model/model.ts'
 import { groupOf, nodeOf } from './explain.ts'
 import { planUnits } from './plan/plan-group.ts'
-import { unitReadiness } from './readiness.ts'
+import { groupAdmin, unitReadiness } from './readiness.ts'
 import { effectiveState, isSettled, unitRole } from './roles.ts'
 import type { EngineState, GroupState } from './state.ts'
 
@@ -160,7 +160,7 @@ function checkStarvation(state: EngineState, sg: ServiceGroupModel, broken: stri
   const units = planUnits(state, sg)
   for (const instance of sg.serviceInstances) {
     if (group.instances.get(instance.name)?.admin !== 'UNLOCKED') continue
-    if (group.admin !== 'UNLOCKED' || instance.dependsOn.length > 0) continue
+    if (groupAdmin(group) !== 'UNLOCKED' || instance.dependsOn.length > 0) continue
     const holds = (role: string): boolean =>
       sg.serviceUnits.some((unit) => unitRole(group, unit, instance, 'confirmed') === role)
     const granted = instance.csis.some((csi) => (group.csis.get(csi.name)?.grants.length ?? 0) > 0)

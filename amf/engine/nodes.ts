@@ -5,6 +5,7 @@ import type { Draft } from './draft.ts'
 import { clearFailure } from './facts.ts'
 import { endGrant } from './grants.ts'
 import { componentState } from './readiness.ts'
+import { persistNode } from './records.ts'
 import { loseProcess, orderNodeRestart } from './recovery.ts'
 import { initialComponent, type GroupState, type NodeState } from './state.ts'
 
@@ -56,16 +57,14 @@ function endNodeRecovery(
   facts: readonly ComponentFacts[],
 ): void {
   if (!node.disabled) return
-  const isFresh = from === 'GONE' || facts.every((fact) => fact.presence === 'UNINSTANTIATED')
-  if (!isFresh) {
-    if (node.recovery === 'switchover') return
+  const isEmpty = facts.every((fact) => fact.presence === 'UNINSTANTIATED')
+  if (from === 'GONE' || (node.recovery === 'restart' && isEmpty)) {
+    node.recovery = null
+    node.disabled = false
+    persistNode(draft, node, `${node.name} was restarted`)
+  } else if (node.recovery === 'restart') {
     orderNodeRestart(draft, node.name, `${node.name} has to restart`)
-    return
   }
-  node.recovery = null
-  if (draft.model.nodes.get(node.name)?.autoRepair !== true) return
-  node.disabled = false
-  draft.persist(`node/${node.name}`, null, `${node.name} was restarted`)
 }
 
 function componentsOnNode(draft: Draft, groupName: string, node: string): ComponentModel[] {

@@ -20,14 +20,20 @@ export function updatePresence(draft: Draft, sg: ServiceGroupModel, plan: Plan):
   for (const unit of sg.serviceUnits) {
     const state = group.units.get(unit.name)
     if (!state || draft.peekNode(unit.node).membership !== 'MEMBER') continue
-    if (state.restart === 'down') restartDown(draft, group, unit, state)
-    if (state.failover) stopAll(draft, group, unit, 'cleanup', `SU failover of ${unit.name}`)
-    else if (wantedUp.has(unit)) {
-      if (!promoting && state.restart !== 'down') startNextLevel(draft, group, unit)
+    if (goesDown(state)) restartDown(draft, group, unit, state)
+    if (state.failover) stopAll(draft, group, unit, `SU failover of ${unit.name}`)
+    else if (draft.peekNode(unit.node).recovery === 'failover') {
+      stopAll(draft, group, unit, `node failover of ${unit.node}`)
+    } else if (wantedUp.has(unit)) {
+      if (!promoting && !goesDown(state)) startNextLevel(draft, group, unit)
     } else if (mustStop(draft, group, unit) && !holdsAnything(group, unit)) {
       stopNextLevel(draft, group, unit)
     }
   }
+}
+
+function goesDown({ restart }: UnitState): boolean {
+  return restart === 'down' || restart === 'held'
 }
 
 /** A planned ACTIVE is not there yet, and something on its way to it is in flight. */
@@ -124,21 +130,15 @@ function stopNextLevel(draft: Draft, group: GroupState, unit: ServiceUnitModel):
   }
 }
 
-function isRunning({ presence }: ComponentState): boolean {
+export function isRunning({ presence }: ComponentState): boolean {
   return presence !== 'UNINSTANTIATED' && presence !== 'INSTANTIATION_FAILED'
 }
 
-function stopAll(
-  draft: Draft,
-  group: GroupState,
-  unit: ServiceUnitModel,
-  kind: 'terminate' | 'cleanup',
-  reason: string,
-): void {
+function stopAll(draft: Draft, group: GroupState, unit: ServiceUnitModel, reason: string): void {
   for (const model of unit.components) {
     const component = componentState(group, model)
     if (component.work || component.presence !== 'INSTANTIATED') continue
-    stop(draft, group, model, { kind, reason })
+    stop(draft, group, model, { kind: 'cleanup', reason })
   }
 }
 
@@ -155,7 +155,7 @@ function restartDown(
   }
   const up = unit.components.filter(isUp)
   if (up.length === 0) {
-    state.restart = null
+    if (state.restart === 'down') state.restart = null
     return
   }
   const level = Math.max(...up.map((model) => model.instantiationLevel))

@@ -1,6 +1,7 @@
 import type {
   ComponentModel,
   Model,
+  ServiceGroupModel,
   ServiceInstanceModel,
   ServiceUnitModel,
 } from '../model/model.ts'
@@ -30,8 +31,18 @@ export function strictest(states: readonly AdminState[]): AdminState {
   return 'UNLOCKED'
 }
 
+/** With node groups, service group, application and cluster. */
 export function unitAdmin(group: GroupState, unit: ServiceUnitModel, node: NodeState): AdminState {
-  return strictest([group.units.get(unit.name)?.admin ?? 'LOCKED', group.admin, node.admin])
+  const own = group.units.get(unit.name)?.admin ?? 'LOCKED'
+  return strictest([own, groupAdmin(group), nodeAdmin(node)])
+}
+
+export function groupAdmin({ admin, scopes }: GroupState): AdminState {
+  return strictest([admin, ...scopes.map((scope) => scope.admin)])
+}
+
+export function nodeAdmin({ admin, scopes }: NodeState): AdminState {
+  return strictest([admin, ...scopes.map((scope) => scope.admin)])
 }
 
 export function componentOperational(component: ComponentState): OperationalState {
@@ -77,10 +88,19 @@ export function unitReadiness(
   const admin = unitAdmin(group, unit, node)
   if (admin === 'LOCKED' || admin === 'LOCKED_INSTANTIATION') return 'OUT_OF_SERVICE'
   if (nodeOperational(node) === 'DISABLED') return 'OUT_OF_SERVICE'
+  if (group.units.get(unit.name)?.restart === 'move') return 'OUT_OF_SERVICE'
   if (unitOperational(group, unit) === 'DISABLED') return 'OUT_OF_SERVICE'
   const presence = unitPresence(group, unit)
   if (presence !== 'INSTANTIATED' && presence !== 'RESTARTING') return 'OUT_OF_SERVICE'
   return admin === 'SHUTTING_DOWN' ? 'STOPPING' : 'IN_SERVICE'
+}
+
+/** Not under a maintenance campaign: its failures are the campaign's. SAF AMF B.04.01 section 3.11.1.4.2. */
+export function repairsItself(
+  sg: Pick<ServiceGroupModel, 'autoRepair'> | undefined,
+  unit: ServiceUnitModel,
+): boolean {
+  return sg?.autoRepair === true && unit.maintenanceCampaign === null
 }
 
 /** SAF AMF B.04.01, assignment state of a service instance; confirmed assignments count. */

@@ -5,9 +5,16 @@ import { awaitedUntilMs, executePlan } from './execute.ts'
 import { clearFailure } from './facts.ts'
 import { planGroup } from './plan/plan-group.ts'
 import { isActiveRole, type Plan } from './plan/planner.ts'
-import { hasFailedPresence, isInstantiable, updatePresence } from './presence.ts'
+import { hasFailedPresence, isInstantiable, isRunning, updatePresence } from './presence.ts'
 import { publishNames } from './publish.ts'
-import { componentsOf, componentState, unitReadiness } from './readiness.ts'
+import {
+  componentsOf,
+  componentState,
+  unitAdmin,
+  unitReadiness,
+  repairsItself,
+} from './readiness.ts'
+import { persistNode } from './records.ts'
 import { beginNodeRecovery } from './recovery.ts'
 import { updateReplicas } from './replicas.ts'
 import { anyPending, holdsAnything, isSettled, unitRole } from './roles.ts'
@@ -58,8 +65,7 @@ function startupEndMs(draft: Draft): number {
 /** The unit may still get into service by itself: a node that has not joined yet counts. */
 function mayComeUp(draft: Draft, group: GroupState, unit: ServiceUnitModel): boolean {
   const node = draft.peekNode(unit.node)
-  if (node.admin !== 'UNLOCKED' || group.admin !== 'UNLOCKED') return false
-  if (group.units.get(unit.name)?.admin !== 'UNLOCKED') return false
+  if (unitAdmin(group, unit, node) !== 'UNLOCKED') return false
   if (node.membership !== 'MEMBER') return true
   return isInstantiable(draft, group, unit)
 }
@@ -80,7 +86,7 @@ function maybeRepair(draft: Draft, sg: ServiceGroupModel, unit: ServiceUnitModel
   const state = group.units.get(unit.name)
   const components = componentsOf(group, unit)
   const isFailed = state?.failover === true || components.some((component) => component.failed)
-  if (!state || !isFailed || !sg.autoRepair) return
+  if (!state || !isFailed || !repairsItself(sg, unit)) return
   if (draft.peekNode(unit.node).recovery !== null || components.some(hasFailedPresence)) return
   if (holdsAnything(group, unit)) return
   const isDown = (c: (typeof components)[number]): boolean => c.presence === 'UNINSTANTIATED'
@@ -97,9 +103,8 @@ export function repairUnit(draft: Draft, group: GroupState, unit: ServiceUnitMod
     const component = componentState(group, model)
     if (component.failed) {
       component.failed = false
-      if (draft.model.serviceGroups.get(group.name)?.autoRepair !== true) {
-        clearFailure(draft, model, component)
-      }
+      const sg = draft.model.serviceGroups.get(group.name)
+      if (!repairsItself(sg, unit)) clearFailure(draft, model, component)
     }
   }
 }
@@ -149,14 +154,23 @@ function updateAdjustment(
   else group.adjustFromMs ??= draft.nowMs
 }
 
+/** The most preferred assignment is another one than the present. */
+export function mayAdjust(draft: Draft, sg: ServiceGroupModel): boolean {
+  return !samePlan(planGroup(draft, sg), planGroup(draft, sg, true))
+}
+
 /** Starts what {@link updateAdjustment} waited for. */
 export function maybeAdjust(draft: Draft, sg: ServiceGroupModel): void {
   const { adjustFromMs } = draft.peekGroup(sg.name)
   if (adjustFromMs === null || draft.nowMs < adjustFromMs + sg.autoAdjustProbationMs) return
-  const group = draft.group(sg.name)
+  startAdjusting(draft, sg.name, `automatic adjustment of ${sg.name} after its probation`)
+}
+
+export function startAdjusting(draft: Draft, name: string, cause: string): void {
+  const group = draft.group(name)
   group.adjustFromMs = null
   group.adjusting = true
-  group.causes = [`automatic adjustment of ${sg.name} after its probation`]
+  group.causes = [cause]
 }
 
 function samePlan(a: Plan, b: Plan): boolean {
@@ -220,18 +234,35 @@ function dependencyView(draft: Draft, sg: ServiceGroupModel): string {
   )
 }
 
-/** A node that is to be restarted after its work has moved away is restarted when it holds nothing. */
-export function finishSwitchovers(draft: Draft): void {
+/**
+ * A switchover ends when the node holds nothing, a failover when nothing on it runs. Then the node is restarted where
+ * the model allows it, else it stays out of use. SAF AMF B.04.01 section 3.11.1.4.
+ */
+export function finishNodeRecoveries(draft: Draft): void {
   for (const node of draft.nodes()) {
-    if (node.recovery !== 'switchover') continue
-    const groups = draft.index.groupsOnNode.get(node.name) ?? []
-    const isEmpty = groups.every((name) => {
-      const group = draft.peekGroup(name)
-      const units = draft.model.serviceGroups.get(name)?.serviceUnits ?? []
-      return units.every((unit) => unit.node !== node.name || !holdsAnything(group, unit))
+    if (node.recovery !== 'switchover' && node.recovery !== 'failover') continue
+    const units = (draft.index.groupsOnNode.get(node.name) ?? []).flatMap((name) => {
+      const all = draft.model.serviceGroups.get(name)?.serviceUnits ?? []
+      return all.filter((unit) => unit.node === node.name)
     })
-    if (!isEmpty) continue
-    const causes = withCause([`node switchover of ${node.name}`], 'its work has moved away')
-    beginNodeRecovery(draft, node.name, 'restart', causes)
+    const isOver = (unit: ServiceUnitModel): boolean => {
+      const group = draft.peekGroup(unit.serviceGroup)
+      if (node.recovery === 'switchover') return !holdsAnything(group, unit)
+      return componentsOf(group, unit).every((c) => !isRunning(c) || hasFailedPresence(c))
+    }
+    if (!units.every(isOver)) continue
+    const mayRestart = draft.model.nodes.get(node.name)?.autoRepair === true
+    const campaign = units.some((unit) => unit.maintenanceCampaign !== null)
+    if (node.recovery === 'switchover' && mayRestart && !campaign) {
+      const causes = withCause([`node switchover of ${node.name}`], 'its work has moved away')
+      beginNodeRecovery(draft, node.name, 'restart', causes)
+    } else endNodeRecovery(draft, node.name)
   }
+}
+
+function endNodeRecovery(draft: Draft, name: string): void {
+  const node = draft.node(name)
+  node.recovery = null
+  persistNode(draft, node, `${name} waits for its repair`)
+  for (const group of draft.index.groupsOnNode.get(name) ?? []) draft.touch(group)
 }

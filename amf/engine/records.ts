@@ -1,7 +1,18 @@
 import type { Model } from '../model/model.ts'
 import type { AdminState, PersistedRecord } from './contract.ts'
 import type { Draft } from './draft.ts'
-import type { CsiState, EntityClass, Grant, NodeState, OperationState, UnitState } from './state.ts'
+import { applyAdmin } from './admin-states.ts'
+import { isOfClass } from './entities.ts'
+import { CLASS_WORDS } from './refusal.ts'
+import type {
+  CsiState,
+  EntityClass,
+  Grant,
+  NodeRecovery,
+  NodeState,
+  OperationState,
+  UnitState,
+} from './state.ts'
 
 /**
  * What outlives a director. Keys: `grant/CSI`, `insync/CSI`, `admin/CLASS/NAME`, `failed/COMPONENT`, `node/NODE`,
@@ -9,13 +20,9 @@ import type { CsiState, EntityClass, Grant, NodeState, OperationState, UnitState
  * no longer has, or of a shape that is not understood, is left alone and not used.
  */
 
-export function persistAdmin(
-  draft: Draft,
-  kind: EntityClass,
-  name: string,
-  admin: AdminState,
-): void {
-  draft.persist(`admin/${kind}/${name}`, admin, `${name} is ${admin}`)
+export function persistNode(draft: Draft, node: NodeState, why: string): void {
+  const { name, disabled, recovery } = node
+  draft.persist(`node/${name}`, disabled ? { disabled, recovery } : null, why)
 }
 
 export function persistInSync(draft: Draft, csi: CsiState, why: string): void {
@@ -67,7 +74,10 @@ const RESTORE: Readonly<Record<string, Restore>> = {
   admin: (draft, name, value) => {
     const [kind = '', entity = ''] = name.split('/')
     const admin = ADMIN_STATES.find((state) => state === value)
-    if (admin) setAdmin(draft, kind, entity, admin)
+    const known = CLASSES.find((each) => each === kind)
+    if (admin && known && isOfClass(draft.model, known, entity)) {
+      applyAdmin(draft, known, entity, admin)
+    }
   },
   failed: (draft, name, value) => {
     const model = draft.model.components.get(name)
@@ -80,9 +90,10 @@ const RESTORE: Readonly<Record<string, Restore>> = {
     }
   },
   node: (draft, name, value) => {
-    if (draft.model.nodes.has(name) && isRecord(value)) {
-      draft.node(name).disabled = value['disabled'] === true
-    }
+    if (!draft.model.nodes.has(name) || !isRecord(value)) return
+    const node = draft.node(name)
+    node.disabled = value['disabled'] === true
+    node.recovery = NODE_RECOVERIES.find((kind) => kind === value['recovery']) ?? null
   },
   escalation: (draft, name, value) => {
     const unit = draft.model.serviceUnits.get(name)
@@ -100,6 +111,7 @@ const RESTORE: Readonly<Record<string, Restore>> = {
     if (!isRecord(value)) return
     const operation = { ...value, id } as unknown as OperationState
     if (typeof operation.entity !== 'string' || typeof operation.operation !== 'string') return
+    if (!CLASSES.includes(operation.kind)) return
     draft.operations = [...draft.operations, operation]
     const swapped =
       operation.swap && draft.model.serviceInstances.get(operation.swap.serviceInstance)
@@ -114,18 +126,9 @@ const ADMIN_STATES: readonly AdminState[] = [
   'SHUTTING_DOWN',
 ]
 
-function setAdmin(draft: Draft, kind: string, name: string, admin: AdminState): void {
-  const { model } = draft
-  const unit = model.serviceUnits.get(name)
-  const instance = model.serviceInstances.get(name)
-  if (kind === 'node' && model.nodes.has(name)) draft.node(name).admin = admin
-  if (kind === 'serviceGroup' && model.serviceGroups.has(name)) draft.group(name).admin = admin
-  const unitState = kind === 'serviceUnit' && unit && draft.group(unit.serviceGroup).units.get(name)
-  if (unitState) unitState.admin = admin
-  const inGroup = kind === 'serviceInstance' && instance && draft.group(instance.serviceGroup)
-  const instanceState = inGroup && inGroup.instances.get(name)
-  if (instanceState) instanceState.admin = admin
-}
+const CLASSES = Object.keys(CLASS_WORDS) as EntityClass[]
+
+const NODE_RECOVERIES: readonly NodeRecovery[] = ['switchover', 'failover', 'restart']
 
 function csiOf(draft: Draft, name: string): CsiState | undefined {
   const csi = draft.model.csis.get(name)

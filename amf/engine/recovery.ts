@@ -1,12 +1,32 @@
 import type { Recovery } from '../../runtime/internal.ts'
 import type { ComponentModel, ServiceUnitModel } from '../model/model.ts'
 import { chain, withCause, type Draft } from './draft.ts'
+import { groupsInScope } from './entities.ts'
 import { endGrant } from './grants.ts'
-import { persistEscalation, persistNodeEscalation } from './records.ts'
+import {
+  persistEscalation,
+  persistNode,
+  persistNodeEscalation,
+  persistOperation,
+} from './records.ts'
 import { setPresence } from './presence.ts'
-import { componentsOf, componentState, unitAdmin } from './readiness.ts'
+import {
+  componentsOf,
+  componentState,
+  nodeOperational,
+  repairsItself,
+  unitAdmin,
+} from './readiness.ts'
+import { livesOf } from './restart.ts'
 import { effectiveState } from './roles.ts'
-import { NO_WINDOW, type ComponentState, type GroupState, type Window } from './state.ts'
+import {
+  NO_WINDOW,
+  type ComponentState,
+  type GroupState,
+  type NodeRecovery,
+  type OperationState,
+  type Window,
+} from './state.ts'
 
 /** What is done about a failed component. SAF AMF B.04.01 section 3.11; escalation as in OpenSAF. */
 
@@ -18,6 +38,7 @@ type Action =
   | 'nodeSwitchover'
   | 'nodeFailover'
   | 'nodeFailfast'
+  | 'applicationRestart'
   | 'clusterReset'
 
 const WORDS: Readonly<Record<Action, string>> = {
@@ -28,6 +49,7 @@ const WORDS: Readonly<Record<Action, string>> = {
   nodeSwitchover: 'node switchover',
   nodeFailover: 'node failover',
   nodeFailfast: 'node failfast',
+  applicationRestart: 'application restart',
   clusterReset: 'cluster reset',
 }
 
@@ -45,11 +67,7 @@ export function recoverComponent(draft: Draft, model: ComponentModel, failure: F
   const asked = baseAction(model, failure.recovery)
   const restartable = isWorthRestarting(draft, group, unit, component)
   const action = escalate(draft, group, unit, weigh(model, asked, restartable))
-  const scope = action.startsWith('node')
-    ? model.node
-    : SCOPE_IS_UNIT.has(action)
-      ? unit.name
-      : model.name
+  const scope = scopeOf(draft, model, action)
   group.causes = withCause([failure.cause], `${WORDS[action]} of ${scope}`)
   draft.notify(group, {
     kind: 'recovery',
@@ -62,13 +80,21 @@ export function recoverComponent(draft: Draft, model: ComponentModel, failure: F
   apply(draft, group, model, unit, action)
 }
 
-const SCOPE_IS_UNIT: ReadonlySet<Action> = new Set(['suRestart', 'componentFailover', 'suFailover'])
+function scopeOf(draft: Draft, model: ComponentModel, action: Action): string {
+  if (action.startsWith('node')) return model.node
+  if (action === 'clusterReset') return draft.model.cluster
+  if (action === 'applicationRestart') return applicationOf(draft, model)
+  return action === 'componentRestart' ? model.name : model.serviceUnit
+}
 
-/** NO_RECOMMENDATION means the configured one; an application restart here restarts the unit. */
+function applicationOf(draft: Draft, model: ComponentModel): string {
+  return draft.model.serviceGroups.get(model.serviceGroup)?.application ?? ''
+}
+
+/** NO_RECOMMENDATION means the configured one. */
 function baseAction(model: ComponentModel, recovery: Recovery): Action {
   const chosen = recovery === 'noRecommendation' ? model.recovery : recovery
-  if (chosen === 'noRecommendation') return 'componentFailover'
-  return chosen === 'applicationRestart' ? 'suRestart' : chosen
+  return chosen === 'noRecommendation' ? 'componentFailover' : chosen
 }
 
 /** There is no sense in restarting in place what is on its way out. */
@@ -166,7 +192,7 @@ function apply(
       component.failed = true
       state.restart = null
       state.failover = action === 'suFailover' || unit.failover
-      persistFailure(draft, model)
+      persistFailure(draft, model, unit)
       return
     case 'nodeSwitchover':
       loseProcess(draft, group, model, 'UNINSTANTIATED')
@@ -174,14 +200,31 @@ function apply(
       beginNodeRecovery(draft, model.node, 'switchover', group.causes)
       return
     case 'nodeFailover':
-    case 'nodeFailfast':
+    case 'nodeFailfast': {
       loseProcess(draft, group, model, 'UNINSTANTIATED')
       component.failed = true
-      beginNodeRecovery(draft, model.node, 'restart', group.causes)
+      const { autoRepair } = draft.model.nodes.get(model.node) ?? {}
+      const mayRestart = unit.maintenanceCampaign === null
+      const restarts = mayRestart && (action === 'nodeFailfast' || autoRepair === true)
+      beginNodeRecovery(draft, model.node, restarts ? 'restart' : 'failover', group.causes)
+      return
+    }
+    case 'applicationRestart':
+      loseProcess(draft, group, model, 'RESTARTING')
+      state.restart = 'held'
+      beginApplicationRestart(draft, model)
       return
     case 'clusterReset':
       loseProcess(draft, group, model, 'UNINSTANTIATED')
       component.failed = true
+      draft.notify(group, {
+        kind: 'alarmRaised',
+        entity: model.name,
+        from: null,
+        to: 'CLUSTER_RESET',
+        serviceUnit: unit.name,
+        causes: group.causes,
+      })
       for (const node of draft.nodes()) {
         if (node.membership === 'MEMBER') {
           beginNodeRecovery(draft, node.name, 'restart', group.causes)
@@ -191,34 +234,59 @@ function apply(
   }
 }
 
+/**
+ * The same as an operator's restart of the application, asked by nobody: it goes on under the next director. A failure
+ * while one is on its way is part of it.
+ */
+function beginApplicationRestart(draft: Draft, model: ComponentModel): void {
+  const entity = applicationOf(draft, model)
+  const isPending = (o: OperationState): boolean =>
+    o.result === null && o.kind === 'application' && o.entity === entity
+  if (draft.operations.some((o) => isPending(o) && o.operation === 'restart')) return
+  const operation: OperationState = {
+    id: `recovery:${String(draft.nextInvocation())}`,
+    operation: 'restart',
+    entity,
+    kind: 'application',
+    lives: livesOf(draft, entity, 'application'),
+    swap: null,
+    result: null,
+  }
+  draft.operations = [...draft.operations, operation]
+  persistOperation(draft, operation)
+  const { causes } = draft.group(model.serviceGroup)
+  for (const name of groupsInScope(draft.model, entity, 'application')) {
+    draft.group(name).causes = causes
+  }
+}
+
 /** Without automatic repair the failure must outlive the director. */
-function persistFailure(draft: Draft, model: ComponentModel): void {
-  if (draft.model.serviceGroups.get(model.serviceGroup)?.autoRepair === true) return
+function persistFailure(draft: Draft, model: ComponentModel, unit: ServiceUnitModel): void {
+  if (repairsItself(draft.model.serviceGroups.get(model.serviceGroup), unit)) return
   draft.persist(`failed/${model.name}`, { presence: 'UNINSTANTIATED' }, `${model.name} failed`)
 }
+
+const STRENGTH: Readonly<Record<NodeRecovery, number>> = { switchover: 1, failover: 2, restart: 3 }
 
 /** Takes the node out of use; after `restart` it is told to end, and its failure brings the rest. */
 export function beginNodeRecovery(
   draft: Draft,
   nodeName: string,
-  kind: 'switchover' | 'restart',
+  kind: NodeRecovery,
   causes: readonly string[],
 ): void {
   const node = draft.node(nodeName)
-  if (node.recovery === 'restart' || (kind === 'switchover' && node.recovery !== null)) return
+  if (node.recovery !== null && STRENGTH[kind] <= STRENGTH[node.recovery]) return
+  const from = nodeOperational(node)
   node.recovery = kind
   node.disabled = true
   for (const name of draft.index.groupsOnNode.get(nodeName) ?? []) {
     draft.group(name).causes = causes
   }
-  draft.persist(`node/${nodeName}`, { disabled: true }, chain(causes))
-  draft.notify(null, {
-    kind: 'operational',
-    entity: nodeName,
-    from: 'ENABLED',
-    to: 'DISABLED',
-    causes,
-  })
+  persistNode(draft, node, chain(causes))
+  if (from === 'ENABLED') {
+    draft.notify(null, { kind: 'operational', entity: nodeName, from, to: 'DISABLED', causes })
+  }
   if (kind === 'restart') orderNodeRestart(draft, nodeName, chain(causes))
 }
 

@@ -10,6 +10,9 @@ export function refuse(code: Refusal['code'], message: string): Refusal {
 
 /** Entity classes as operators read them. */
 export const CLASS_WORDS: Readonly<Record<EntityClass, string>> = {
+  cluster: 'cluster',
+  application: 'application',
+  nodeGroup: 'node group',
   node: 'node',
   serviceGroup: 'service group',
   serviceUnit: 'service unit',

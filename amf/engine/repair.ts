@@ -1,11 +1,12 @@
 import type { ComponentModel } from '../model/model.ts'
 import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
-import { unitsInScope } from './entities.ts'
+import { componentsInScope, unitsInScope } from './entities.ts'
 import { clearFailure } from './facts.ts'
 import { hasFailedPresence, setPresence, stop } from './presence.ts'
 import { componentOperational, componentState, unitOperational } from './readiness.ts'
 import { repairUnit } from './reconcile.ts'
+import { persistNode } from './records.ts'
 import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
 import { isSettled } from './roles.ts'
 import type { EntityClass, OperationState } from './state.ts'
@@ -17,9 +18,13 @@ export function checkRepair(draft: Draft, kind: EntityClass, entity: string): Re
     return refuse('NOT_SUPPORTED', `repair is not defined for ${CLASS_WORDS[kind]} ${entity}`)
   }
   const nodeIsDisabled = kind === 'node' && draft.peekNode(entity).disabled
+  if (kind !== 'node') {
+    const off = unitsInScope(draft.model, entity).find((u) => draft.peekNode(u.node).disabled)
+    if (off) return refuse('BAD_OPERATION', `${off.node} is DISABLED; repair it first`)
+  }
   const isFailed = (model: ComponentModel): boolean =>
     componentOperational(componentState(draft.peekGroup(model.serviceGroup), model)) === 'DISABLED'
-  const components = componentsInScope(draft, entity)
+  const components = componentsInScope(draft.model, entity)
   if (nodeIsDisabled || components.some(isFailed)) return null
   const units = unitsInScope(draft.model, entity)
   const unitIsFailed = units.some(
@@ -28,36 +33,22 @@ export function checkRepair(draft: Draft, kind: EntityClass, entity: string): Re
   return unitIsFailed ? null : refuse('NO_OP', `${entity} is ENABLED: there is nothing to repair`)
 }
 
-function componentsInScope(draft: Draft, entity: string): readonly ComponentModel[] {
-  const all = unitsInScope(draft.model, entity).flatMap((unit) => unit.components)
-  const own = all.filter((model) => model.name === entity)
-  return own.length > 0 ? own : all
-}
-
 export function startRepair(draft: Draft, entity: string): void {
   const cause = `operator: repair of ${entity}`
   if (draft.model.nodes.has(entity)) {
     const node = draft.node(entity)
     node.disabled = false
     node.recovery = null
-    draft.persist(`node/${entity}`, null, cause)
+    persistNode(draft, node, cause)
   }
-  for (const model of componentsInScope(draft, entity)) {
+  for (const model of componentsInScope(draft.model, entity)) {
     const group = draft.group(model.serviceGroup)
     group.causes = [cause]
     const component = componentState(group, model)
     if (component.presence === 'TERMINATION_FAILED') {
       stop(draft, group, model, { kind: 'cleanup', reason: `${model.name} is cleaned up again` })
     } else if (component.presence === 'INSTANTIATION_FAILED') {
-      clearFailure(draft, model, component)
-      setPresence(draft, group, model, component, 'UNINSTANTIATED')
-      draft.notify(group, {
-        kind: 'alarmCleared',
-        entity: model.name,
-        from: 'INSTANTIATION_FAILED',
-        to: 'repaired',
-        causes: [cause],
-      })
+      startAgain(draft, model, cause)
     }
   }
   for (const unit of unitsInScope(draft.model, entity)) {
@@ -67,12 +58,27 @@ export function startRepair(draft: Draft, entity: string): void {
   }
 }
 
+/** A component that was given up because it could not be started may be started again. */
+export function startAgain(draft: Draft, model: ComponentModel, cause: string): void {
+  const group = draft.group(model.serviceGroup)
+  const component = componentState(group, model)
+  clearFailure(draft, model, component)
+  setPresence(draft, group, model, component, 'UNINSTANTIATED')
+  draft.notify(group, {
+    kind: 'alarmCleared',
+    entity: model.name,
+    from: 'INSTANTIATION_FAILED',
+    to: 'repaired',
+    causes: [cause],
+  })
+}
+
 export function continueRepair(draft: Draft, operation: OperationState): AdminResult | null {
-  for (const model of componentsInScope(draft, operation.entity)) {
+  for (const model of componentsInScope(draft.model, operation.entity)) {
     const group = draft.peekGroup(model.serviceGroup)
     const component = componentState(group, model)
     if (hasFailedPresence(component) && component.work === null) {
-      return refuse('FAILED_OPERATION', `${model.name} is ${component.presence} again`)
+      return refuse('REPAIR_PENDING', `${model.name} is ${component.presence} again`)
     }
     if (!isSettled(group) || component.work !== null) return null
   }

@@ -1,91 +1,140 @@
+import type { ComponentModel } from '../model/model.ts'
 import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
-import { unitsInScope } from './entities.ts'
-import { restartComponent } from './presence.ts'
+import { componentsInScope, unitsInScope } from './entities.ts'
+import { hasFailedPresence, restartComponent } from './presence.ts'
 import { componentState, unitOperational } from './readiness.ts'
-import type { ComponentModel } from '../model/model.ts'
 import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
-import { isSettled } from './roles.ts'
-import type { EntityClass, OperationState } from './state.ts'
+import { holdsAnything, isSettled } from './roles.ts'
+import type { ComponentState, EntityClass, OperationState, UnitState } from './state.ts'
 
-/** Administrative restart in place: processes end in good order and start again with the assignments they had. */
+/**
+ * Restarts: processes end in good order and start again with the assignments they had. What may not be restarted in
+ * place gives up its assignments first. SAF AMF B.04.01 sections 3.11.1.3 (application restart) and 9.
+ */
 
-export function checkRestart(draft: Draft, kind: EntityClass, entity: string): Refusal | null {
-  if (kind !== 'serviceUnit' && kind !== 'component') {
+export function checkRestart(draft: Draft, { kind, entity }: OperationState): Refusal | null {
+  if (!RESTARTABLE.has(kind)) {
     return refuse('NOT_SUPPORTED', `restart is not defined for ${CLASS_WORDS[kind]} ${entity}`)
   }
-  for (const model of componentsInScope(draft, entity)) {
-    const component = componentState(draft.peekGroup(model.serviceGroup), model)
-    if (component.presence === 'RESTARTING') {
-      return refuse('TRY_AGAIN', `${model.name} is restarting already`)
-    }
-    if (component.presence !== 'INSTANTIATED' || component.failed) {
-      const message = `${model.name} is ${component.presence}: only what runs can be restarted`
-      return refuse('BAD_OPERATION', message)
-    }
-    if (model.disableRestart) {
-      return refuse(
-        'NOT_SUPPORTED',
-        `${model.name} may not be restarted in place; swap or lock first`,
-      )
-    }
-  }
-  return null
+  const models = componentsInScope(draft.model, entity, kind)
+  const states = models.map((model) => stateOf(draft, model))
+  const moving = states.find(({ presence, work }) => TRANSITIONAL.has(presence) || work !== null)
+  if (moving) return refuse('TRY_AGAIN', `${moving.name} is ${moving.presence}`)
+  const isUp = (c: ComponentState): boolean => c.presence === 'INSTANTIATED' && !c.failed
+  const down = states.find((component) => !isUp(component))
+  const isWide = kind === 'application' || kind === 'cluster'
+  if (isWide ? states.some(isUp) : !down) return null
+  const what = down ? `${down.name} is ${down.presence}` : `${entity} has no component`
+  return refuse('BAD_OPERATION', `${what}: only what runs can be restarted`)
 }
 
-function componentsInScope(draft: Draft, entity: string): readonly ComponentModel[] {
-  const all = unitsInScope(draft.model, entity).flatMap((unit) => unit.components)
-  const own = all.filter((model) => model.name === entity)
-  return own.length > 0 ? own : all
+const RESTARTABLE: ReadonlySet<EntityClass> = new Set([
+  'serviceUnit',
+  'component',
+  'application',
+  'cluster',
+])
+
+const TRANSITIONAL: ReadonlySet<string> = new Set(['INSTANTIATING', 'TERMINATING', 'RESTARTING'])
+
+function stateOf(draft: Draft, model: ComponentModel): ComponentState {
+  return componentState(draft.peekGroup(model.serviceGroup), model)
 }
 
-/** Process lives now: the restart is done when all are newer. */
-export function livesOf(draft: Draft, entity: string): Record<string, number> {
-  return Object.fromEntries(
-    componentsInScope(draft, entity).map((model) => {
-      const component = componentState(draft.peekGroup(model.serviceGroup), model)
-      return [model.name, component.incarnation]
-    }),
-  )
+/** Process lives now: the restart is done when all are over and what should run is back. */
+export function livesOf(draft: Draft, entity: string, kind: EntityClass): Record<string, number> {
+  const up = componentsInScope(draft.model, entity, kind).flatMap((model) => {
+    const component = stateOf(draft, model)
+    return component.presence === 'INSTANTIATED' ? [component] : []
+  })
+  return Object.fromEntries(up.map(({ name, incarnation }) => [name, incarnation]))
 }
 
 /** Orders what was not ordered yet (a new director begins again where the old one stopped), or says how it ended. */
 export function continueRestart(draft: Draft, operation: OperationState): AdminResult | null {
-  const models = componentsInScope(draft, operation.entity)
-  const unit = unitsInScope(draft.model, operation.entity)[0]
-  if (!unit) return refuse('NOT_EXIST', `${operation.entity} is gone`)
+  const { kind, entity } = operation
+  if (kind === 'application' || kind === 'cluster') return continueWide(draft, operation)
+  const models = componentsInScope(draft.model, entity, kind)
+  const unit = unitsInScope(draft.model, entity, kind)[0]
+  if (!unit) return refuse('NOT_EXIST', `${entity} is gone`)
   const group = draft.peekGroup(unit.serviceGroup)
+  const broken = models.find((model) => hasFailedPresence(stateOf(draft, model)))
+  if (broken) return repairPending(draft, broken)
   if (unitOperational(group, unit) === 'DISABLED') {
     return refuse('FAILED_OPERATION', `${unit.name} failed while it was restarted`)
   }
-  const isOld = (model: ComponentModel): boolean =>
-    componentState(group, model).incarnation <= (operation.lives[model.name] ?? 0)
-  const old = models.filter(isOld)
-  const state = group.units.get(unit.name)
-  if (operation.entity === unit.name) {
-    const fresh = old.length === models.length && models.every((m) => isIdle(draft, m))
-    if (fresh && state?.restart === null) {
-      const units = draft.group(unit.serviceGroup).units
-      const own = units.get(unit.name)
-      if (own) own.restart = 'down'
-      return null
+  const old = models.filter((model) => !isOver(draft, operation, model))
+  const restart = group.units.get(unit.name)?.restart ?? null
+  const isFresh = old.length === models.length && models.every((m) => isIdle(draft, m))
+  // With a part of the unit back already, the rest goes on as it was ordered.
+  if (isFresh && (restart === null || restart === 'move')) {
+    const mayStay = models.every((model) => !model.disableRestart)
+    const mustMove = !mayStay && holdsAnything(group, unit)
+    if (mustMove) setRestart(draft, unit.name, 'move')
+    else if (kind === 'serviceUnit') setRestart(draft, unit.name, 'down')
+    else {
+      if (restart === 'move') setRestart(draft, unit.name, null)
+      for (const model of old) {
+        const own = draft.group(model.serviceGroup)
+        restartComponent(draft, own, model, `operator restarts ${model.name}`)
+      }
     }
-  } else {
-    for (const model of old) {
-      if (!isIdle(draft, model)) continue
-      restartComponent(
-        draft,
-        draft.group(model.serviceGroup),
-        model,
-        `operator restarts ${model.name}`,
-      )
-    }
+    return null
   }
   const isBack = old.length === 0 && models.every((model) => isIdle(draft, model))
   return isBack && isSettled(group) ? { ok: true } : null
 }
 
+function setRestart(draft: Draft, unit: string, restart: UnitState['restart']): void {
+  const groupName = draft.model.serviceUnits.get(unit)?.serviceGroup ?? ''
+  if (draft.peekGroup(groupName).units.get(unit)?.restart === restart) return
+  const state = draft.group(groupName).units.get(unit)
+  if (state) state.restart = restart
+}
+
+/** Everything of the scope goes down before anything of it comes up again. */
+function continueWide(draft: Draft, operation: OperationState): AdminResult | null {
+  const { entity, kind } = operation
+  const models = componentsInScope(draft.model, entity, kind)
+  const units = unitsInScope(draft.model, entity, kind)
+  if (units.some((unit) => draft.peekNode(unit.node).membership === 'UNKNOWN')) return null
+  const isBroken = (model: ComponentModel): boolean => hasFailedPresence(stateOf(draft, model))
+  const old = models.filter((model) => !isOver(draft, operation, model) && !isBroken(model))
+  if (old.length > 0) {
+    for (const unit of units) {
+      const { restart } = draft.peekGroup(unit.serviceGroup).units.get(unit.name) ?? {}
+      if (restart === null && unit.components.some((model) => old.includes(model))) {
+        setRestart(draft, unit.name, 'held')
+      }
+    }
+    return null
+  }
+  for (const unit of units) {
+    const { restart } = draft.peekGroup(unit.serviceGroup).units.get(unit.name) ?? {}
+    if (restart === 'held') setRestart(draft, unit.name, null)
+  }
+  const groups = new Set(units.map((unit) => unit.serviceGroup))
+  if (draft.hasTouched() || ![...groups].every((name) => isSettled(draft.peekGroup(name)))) {
+    return null
+  }
+  const broken = models.find((model) => model.name in operation.lives && isBroken(model))
+  return broken ? repairPending(draft, broken) : { ok: true }
+}
+
+/** The life that the restart found is proven gone, or there was none. Another life is always a later one. */
+function isOver(draft: Draft, { lives }: OperationState, model: ComponentModel): boolean {
+  const component = stateOf(draft, model)
+  const life = lives[model.name] ?? 0
+  return component.incarnation !== life || component.endedIncarnation >= life
+}
+
 function isIdle(draft: Draft, model: ComponentModel): boolean {
-  const component = componentState(draft.peekGroup(model.serviceGroup), model)
-  return component.presence === 'INSTANTIATED' && component.work === null
+  const { presence, work } = stateOf(draft, model)
+  return presence === 'INSTANTIATED' && work === null
+}
+
+export function repairPending(draft: Draft, model: ComponentModel): Refusal {
+  const { presence } = stateOf(draft, model)
+  return refuse('REPAIR_PENDING', `${model.name} is ${presence}; repair it`)
 }

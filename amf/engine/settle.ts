@@ -1,13 +1,16 @@
 import type { ServiceUnitModel } from '../model/model.ts'
-import { adminOf, finishOperation, setAdmin } from './admin.ts'
+import { continueAdjust } from './adjust.ts'
+import { finishOperation } from './admin.ts'
+import { adminOf, setAdmin } from './admin-states.ts'
 import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
-import { classOf, groupsInScope, unitsInScope } from './entities.ts'
+import { componentsInScope, groupsInScope, isOfClass, unitsInScope } from './entities.ts'
 import { awaitedUntilMs } from './execute.ts'
+import { hasFailedPresence } from './presence.ts'
 import { componentState } from './readiness.ts'
 import { refuse } from './refusal.ts'
 import { continueRepair } from './repair.ts'
-import { continueRestart } from './restart.ts'
+import { continueRestart, repairPending } from './restart.ts'
 import { holdsAnything, holdsInstance, isSettled, unitRole } from './roles.ts'
 import type { OperationState } from './state.ts'
 
@@ -22,29 +25,43 @@ export function settleOperations(draft: Draft): void {
 }
 
 function resultOf(draft: Draft, operation: OperationState): AdminResult | null {
-  const { entity } = operation
+  const { entity, kind } = operation
+  if (!isOfClass(draft.model, kind, entity)) return refuse('NOT_EXIST', `${entity} is gone`)
   switch (operation.operation) {
     case 'lock':
-      return emptied(draft, entity)
+      return emptied(draft, operation)
     case 'shutdown': {
-      const kind = classOf(draft.model, entity)
-      const admin = kind && adminOf(draft, kind, entity)
-      return admin === 'SHUTTING_DOWN' ? null : { ok: true }
+      const frozen = frozenIn(draft, operation)
+      if (frozen) return frozen
+      return adminOf(draft, kind, entity) === 'SHUTTING_DOWN' ? null : { ok: true }
     }
     case 'unlock':
     case 'unlock-instantiation':
-      return groupsInScope(draft.model, entity).every((name) => isQuiet(draft, name))
-        ? { ok: true }
-        : null
+      if (!allQuiet(draft, operation)) return null
+      return brokenIn(draft, operation) ?? { ok: true }
     case 'lock-instantiation':
-      return stopped(draft, entity)
+      return stopped(draft, operation)
     case 'restart':
       return continueRestart(draft, operation)
     case 'repair':
       return continueRepair(draft, operation)
+    case 'adjust':
+      return continueAdjust(draft, operation, allQuiet(draft, operation))
     case 'swap':
       return swapped(draft, operation)
   }
+}
+
+function allQuiet(draft: Draft, { entity, kind }: OperationState): boolean {
+  return groupsInScope(draft.model, entity, kind).every((name) => isQuiet(draft, name))
+}
+
+/** Carried out as far as possible, but a component of the scope did not start. */
+function brokenIn(draft: Draft, { entity, kind }: OperationState): AdminResult | null {
+  const broken = componentsInScope(draft.model, entity, kind).find((model) =>
+    hasFailedPresence(componentState(draft.peekGroup(model.serviceGroup), model)),
+  )
+  return broken ? repairPending(draft, broken) : null
 }
 
 /** Nothing is in flight, and nothing is still to be learned from nodes that a new director has not heard of. */
@@ -55,34 +72,37 @@ function isQuiet(draft: Draft, groupName: string): boolean {
   return units.every((unit) => draft.peekNode(unit.node).membership !== 'UNKNOWN')
 }
 
-function emptied(draft: Draft, entity: string): AdminResult | null {
-  const frozen = unitsInScope(draft.model, entity).flatMap((unit) =>
-    unit.components.filter((model) => {
-      const component = componentState(draft.peekGroup(model.serviceGroup), model)
-      return component.presence === 'TERMINATION_FAILED' && component.assignments.size > 0
-    }),
-  )
-  if (frozen[0]) {
-    const message = `${frozen[0].name} could not be stopped and keeps its assignments; repair it`
-    return refuse('FAILED_OPERATION', message)
-  }
-  return holdsNothing(draft, entity) ? { ok: true } : null
+function emptied(draft: Draft, operation: OperationState): AdminResult | null {
+  return frozenIn(draft, operation) ?? (holdsNothing(draft, operation) ? { ok: true } : null)
+}
+
+/** What could not be stopped keeps what it holds: there is nothing to wait for before it is repaired. */
+function frozenIn(draft: Draft, { entity, kind }: OperationState): AdminResult | null {
+  const frozen = componentsInScope(draft.model, entity, kind).find((model) => {
+    const component = componentState(draft.peekGroup(model.serviceGroup), model)
+    return component.presence === 'TERMINATION_FAILED' && component.assignments.size > 0
+  })
+  if (!frozen) return null
+  const message = `${frozen.name} could not be stopped and keeps its assignments; repair it`
+  return refuse('REPAIR_PENDING', message)
 }
 
 /** Nothing in the scope is assigned. A node that is not heard of may still hold something. */
-function holdsNothing(draft: Draft, entity: string): boolean {
-  const instance = draft.model.serviceInstances.get(entity)
+function holdsNothing(draft: Draft, { entity, kind }: Scope): boolean {
+  const instance = kind === 'serviceInstance' && draft.model.serviceInstances.get(entity)
   if (instance) {
     const group = draft.peekGroup(instance.serviceGroup)
     const units = draft.model.serviceGroups.get(instance.serviceGroup)?.serviceUnits ?? []
     const granted = instance.csis.some((c) => (group.csis.get(c.name)?.grants.length ?? 0) > 0)
     return !granted && units.every((unit) => !holdsInstance(group, unit, instance))
   }
-  return unitsInScope(draft.model, entity).every((unit) => {
+  return unitsInScope(draft.model, entity, kind).every((unit) => {
     const group = draft.peekGroup(unit.serviceGroup)
     return !holdsAnything(group, unit) && !isGranted(draft, unit)
   })
 }
+
+type Scope = Pick<OperationState, 'entity' | 'kind'>
 
 function isGranted(draft: Draft, unit: ServiceUnitModel): boolean {
   const own = new Set(unit.components.map((component) => component.name))
@@ -92,30 +112,22 @@ function isGranted(draft: Draft, unit: ServiceUnitModel): boolean {
 
 /** SHUTTING_DOWN becomes LOCKED when the work has run off. SAF AMF B.04.01 section 9. */
 function finishShutdowns(draft: Draft): void {
-  for (const entity of shuttingDown(draft)) {
-    const kind = classOf(draft.model, entity)
-    if (kind && holdsNothing(draft, entity)) setAdmin(draft, kind, entity, 'LOCKED')
+  // Only what an operation shut down can be in that state, and its operation may long be answered.
+  for (const operation of draft.operations) {
+    const { entity, kind } = operation
+    if (operation.operation !== 'shutdown' || !isOfClass(draft.model, kind, entity)) continue
+    if (adminOf(draft, kind, entity) !== 'SHUTTING_DOWN') continue
+    if (holdsNothing(draft, operation)) setAdmin(draft, kind, entity, 'LOCKED')
   }
 }
 
-/** Only what an operation shut down can be in that state, and its operation may long be answered. */
-function shuttingDown(draft: Draft): string[] {
-  const names = new Set(
-    draft.operations.filter((o) => o.operation === 'shutdown').map((o) => o.entity),
-  )
-  return [...names].filter((name) => {
-    const kind = classOf(draft.model, name)
-    return kind !== null && adminOf(draft, kind, name) === 'SHUTTING_DOWN'
-  })
-}
-
-function stopped(draft: Draft, entity: string): AdminResult | null {
-  for (const unit of unitsInScope(draft.model, entity)) {
+function stopped(draft: Draft, { entity, kind }: Scope): AdminResult | null {
+  for (const unit of unitsInScope(draft.model, entity, kind)) {
     const group = draft.peekGroup(unit.serviceGroup)
     for (const model of unit.components) {
       const { presence } = componentState(group, model)
       if (presence === 'TERMINATION_FAILED') {
-        return refuse('FAILED_OPERATION', `${model.name} could not be stopped; repair it`)
+        return repairPending(draft, model)
       }
       if (presence !== 'UNINSTANTIATED' && presence !== 'INSTANTIATION_FAILED') return null
     }

@@ -7,6 +7,7 @@ import type {
   Notification,
   PresenceState,
 } from './contract.ts'
+import { initialScopes, type Scopes, scopesOfGroup, scopesOfNode } from './scopes.ts'
 
 /**
  * What the engine remembers: facts (what agents said), administrative states, and commands in flight. Readiness,
@@ -23,6 +24,8 @@ export interface EngineState {
   /** Invocations handed out under this term. */
   readonly invocationCount: number
   readonly startedAtMs: number
+  /** Cluster, applications and node groups. */
+  readonly scopes: Scopes
   readonly nodes: readonly NodeState[]
   readonly groups: readonly GroupState[]
   /** Pending operations, and the last finished ones with their result: a repeated question gets the same answer. */
@@ -42,20 +45,34 @@ export interface StateIndex {
   readonly linkedGroups: ReadonlyMap<string, readonly string[]>
 }
 
+/** An entity above service groups or nodes: its administrative state holds for everything in it. */
+export interface ScopeState {
+  readonly kind: 'cluster' | 'application' | 'nodeGroup'
+  readonly name: string
+  readonly admin: AdminState
+}
+
 export interface NodeState {
   readonly name: string
+  /** Node groups that it is in. */
+  scopes: readonly ScopeState[]
   /** UNKNOWN: not heard of under this term; its components may still run and serve. */
   membership: 'UNKNOWN' | 'MEMBER' | 'GONE'
   admin: AdminState
   /** Out of use until it was restarted (or repaired by the operator). */
   disabled: boolean
-  /** `switchover`: its work moves away first; `restart`: it was told to end itself. */
-  recovery: 'switchover' | 'restart' | null
+  /**
+   * `switchover`: its work moves away first; `failover`: everything on it is cleaned up, and it is not restarted;
+   * `restart`: it was told to end itself.
+   */
+  recovery: NodeRecovery | null
   /** When a node that was told to end is told again. */
   deadlineMs: number | null
   failovers: Window
   history: readonly Notification[]
 }
+
+export type NodeRecovery = 'switchover' | 'failover' | 'restart'
 
 /** Actions counted from the first one on; over after the model's window. */
 export interface Window {
@@ -66,6 +83,8 @@ export const NO_WINDOW: Window = { count: 0, sinceMs: 0 }
 
 export interface GroupState {
   readonly name: string
+  /** The cluster, and its application. */
+  scopes: readonly ScopeState[]
   admin: AdminState
   /** The start-up wait is over: service instances may be assigned. */
   open: boolean
@@ -96,8 +115,11 @@ export interface Swap {
 export interface UnitState {
   readonly name: string
   admin: AdminState
-  /** `down`: all its components are being stopped, assignments wait for their return. */
-  restart: 'down' | null
+  /**
+   * `move`: it gives up its assignments, because it cannot be restarted in place. `down`: all its components are being
+   * stopped, assignments wait for their return. `held`: the same, and it stays down until it is let go.
+   */
+  restart: 'move' | 'down' | 'held' | null
   /** Every component is being cleaned up; ends with the repair. */
   failover: boolean
   componentRestarts: Window
@@ -184,13 +206,20 @@ export interface Grant {
 }
 
 export type EntityClass =
-  'node' | 'serviceGroup' | 'serviceUnit' | 'component' | 'serviceInstance' | 'csi'
+  | ScopeState['kind']
+  | 'node'
+  | 'serviceGroup'
+  | 'serviceUnit'
+  | 'component'
+  | 'serviceInstance'
+  | 'csi'
 
 export interface OperationState {
   readonly id: string
   readonly operation: AdminOperation
   readonly entity: string
-  /** Process lives at the start (restart), or the units of a swap. */
+  readonly kind: EntityClass
+  /** Process lives at the start (restart); the term that it was begun under (adjust). */
   readonly lives: Readonly<Record<string, number>>
   readonly swap: Swap | null
   readonly result: AdminResult | null
@@ -198,13 +227,16 @@ export interface OperationState {
 
 /** The state before any director: nothing is known of any node. */
 export function initialState(model: Model): EngineState {
+  const scopes = initialScopes(model)
   return {
     term: 0,
     grantCount: 0,
     invocationCount: 0,
     startedAtMs: 0,
+    scopes,
     nodes: [...model.nodes.values()].map((node) => ({
       name: node.name,
+      scopes: scopesOfNode(model, scopes, node.name),
       membership: 'UNKNOWN',
       admin: node.adminState,
       disabled: false,
@@ -213,19 +245,20 @@ export function initialState(model: Model): EngineState {
       failovers: NO_WINDOW,
       history: [],
     })),
-    groups: [...model.serviceGroups.keys()].map((name) => initialGroup(model, name)),
+    groups: [...model.serviceGroups.keys()].map((name) => initialGroup(model, name, scopes)),
     operations: [],
     index: buildIndex(model),
   }
 }
 
-function initialGroup(model: Model, name: string): GroupState {
+function initialGroup(model: Model, name: string, scopes: Scopes): GroupState {
   const group = model.serviceGroups.get(name)
   if (!group) throw new Error(`no service group ${name} in the model`)
   const units = group.serviceUnits
   const csis = group.serviceInstances.flatMap((instance) => instance.csis)
   return {
     name,
+    scopes: scopesOfGroup(model, scopes, name),
     admin: group.adminState,
     open: false,
     units: new Map(units.map((unit) => [unit.name, initialUnit(unit.name, unit.adminState)])),

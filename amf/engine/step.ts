@@ -15,7 +15,7 @@ import {
 } from './facts.ts'
 import { inSyncChange } from './in-sync.ts'
 import { nodeGone, nodeJoined } from './nodes.ts'
-import { finishSwitchovers, reconcileGroup } from './reconcile.ts'
+import { finishNodeRecoveries, reconcileGroup } from './reconcile.ts'
 import { restoreRecords } from './records.ts'
 import { settleOperations } from './settle.ts'
 import type { EngineState } from './state.ts'
@@ -81,7 +81,7 @@ function converge(draft: Draft, model: Model): void {
       if (sg) reconcileGroup(draft, sg)
       continue
     }
-    finishSwitchovers(draft)
+    finishNodeRecoveries(draft)
     settleOperations(draft)
     if (!draft.hasTouched()) return
   }

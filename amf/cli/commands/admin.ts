@@ -21,7 +21,9 @@ const OPERATIONS: readonly AdminHelp[] = [
     operation: 'lock',
     description: 'take the roles away from an entity; its processes stay',
     done: 'locked',
-    more: 'Undo with "holdfast unlock". Works on a node, SU, SG or SI. Roles move before this returns.',
+    more:
+      'Undo with "holdfast unlock". Works on a cluster, application, node, node group, SG, SU or SI.\n' +
+      'Roles move before this returns.',
   },
   {
     operation: 'unlock',
@@ -39,13 +41,21 @@ const OPERATIONS: readonly AdminHelp[] = [
     operation: 'restart',
     description: 'end the processes of an entity and start them again',
     done: 'restarted',
-    more: 'Works on a component or SU. The role moves first where that is possible.',
+    more:
+      'Works on a component, SU, application or the cluster. Roles are kept; what may not be restarted in\n' +
+      'place gives them up first. Of an application all goes down before anything comes up again.',
   },
   {
     operation: 'swap',
     description: 'exchange ACTIVE and STANDBY of a service instance, losing no call',
     done: 'swapped',
     more: 'Works on an SI. Refused when there is no STANDBY that holds every acknowledged write.',
+  },
+  {
+    operation: 'adjust',
+    description: 'go to the most preferred assignment of a service group now',
+    done: 'adjusted',
+    more: 'Works on an SG. What automatic adjustment does after its probation, at once.',
   },
   {
     operation: 'repair',
@@ -81,12 +91,18 @@ export function addAdminCommands(program: Command, io: CliIo): void {
   }
 }
 
+const EXAMPLES: ReadonlyMap<AdminOperation, string> = new Map([
+  ['swap', 'sequenceSI'],
+  ['adjust', 'sequenceSG'],
+])
+
 function helpText({ operation, more }: AdminHelp): string {
-  const entity = operation === 'swap' ? 'sequenceSI' : 'sequenceSU1'
+  const entity = EXAMPLES.get(operation) ?? 'sequenceSU1'
   return `
 ${more}
 Returns when it is finished. "Try again later" is retried until --timeout (60 s by default).
-Exit codes: 3 no such entity, 4 refused (already so, or not possible now), 5 timed out.
+Exit codes: 1 done, but a component has to be repaired; 3 no such entity, 4 refused (already so, or not
+possible now), 5 timed out.
 
 Examples:
   holdfast ${operation} ${entity}
