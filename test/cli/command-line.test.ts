@@ -29,6 +29,7 @@ async function run(words: readonly string[], env?: Record<string, string>) {
 }
 
 const COMMANDS = [
+  'adjust',
   'up',
   'down',
   'node',
