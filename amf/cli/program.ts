@@ -3,6 +3,7 @@ import { addAdminCommands } from './commands/admin.ts'
 import { addCallCommand } from './commands/call.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addEventsCommand } from './commands/events.ts'
+import { addImportCommand } from './commands/import.ts'
 import { addLaunchCommands } from './commands/launch.ts'
 import { addQueryCommands } from './commands/query.ts'
 import { addUpCommands } from './commands/up.ts'
@@ -40,6 +41,7 @@ export function buildProgram(io: CliIo): Command {
   addCallCommand(program, io)
   addEventsCommand(program, io)
   addCheckCommand(program, io)
+  addImportCommand(program, io)
   addLaunchCommands(program, io)
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showSuggestionAfterError(true).configureHelp({ showGlobalOptions: true })

@@ -58,6 +58,12 @@ export function parseModel(text: string, options: ParseOptions): Model {
   })
 }
 
+/** What is wrong with a `cluster.yaml` as plain data, programs and modules on this machine aside. */
+export function findProblems(text: unknown): readonly Problem[] {
+  const parsed = clusterSchema.safeParse(text)
+  return parsed.success ? validate(parsed.data).problems : shapeProblems(parsed.error)
+}
+
 function refuse(path: string, problems: readonly string[]): never {
   const count = problems.length === 1 ? '1 problem' : `${String(problems.length)} problems`
   throw new SdkError('INVALID_PARAMETER', `${path}: ${count}\n  ${problems.join('\n  ')}`, {
