@@ -11,6 +11,7 @@ export {
   recoverySchema,
 } from './cpm/interface.ts'
 export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interface.ts'
+export { Dispatcher } from './services/dispatcher.ts'
 export { runComponentFile } from './eo/boot.ts'
 export { CRASH_EXIT_CODE, readCrashRecord } from './eo/crash-record.ts'
 export type { CrashPlace, CrashRecord } from './eo/crash-record.ts'

@@ -1,8 +1,7 @@
 import type { Logger } from 'pino'
 import { SdkError } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, PresenceEvent, Rmd } from '../../ioc/index.ts'
-import { Cpm, CpmCallbacks } from '../../runtime/internal.ts'
-import { Dispatcher } from '../director/dispatcher.ts'
+import { Cpm, CpmCallbacks, Dispatcher } from '../../runtime/internal.ts'
 import { type AgentCommand, AgentCommands, type AgentEvent } from '../director/interface.ts'
 import { ANY_INCARNATION } from '../director/running-table.ts'
 import type { Model, NodeModel } from '../model/model.ts'
@@ -44,6 +43,8 @@ export interface AgentOptions {
   readonly pid: number
   readonly rmd: Rmd
   readonly checkpoint: CheckpointPort
+  /** Other services of the node. @returns false when the call is none of theirs. */
+  readonly dispatch?: (call: IncomingCall) => boolean
   readonly system: AgentSystem
   /** Number of the first life; above those of every earlier life of this node. */
   readonly firstIncarnation: number
@@ -104,11 +105,12 @@ export class Agent {
 
   /** Begins to serve calls and to watch components. */
   start(): void {
-    const { rmd, checkpoint } = this.#options
+    const { rmd, checkpoint, dispatch } = this.#options
     rmd.onPresence((event) => this.#onPresence(event))
     this.#health.start(this.#runners.values())
     rmd.serve((call) => {
-      if (!checkpoint.dispatch(call)) this.#dispatcher.serve(call)
+      if (checkpoint.dispatch(call) || dispatch?.(call) === true) return
+      this.#dispatcher.serve(call)
     })
   }
 
@@ -127,6 +129,11 @@ export class Agent {
   /** True while a director has taken this agent in. */
   get isDirected(): boolean {
     return this.#director.isJoined
+  }
+
+  /** The component behind a connection; null for other programs. */
+  componentOf(caller: string): string | null {
+    return this.#callers.get(caller)?.model.name ?? null
   }
 
   /** For the checkpoint's replicas. @throws SdkError STALE_EPOCH, TRY_AGAIN. */

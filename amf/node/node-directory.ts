@@ -11,6 +11,8 @@ export interface NodeDirectory {
   readonly path: string
   /** LMDB environment of the checkpoint replicas. */
   readonly checkpoint: string
+  /** Files of the node's services, a directory each. */
+  readonly services: string
   /** Logs of components, one file each. */
   readonly components: string
 }
@@ -28,9 +30,10 @@ export function prepareNodeDirectory(runDir: string, node: string): NodeDirector
     runDir: root,
     path,
     checkpoint: join(path, 'checkpoint'),
+    services: join(path, 'services'),
     components: join(path, 'components'),
   }
-  for (const one of [directory.checkpoint, directory.components]) {
+  for (const one of [directory.checkpoint, directory.services, directory.components]) {
     mkdirSync(one, { recursive: true, mode: 0o700 })
   }
   return directory

@@ -8,7 +8,12 @@ import {
   ownIdentity,
 } from '../../ioc/backplane/internal.ts'
 import type { Backplane, BackplaneEvent, Leader } from '../../ioc/internal.ts'
-import { type CheckpointServer, createCheckpointServer } from '../../runtime/services/internal.ts'
+import {
+  type CheckpointServer,
+  createCheckpointServer,
+  NODE_SERVICES,
+  NodeServices,
+} from '../../runtime/services/internal.ts'
 import { Director } from '../director/director.ts'
 import { engine } from '../director/engine-binding.ts'
 import type { EngineState } from '../engine/engine.ts'
@@ -69,6 +74,9 @@ class NodeProcess {
   readonly #modelPath: string
   readonly #self = ownIdentity()
   #checkpoint: CheckpointServer | null = null
+  #services: NodeServices | null = null
+  /** Numbers of the nodes that the backplane last saw. */
+  #present: readonly number[] = []
   #agent: Agent | null = null
   #backplane: Backplane | null = null
   #director: Pick<Director<EngineState>, 'onMembership' | 'stop'> | null = null
@@ -107,12 +115,14 @@ class NodeProcess {
       log: this.#log.child({ part: 'checkpoint' }),
     })
     this.#checkpoint = checkpoint
+    const services = this.#startServices(rmd)
     this.#agent = new Agent({
       model: this.#model,
       node: this.#node,
       pid: process.pid,
       rmd,
       checkpoint,
+      dispatch: (call) => services.dispatch(call),
       system: agentSystem({ directory: this.#directory, node: this.#node, nowMs }),
       firstIncarnation: Math.floor(nowMs()),
       log: this.#log,
@@ -135,6 +145,23 @@ class NodeProcess {
     this.#log.info({ runDir }, 'node started')
   }
 
+  #startServices(rmd: Rmd): NodeServices {
+    const nodes = new Map([...this.#model.nodes.values()].map(({ name, id }) => [id, name]))
+    const services = new NodeServices({
+      node: this.#node.name,
+      nodeId: this.#node.id,
+      cluster: this.#model.cluster,
+      directory: this.#directory.services,
+      nodeName: (id) => nodes.get(id),
+      componentOf: (caller) => this.#agent?.componentOf(caller) ?? null,
+      rmd,
+      log: this.#log.child({ part: 'services' }),
+      services: NODE_SERVICES,
+    })
+    this.#services = services
+    return services
+  }
+
   /** Ends in order, once: components, director, backplane, replicas. The process exits with `code`. */
   end(code: number, why: string): void {
     if (this.#ending) return
@@ -152,6 +179,7 @@ class NodeProcess {
     await this.#agent?.stop()
     await this.#roleChange
     await this.#director?.stop()
+    await this.#services?.close()
     await this.#checkpoint?.close()
     removeNodeFile(this.#directory)
     // Last: from here on the others take this process for dead, and make sure that it is.
@@ -189,13 +217,21 @@ class NodeProcess {
       case 'following':
         return this.#changeRole(() => this.#follow(event.leader))
       case 'deposed':
-        this.#agent?.directorLost()
+        this.#leaderLost()
         return this.#changeRole(() => this.#endDirector())
       case 'leaderLost':
-        return this.#agent?.directorLost()
+        return this.#leaderLost()
       case 'membership':
+        this.#present = event.view.members.flatMap(
+          ({ node }) => this.#model.nodes.get(node)?.id ?? [],
+        )
         return this.#director?.onMembership(event.view)
     }
+  }
+
+  #leaderLost(): void {
+    this.#agent?.directorLost()
+    this.#services?.leaderLost()
   }
 
   #changeRole(change: () => Promise<void>): void {
@@ -234,6 +270,7 @@ class NodeProcess {
     this.#director = director
     await director.start()
     this.#agent?.follow({ node: this.#node.id, port: IOC_PORT.director }, term)
+    this.#services?.lead(term, this.#present)
   }
 
   async #follow(leader: Leader): Promise<void> {
@@ -244,6 +281,7 @@ class NodeProcess {
       return
     }
     this.#agent?.follow({ node: node.id, port: IOC_PORT.director }, leader.term)
+    this.#services?.follow(node.id, leader.term)
   }
 
   async #endDirector(): Promise<void> {

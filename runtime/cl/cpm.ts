@@ -70,7 +70,7 @@ export function clCpmClientInitialize(
 ): Promise<ClRcT> {
   const app = boundApp()
   if (app === undefined) return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.INVALID_STATE))
-  const { name } = app
+  const { component: name } = app
   const made = new ClCpmHandleT(app)
   handle.value = made
   const { appHealthCheck } = callbacks
@@ -118,7 +118,7 @@ export function clCpmCSIQuiescingComplete(
 
 /** The component's name. */
 export function clCpmComponentNameGet(handle: ClCpmHandleT, out: ClOut<string>): ClRcT {
-  out.value = handle.app.name
+  out.value = handle.app.component
   return CL_OK
 }
 

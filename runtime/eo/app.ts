@@ -2,10 +2,12 @@ import type { Logger } from 'pino'
 import type { HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
 import type { Epoch, IocAddress, Rmd, RmdPriority } from '../../ioc/index.ts'
 import type { CsiDescriptor, HaState, Recovery } from '../cpm/interface.ts'
+import type { Libraries } from '../services/libraries.ts'
 
 /** What a component's callbacks and functions are given to work with. One per component process. */
-export interface App {
-  readonly name: string
+export interface App extends Libraries {
+  /** Name of this component. */
+  readonly component: string
   /** Name of the node this component runs on. */
   readonly node: string
   readonly address: IocAddress

@@ -112,7 +112,7 @@ async function start({ load, url, where }: Booting, started: Started): Promise<B
     process.exit(code)
   }
   const running = await runEo({ env, config, log, watchdog, crash, exit })
-  const { name, node, address } = running.app
+  const { component: name, node, address } = running.app
   const facts = { name, node, address, runDir: env.runDir, log }
   return { main: receiveLoopMain(facts, ending.signal), thread: null }
 }

@@ -17,6 +17,7 @@ import type {
   CreateCheckpointClient,
 } from '../services/checkpoint/commit-gate.ts'
 import { CheckpointPush } from '../services/checkpoint/interface.ts'
+import { openLibraries, type OpenLibraries } from '../services/libraries.ts'
 import type { App } from './app.ts'
 import type { ComponentEnvironment } from './component-env.ts'
 import type { EoConfig } from './config.schema.ts'
@@ -54,6 +55,7 @@ export class ComponentProcess {
   readonly #eo: ExecutionObject
   readonly #checkpoint: CheckpointService
   readonly #cpm: CpmComponent
+  readonly #libraries: OpenLibraries
   readonly #agent: IocAddress
   #stopping: Promise<void> | undefined
 
@@ -109,8 +111,19 @@ export class ComponentProcess {
       log,
       onTerminated: options.onTerminated,
     })
-    this.app = Object.freeze({
-      name: env.component,
+    this.#libraries = openLibraries(
+      {
+        component: env.component,
+        node: env.node,
+        nodeId: env.nodeId,
+        rmd,
+        agent: this.#agent,
+        log,
+      },
+      config.clientLibs,
+    )
+    const app = {
+      component: env.component,
       node: env.node,
       address: rmd.address,
       log,
@@ -118,7 +131,9 @@ export class ComponentProcess {
       eo: this.#eo.client,
       rmd: roleRmd(rmd, () => this.#eo.roles.epoch()),
       checkpoint: this.#checkpoint.client,
-    })
+    }
+    const libraries = Object.getOwnPropertyDescriptors(this.#libraries.app)
+    this.app = Object.freeze(Object.defineProperties(app, libraries) as App)
     bindMyEo(this.app)
   }
 
@@ -157,6 +172,7 @@ export class ComponentProcess {
 
   async #stop(): Promise<void> {
     await this.#eo.stop(STOP_CALLS_MS)
+    await Promise.allSettled(this.#libraries.open.map((library) => library.close()))
     await this.#checkpoint.close()
     await this.#cpm.finalize().catch((error: unknown) => {
       this.#options.log.debug({ err: error }, 'not finalized')
@@ -196,6 +212,9 @@ export class ComponentProcess {
       },
     })
     this.#installForAgent(CheckpointPush, this.#checkpoint.pushHandlers)
+    for (const { face, handlers } of this.#libraries.open.flatMap(({ pushes }) => pushes)) {
+      this.#installForAgent(face, handlers)
+    }
   }
 
   /** Functions that the agent of the own node may call, and nobody else. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { SdkError } from '../../idl/index.ts'
+import { LIBRARY_FLAGS } from '../services/libraries.ts'
 import type { App } from './app.ts'
 import type { EoStateChange, HealthFeedback } from './health.ts'
 
@@ -53,8 +54,8 @@ const CLIENT = [
   'debug',
   'gms',
 ] as const
-/** Client libraries that exist: the name table and the log. */
-const CLIENT_PRESENT: ReadonlySet<string> = new Set(['name', 'log'])
+/** Flags of libraries that are part of every component: the name table and the log. */
+const CLIENT_PRESENT: ReadonlySet<string> = new Set(['name', 'log', ...LIBRARY_FLAGS])
 
 /** `clEoBasicLibs`: the first six of the original's nine flags must be true. */
 export type ClEoBasicLibs = Readonly<Partial<Record<(typeof BASIC)[number], boolean>>>
@@ -93,7 +94,10 @@ const eoConfigSchema = z.strictObject({
 })
 
 /** The complete configuration: every default filled in. */
-export type EoConfig = Readonly<z.output<typeof eoConfigSchema>>
+export type EoConfig = Readonly<z.output<typeof eoConfigSchema>> & {
+  /** Flags of `clEoClientLibs` that are true. */
+  readonly clientLibs: ReadonlySet<string>
+}
 
 const flags = <K extends string>(names: readonly K[]): Record<K, z.ZodOptional<z.ZodBoolean>> =>
   Object.fromEntries(names.map((name) => [name, z.boolean().optional()])) as Record<
@@ -154,7 +158,11 @@ export function parseComponentModule(module: unknown, where: string): EoConfig {
     ...(clEoBasicLibs === undefined ? {} : { clEoBasicLibs }),
     ...(clEoClientLibs === undefined ? {} : { clEoClientLibs }),
   })
-  if (outcome.success) return Object.freeze(outcome.data.clEoConfig)
+  if (outcome.success) {
+    const libs = Object.entries(outcome.data.clEoClientLibs ?? {})
+    const clientLibs = new Set(libs.flatMap(([name, wanted]) => (wanted === true ? [name] : [])))
+    return Object.freeze({ ...outcome.data.clEoConfig, clientLibs })
+  }
   const places = outcome.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   throw new SdkError('INVALID_PARAMETER', `${where}: ${places.join('; ')}`, {
     context: { places },

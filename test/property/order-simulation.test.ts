@@ -133,7 +133,10 @@ class World {
       new Promise((resolve, reject) => {
         const target = this.lives.get(to)
         const fail = (): void => reject(new SdkError('COMP_UNREACHABLE', 'lost'))
-        if (target === undefined) return void this.clock.after(1, fail)
+        if (target === undefined) {
+          this.clock.after(1, fail)
+          return
+        }
         const isLost = this.faults && this.random.chance(0.03)
         const isRepeated = this.faults && this.random.chance(0.03)
         const back = (settle: () => void): void => {

@@ -19,6 +19,7 @@ function refusal(module: unknown): string {
 describe('clEoConfig', () => {
   test('fills in the defaults', () => {
     expect(parseComponentModule({ clEoConfig: config, other: 1 }, 'x.js')).toEqual({
+      clientLibs: new Set(),
       name: 'x',
       threadPriority: 'default',
       threads: 1,

@@ -5,9 +5,9 @@ import { CLIENT_ID } from '../../cpm/interface.ts'
 /**
  * One order of messages over all nodes, and the services that are made of it.
  *
- * The leading node numbers what nodes submit; a message is delivered, in the order of its number, when every node of the
- * view holds it. What one node has delivered outlives every single failure; nodes that were away get what they missed,
- * or the whole content.
+ * The leading node numbers what nodes submit. A message is delivered, in the order of its number, when every node of
+ * the view holds it. What one node has delivered outlives every single failure; nodes that were away get what they
+ * missed, or the whole content.
  */
 
 const bytes: z.ZodType<Uint8Array, Uint8Array> = z.instanceof(Uint8Array)

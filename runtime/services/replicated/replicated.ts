@@ -9,7 +9,8 @@ export interface Replicated {
   readonly topic: string
   /**
    * One message.
-   * @returns what the submitter gets; an error that it throws goes to the submitter, and must leave the content as it was.
+   * @returns what the submitter gets; an error that it throws goes to the submitter, and must leave the content as it
+   * was.
    */
   apply(payload: Uint8Array, meta: MessageMeta): unknown
   /** Who takes part from here on, oldest first: what belonged to others is over. */

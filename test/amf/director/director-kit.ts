@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { Dispatcher } from '../../../amf/director/dispatcher.ts'
+import { Dispatcher } from '../../../runtime/services/dispatcher.ts'
 import { Director, type DirectorOptions } from '../../../amf/director/director.ts'
 import type { Engine } from '../../../amf/director/engine-port.ts'
 import {

@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { Dispatcher } from '../../../amf/director/dispatcher.ts'
+import { Dispatcher } from '../../../runtime/services/dispatcher.ts'
 import {
   type AgentCommand,
   AgentCommands,

@@ -1,0 +1,45 @@
+import { SdkError } from '../../idl/index.ts'
+import type { LibraryContext, ServiceLibrary } from './service.ts'
+
+/** Client libraries that a component switches on in `clEoClientLibs`, by their place in `app`. */
+export interface Libraries {}
+
+/** The flag of each library in `clEoClientLibs`, and what makes it. */
+interface Library<K extends keyof Libraries> {
+  readonly flag: string
+  readonly create: (context: LibraryContext) => ServiceLibrary<Libraries[K]>
+}
+
+const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {}
+
+/** Flags of `clEoClientLibs` that have a library. */
+export const LIBRARY_FLAGS: ReadonlySet<string> = new Set(
+  Object.values<Library<keyof Libraries>>(LIBRARIES).map(({ flag }) => flag),
+)
+
+/** The libraries of one component process. */
+export interface OpenLibraries {
+  /** Reading one that is switched off throws NOT_INITIALIZED. */
+  readonly app: Libraries
+  readonly open: readonly ServiceLibrary<unknown>[]
+}
+
+/** Makes the libraries whose flags are set. */
+export function openLibraries(context: LibraryContext, flags: ReadonlySet<string>): OpenLibraries {
+  const app = {}
+  const open: ServiceLibrary<unknown>[] = []
+  for (const [place, library] of Object.entries<Library<keyof Libraries>>(LIBRARIES)) {
+    const { flag, create } = library
+    const made = flags.has(flag) ? create(context) : null
+    if (made !== null) open.push(made)
+    const get = (): unknown => {
+      if (made !== null) return made.client
+      throw new SdkError(
+        'NOT_INITIALIZED',
+        `app.${place}: switch the library on with clEoClientLibs = { ${flag}: true }`,
+      )
+    }
+    Object.defineProperty(app, place, { get, enumerable: true })
+  }
+  return { app: app as Libraries, open }
+}

@@ -1,0 +1,4 @@
+import type { NodeService, ServiceHost } from './service.ts'
+
+/** The server sides that every node process runs. */
+export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = []
