@@ -41,7 +41,8 @@ function accept(
 ): OperationState | AdminResult {
   const kind = classOf(draft.model, entity)
   if (kind === null) return refuse('NOT_EXIST', `there is no entity "${entity}" in the model`)
-  const base = { id, operation, entity, kind, lives: {}, swap: null, result: null }
+  const nothing = { lives: {}, swap: null, result: null, isRecovery: false }
+  const base: OperationState = { id, operation, entity, kind, ...nothing }
   const waits = (): Refusal | null => conflict(draft, base) ?? tolerating(draft, base)
   switch (operation) {
     case 'restart':
@@ -166,6 +167,11 @@ export function finishOperation(
   operation: OperationState,
   result: AdminResult,
 ): void {
+  if (operation.isRecovery) {
+    draft.operations = draft.operations.filter((each) => each.id !== operation.id)
+    draft.persist(`operation/${operation.id}`, null, `${operation.operation} is finished`)
+    return
+  }
   const finished: OperationState = { ...operation, result }
   draft.operations = draft.operations.map((each) => (each.id === operation.id ? finished : each))
   persistOperation(draft, finished)

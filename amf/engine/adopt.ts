@@ -25,7 +25,9 @@ export function adopt(
     failedStarts: before.failedStarts,
     presence: facts?.presence ?? 'UNINSTANTIATED',
     incarnation: Math.max(facts?.incarnation ?? 0, before.incarnation),
-    endedIncarnation: isOverIn(facts) ? before.incarnation : before.endedIncarnation,
+    endedIncarnation: isOverIn(facts)
+      ? Math.max(before.incarnation, facts?.incarnation ?? 0)
+      : before.endedIncarnation,
     pid: facts?.pid ?? null,
     address: facts?.address ?? null,
   }

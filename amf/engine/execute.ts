@@ -30,9 +30,11 @@ export function executePlan(draft: Draft, sg: ServiceGroupModel, plan: Plan): vo
   const run: Run = { draft, sg, plan, slots, group: draft.group(sg.name) }
   for (const slot of [...slots].reverse()) takeAway(run, slot)
   if (!run.group.open) return
-  for (const slot of slots) if (slot.wanted?.role === 'ACTIVE') maybeActivate(run, slot)
+  // What is about to stop is given nothing before it is back.
+  const staying = slots.filter(({ unit }) => run.group.units.get(unit.name)?.restart === null)
+  for (const slot of staying) if (slot.wanted?.role === 'ACTIVE') maybeActivate(run, slot)
   if (standbysMustWait(run)) return
-  for (const slot of slots) if (slot.wanted?.role === 'STANDBY') maybeStandby(run, slot)
+  for (const slot of staying) if (slot.wanted?.role === 'STANDBY') maybeStandby(run, slot)
 }
 
 /** An answer may come this much later than the agent's own time-out before it counts as lost. */

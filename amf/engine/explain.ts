@@ -2,6 +2,7 @@ import type { ClusterStatus } from '../director/interface.ts'
 import type { Model, ServiceInstanceModel, ServiceUnitModel } from '../model/model.ts'
 import type { Notification } from './contract.ts'
 import { instanceAdminOf, sponsorsMissing } from './explain-instance.ts'
+import { groupStates, scopeStates } from './explain-scopes.ts'
 import { classOf } from './entities.ts'
 import {
   assignmentState,
@@ -162,7 +163,9 @@ function reasonOut(state: EngineState, group: GroupState, unit: ServiceUnitModel
   if (nodeOperational(node) === 'DISABLED') return `${unit.node} is DISABLED`
   for (const [name, admin] of [
     [unit.node, node.admin],
+    ...node.scopes.map((scope) => [scope.name, scope.admin] as const),
     [group.name, group.admin],
+    ...group.scopes.map((scope) => [scope.name, scope.admin] as const),
     [unit.name, group.units.get(unit.name)?.admin ?? 'LOCKED'],
   ] as const) {
     if (admin !== 'UNLOCKED') return `${name} is ${admin}`
@@ -207,6 +210,10 @@ function statesOf(model: Model, state: EngineState, entity: string): Record<stri
   const component = model.components.get(entity)
   const instance = model.serviceInstances.get(entity)
   const csi = model.csis.get(entity)
+  const kind = classOf(model, entity)
+  if (kind === 'cluster' || kind === 'application' || kind === 'nodeGroup') {
+    return scopeStates(model, state, kind, entity)
+  }
   if (model.nodes.has(entity)) {
     const node = nodeOf(state, entity)
     return {
@@ -216,7 +223,7 @@ function statesOf(model: Model, state: EngineState, entity: string): Record<stri
     }
   }
   if (model.serviceGroups.has(entity)) {
-    return { administrative: groupOf(state, entity).admin }
+    return groupStates(model, groupOf(state, entity))
   }
   if (unit) return unitStates(model, state, unit)
   if (component) {

@@ -241,6 +241,8 @@ function dependencyView(draft: Draft, sg: ServiceGroupModel): string {
 export function finishNodeRecoveries(draft: Draft): void {
   for (const node of draft.nodes()) {
     if (node.recovery !== 'switchover' && node.recovery !== 'failover') continue
+    // A new director first hears what the node holds.
+    if (node.membership === 'UNKNOWN') continue
     const units = (draft.index.groupsOnNode.get(node.name) ?? []).flatMap((name) => {
       const all = draft.model.serviceGroups.get(name)?.serviceUnits ?? []
       return all.filter((unit) => unit.node === node.name)

@@ -251,6 +251,7 @@ function beginApplicationRestart(draft: Draft, model: ComponentModel): void {
     lives: livesOf(draft, entity, 'application'),
     swap: null,
     result: null,
+    isRecovery: true,
   }
   draft.operations = [...draft.operations, operation]
   persistOperation(draft, operation)

@@ -66,7 +66,11 @@ function brokenIn(draft: Draft, { entity, kind }: OperationState): AdminResult |
 
 /** Nothing is in flight, and nothing is still to be learned from nodes that a new director has not heard of. */
 function isQuiet(draft: Draft, groupName: string): boolean {
-  if (!isSettled(draft.peekGroup(groupName))) return false
+  return isSettled(draft.peekGroup(groupName)) && isHeard(draft, groupName)
+}
+
+/** Every node of the group has told a new director what it holds, or had its time. */
+function isHeard(draft: Draft, groupName: string): boolean {
   if (draft.nowMs >= awaitedUntilMs(draft)) return true
   const units = draft.model.serviceGroups.get(groupName)?.serviceUnits ?? []
   return units.every((unit) => draft.peekNode(unit.node).membership !== 'UNKNOWN')
@@ -91,6 +95,7 @@ function frozenIn(draft: Draft, { entity, kind }: OperationState): AdminResult |
 function holdsNothing(draft: Draft, { entity, kind }: Scope): boolean {
   const instance = kind === 'serviceInstance' && draft.model.serviceInstances.get(entity)
   if (instance) {
+    if (!isHeard(draft, instance.serviceGroup)) return false
     const group = draft.peekGroup(instance.serviceGroup)
     const units = draft.model.serviceGroups.get(instance.serviceGroup)?.serviceUnits ?? []
     const granted = instance.csis.some((c) => (group.csis.get(c.name)?.grants.length ?? 0) > 0)
@@ -98,6 +103,9 @@ function holdsNothing(draft: Draft, { entity, kind }: Scope): boolean {
   }
   return unitsInScope(draft.model, entity, kind).every((unit) => {
     const group = draft.peekGroup(unit.serviceGroup)
+    if (draft.peekNode(unit.node).membership === 'UNKNOWN' && !isHeard(draft, group.name)) {
+      return false
+    }
     return !holdsAnything(group, unit) && !isGranted(draft, unit)
   })
 }
@@ -124,6 +132,9 @@ function finishShutdowns(draft: Draft): void {
 function stopped(draft: Draft, { entity, kind }: Scope): AdminResult | null {
   for (const unit of unitsInScope(draft.model, entity, kind)) {
     const group = draft.peekGroup(unit.serviceGroup)
+    if (draft.peekNode(unit.node).membership === 'UNKNOWN' && !isHeard(draft, group.name)) {
+      return null
+    }
     for (const model of unit.components) {
       const { presence } = componentState(group, model)
       if (presence === 'TERMINATION_FAILED') {

@@ -223,6 +223,8 @@ export interface OperationState {
   readonly lives: Readonly<Record<string, number>>
   readonly swap: Swap | null
   readonly result: AdminResult | null
+  /** A recovery that outlives the director: nobody waits for its answer. */
+  readonly isRecovery: boolean
 }
 
 /** The state before any director: nothing is known of any node. */

@@ -112,7 +112,8 @@ class Run {
         world.startDirector()
         break
       case 'director-hears':
-        for (const node of [...world.nodesUp]) if (node !== entity) world.nodesUp.delete(node)
+        for (const node of [...world.nodesUp])
+          if (node !== entity && !rest.includes(node)) world.nodesUp.delete(node)
         world.startDirector()
         break
       case 'fail':

@@ -48,6 +48,7 @@ function modelFor(shape: Shape): Model {
     },
     group: '    componentRestartMax: 2\n    suRestartMax: 1',
     node: 'suFailoverMax: 3',
+    top: 'nodeGroups: { all: [N1] }',
   })
 }
 
@@ -91,6 +92,9 @@ const RECOVERIES: readonly Recovery[] = [
   'suFailover',
   'nodeSwitchover',
   'nodeFailover',
+  'nodeFailfast',
+  'applicationRestart',
+  'clusterReset',
 ]
 const OPERATIONS: readonly AdminOperation[] = [
   'lock',
@@ -101,6 +105,7 @@ const OPERATIONS: readonly AdminOperation[] = [
   'repair',
   'lock-instantiation',
   'unlock-instantiation',
+  'adjust',
 ]
 
 function pick<T>(list: readonly T[], at: number): T | undefined {
@@ -109,6 +114,8 @@ function pick<T>(list: readonly T[], at: number): T | undefined {
 
 function entitiesOf(model: Model): string[] {
   return [
+    model.cluster,
+    ...model.nodeGroups.keys(),
     ...model.nodes.keys(),
     ...model.serviceGroups.keys(),
     ...model.serviceUnits.keys(),
