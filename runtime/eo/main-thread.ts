@@ -86,7 +86,7 @@ export function startEoThread(options: EoThreadOptions): Promise<EoThread> {
         Atomics.wait(control, CONTROL.ending, 0, ms)
         return Atomics.load(control, CONTROL.ending) === 1
       })
-      bindMyEo({ name, node, address: message.address })
+      bindMyEo({ component: name, node, address: message.address })
       const run = (body: MainFunction): void => {
         application = Promise.resolve()
           .then(() => body(main(controller.signal)))

@@ -4,7 +4,7 @@ import type { IocAddress } from '../../ioc/index.ts'
 /** Which Execution Object a thread belongs to: plain data, so that it can be handed to a thread. An `App` is one. */
 export interface EoIdentity {
   /** The component's name. */
-  readonly name: string
+  readonly component: string
   readonly node: string
   readonly address: IocAddress
 }
@@ -16,7 +16,7 @@ const place = globalThis as { [KEY]?: EoIdentity }
 /**
  * Binds the calling thread to an EO, as `clEoMyEoObjectSet` does. The threads of a component are bound already: the one
  * that runs its functions, its main thread and its workers. A thread that the application made by itself is not; hand
- * it `{ name, node, address }` and call this there.
+ * it `{ component, node, address }` and call this there.
  */
 export function bindMyEo(eo: EoIdentity): void {
   place[KEY] = eo

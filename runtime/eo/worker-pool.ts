@@ -225,9 +225,9 @@ export class WorkerPool {
     port1.on('message', (answer: WorkerAnswer) => {
       this.#answered(session, answer)
     })
-    const { name, node, address } = this.#options.identity()
+    const { component, node, address } = this.#options.identity()
     const task: WorkerSession = {
-      eo: { name, node, address },
+      eo: { component, node, address },
       port: port2,
       slots: session.slots,
       modules: [...this.#modules],
