@@ -72,7 +72,7 @@ async function load(contender: Contender, ms: number): Promise<Load> {
 
 function pool(threads: number): Contender {
   const workers = new WorkerPool({
-    identity: () => ({ name: 'bench', node: 'bench', address: { node: 1, port: 1 } }),
+    identity: () => ({ component: 'bench', node: 'bench', address: { node: 1, port: 1 } }),
     threads,
     queueCountMax: 4_096,
     heapMiB: 128,

@@ -95,7 +95,7 @@ async function start(config: Record<string, unknown> = {}): Promise<void> {
     ),
     checkpoint: () => service as unknown as CheckpointService,
     isElsewhere: () => isElsewhere,
-    identity: () => ({ name: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
+    identity: () => ({ component: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
     log: () => undefined,
   })
   const port = await openPort({ transport, node: 1, port: 64, name: 'eo' })

@@ -31,7 +31,7 @@ beforeEach(async () => {
     config: parseComponentModule({ clEoConfig: { name: 'x', initialize: () => {} } }, 'x'),
     checkpoint: () => null,
     isElsewhere: () => false,
-    identity: () => ({ name: 'x', node: 'node1', address: { node: 1, port: 64 } }),
+    identity: () => ({ component: 'x', node: 'node1', address: { node: 1, port: 64 } }),
     log: () => undefined,
   })
   server = createRmd({ port: await openPort({ transport, node: 1, port: 64, name: 'eo' }) })

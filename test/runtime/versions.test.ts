@@ -47,7 +47,7 @@ beforeEach(async () => {
     ),
     checkpoint: () => null,
     isElsewhere: () => false,
-    identity: () => ({ name: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
+    identity: () => ({ component: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
     log: () => undefined,
   })
   server = createRmd({ port: await openPort({ transport, node: 1, port: 64, name: 'eo' }) })
