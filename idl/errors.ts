@@ -100,6 +100,12 @@ export const ERRORS = {
     'the caller may not do this',
     'use an identity or a place that may',
   ]),
+  BAD_FLAG: common('BAD_FLAG', [
+    'refused',
+    false,
+    'flags that are unknown, missing, or exclude each other',
+    'use the flags that the message names',
+  ]),
   NO_SPACE: common('NO_SPACE', [
     'refused',
     false,

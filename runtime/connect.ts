@@ -12,8 +12,10 @@ import {
   type Rmd,
 } from '../ioc/index.ts'
 import { socketDirectory } from '../ioc/internal.ts'
+import { GroupTracking, type TrackRequest } from './cpm/group-tracking.ts'
 import { Cpm, CpmCallbacks } from './cpm/interface.ts'
 import { NameWatch } from './cpm/name-watch.ts'
+import type { ProtectionGroupNotification } from './cpm/protection-group.ts'
 
 /** What {@link connect} is given. */
 export interface ConnectOptions {
@@ -33,6 +35,16 @@ export interface Connection {
   readonly rmd: Pick<Rmd, 'client' | 'call' | 'statistics' | 'caller' | 'onPresence'>
   /** Who is behind each name at this moment. */
   readonly names: NameResolver
+  /**
+   * Who has a CSI: as `app.cpm.protectionGroupTrack`, with the callback given here. Survives the end of any node.
+   * @throws SdkError BAD_FLAG; NOT_EXIST for an unknown CSI; NOT_INITIALIZED when changes are asked for without
+   * `onChange`; TRY_AGAIN while no director knows.
+   */
+  protectionGroupTrack(
+    request: TrackRequest & { readonly onChange?: (news: ProtectionGroupNotification) => void },
+  ): Promise<ProtectionGroupNotification | null>
+  /** @throws SdkError NOT_EXIST when the CSI is not tracked. */
+  protectionGroupTrackStop(request: { readonly csi: string }): Promise<void>
   /** Fails pending calls and ends. Idempotent. */
   close(): Promise<void>
 }
@@ -62,8 +74,13 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     ...(options.log === undefined ? {} : { log: options.log }),
   })
   const rmd = createRmd({ port, names })
-  const watch = new AgentWatch(rmd, names, socketDirectory(runDir))
+  const groups = new GroupTracking((err, csi) => {
+    options.log?.warn({ err, csi }, 'onChange of a protection group failed')
+  })
+  const watch = new AgentWatch(rmd, names, groups, socketDirectory(runDir))
+  const onAbort = (): void => void close()
   const close = async (): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort)
     watch.stop()
     await rmd.close()
   }
@@ -73,8 +90,14 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await close()
     throw error
   }
-  signal?.addEventListener('abort', () => void close(), { once: true })
-  return { rmd, names, close }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return {
+    rmd,
+    names,
+    close,
+    protectionGroupTrack: ({ onChange, ...request }) => groups.track(request, onChange),
+    protectionGroupTrackStop: ({ csi }) => groups.stop(csi),
+  }
 }
 
 /** Subscribes to the names of every agent whose socket is in the directory, and keeps doing so. */
@@ -82,21 +105,26 @@ class AgentWatch {
   readonly #rmd: Rmd
   readonly #names: NameWatch
   readonly #directory: string
+  readonly #groups: GroupTracking
+  /** The node that tells of protection groups; null: none does. */
+  #teller: number | null = null
   /** Nodes by number: `asking` until the agent answered. */
   readonly #agents = new Map<number, 'asking' | 'watched'>()
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
-  constructor(rmd: Rmd, names: NameWatch, directory: string) {
+  constructor(rmd: Rmd, names: NameWatch, groups: GroupTracking, directory: string) {
     this.#rmd = rmd
     this.#names = names
     this.#directory = directory
+    this.#groups = groups
     rmd.serve((call) => {
       this.#receive(call)
     })
     rmd.onPresence((event) => {
       if (event.kind !== 'death' || event.address.port !== IOC_PORT.agent) return
       this.#agents.delete(event.address.node)
+      if (this.#teller === event.address.node) this.#chooseTeller()
       this.#scanIn(SCAN_SOON_MS)
     })
   }
@@ -125,6 +153,7 @@ class AgentWatch {
 
   stop(): void {
     this.#stopped = true
+    this.#groups.detach()
     clearTimeout(this.#timer)
   }
 
@@ -138,10 +167,18 @@ class AgentWatch {
       const news = await this.#rmd.client(Cpm, { to }).namesWatch({}, options)
       this.#agents.set(node, 'watched')
       this.#names.receive(news)
+      if (this.#teller === null) this.#chooseTeller()
     } catch (error) {
       this.#agents.delete(node)
       throw error
     }
+  }
+
+  #chooseTeller(): void {
+    this.#teller = [...this.#agents].find(([, state]) => state === 'watched')?.[0] ?? null
+    if (this.#teller === null) return this.#groups.detach()
+    const to: IocAddress = { node: this.#teller, port: IOC_PORT.agent }
+    this.#groups.attach(this.#rmd.client(Cpm, { to, timeoutMs: WATCH_TIMEOUT_MS }))
   }
 
   #scanIn(ms: number): void {
@@ -168,16 +205,19 @@ class AgentWatch {
     })
   }
 
-  /** The only thing that anybody calls here is `namesChanged`, by an agent. */
+  /** What agents call here: news of names and protection groups. */
   #receive(call: IncomingCall): void {
-    const { namesChanged } = CpmCallbacks.methods
-    const wanted = call.functionNumber === namesChanged.functionNumber
-    if (!wanted || call.source.port !== IOC_PORT.agent) {
+    const { namesChanged, protectionGroupChanged } = CpmCallbacks.methods
+    const { functionNumber, payload } = call
+    const isNames = functionNumber === namesChanged.functionNumber
+    const isGroup = functionNumber === protectionGroupChanged.functionNumber
+    if (!(isNames || isGroup) || call.source.port !== IOC_PORT.agent) {
       call.fail(new SdkError('FUNC_NOT_REGISTERED', 'this program serves no functions'))
       return
     }
     try {
-      this.#names.receive(namesChanged.input.decode(call.payload))
+      if (isNames) this.#names.receive(namesChanged.input.decode(payload))
+      else this.#groups.receive(protectionGroupChanged.input.decode(payload).group)
       call.reply(namesChanged.output.encode({}))
     } catch (error) {
       call.fail(isSdkError(error) ? error : new SdkError('MESSAGE_ERROR', String(error)))

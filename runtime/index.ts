@@ -1,7 +1,21 @@
 /** The public door of `runtime/`: what components and other programs are written with. */
 export { connect } from './connect.ts'
 export type { Connection, ConnectOptions } from './connect.ts'
-export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interface.ts'
+export type { TrackRequest } from './cpm/group-tracking.ts'
+export type {
+  CsiDescriptor,
+  HaReadiness,
+  HaState,
+  ProcessError,
+  Recovery,
+  Transition,
+} from './cpm/interface.ts'
+export type {
+  MemberChange,
+  ProtectionGroupMember,
+  ProtectionGroupNotification,
+  TrackFlag,
+} from './cpm/protection-group.ts'
 export type {
   App,
   Call,
@@ -13,6 +27,7 @@ export type {
   CpmCallbackTable,
   CpmClient,
   EoClient,
+  MonitorRequest,
 } from './eo/app.ts'
 export { runComponent } from './eo/boot.ts'
 export type {

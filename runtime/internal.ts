@@ -6,11 +6,23 @@ export {
   Cpm,
   CpmCallbacks,
   csiDescriptorSchema,
+  haReadinessSchema,
   haStateSchema,
+  processErrorSchema,
+  protectionGroupSchema,
   nameEntrySchema,
   recoverySchema,
 } from './cpm/interface.ts'
-export type { CsiDescriptor, HaState, Recovery, Transition } from './cpm/interface.ts'
+export type {
+  CsiDescriptor,
+  HaReadiness,
+  HaState,
+  ProcessError,
+  ProtectionGroup,
+  Recovery,
+  Transition,
+} from './cpm/interface.ts'
+export { isNotLater } from './cpm/protection-group.ts'
 export { Dispatcher } from './services/dispatcher.ts'
 export { runComponentFile } from './eo/boot.ts'
 export { CRASH_EXIT_CODE, readCrashRecord } from './eo/crash-record.ts'

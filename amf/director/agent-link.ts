@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { isSdkError } from '../../idl/index.ts'
 import type { ClientOf } from '../../idl/index.ts'
 import type { NameEntry, Rmd, RmdCallOptions } from '../../ioc/index.ts'
+import type { ProtectionGroup } from '../../runtime/internal.ts'
 import type { AgentCommand } from './interface.ts'
 import { AgentCommands } from './interface.ts'
 
@@ -66,6 +67,13 @@ export class AgentLink {
           this.sendNames(this.#options.names(), true)
         }, RETRY_DELAY_MS)
       })
+  }
+
+  /** Tells of protection groups. Rejects when that cannot be sent now. */
+  async sendGroups(groups: readonly ProtectionGroup[]): Promise<void> {
+    if (this.#closed) return
+    const { term } = this.#options
+    await this.#client.protectionGroups({ term, groups: [...groups] }, { oneWay: true })
   }
 
   /** Nothing more is sent. */

@@ -18,6 +18,7 @@ import { DIRECTOR_CSI, DIRECTOR_NAME, NameTable } from './name-table.ts'
 import { LaunchGate } from './launch-gate.ts'
 import { Nodes } from './nodes.ts'
 import { Operations } from './operations.ts'
+import { ProtectionGroups } from './protection-groups.ts'
 import { RecordStore } from './record-store.ts'
 import { RunningTable } from './running-table.ts'
 import { StateWaiters } from './state-waiters.ts'
@@ -65,6 +66,7 @@ export class Director<State> {
   readonly #history = new History()
   readonly #operations = new Operations()
   readonly #waiters: StateWaiters
+  readonly #groups: ProtectionGroups
   readonly #running: RunningTable
   readonly #launches: LaunchGate
   #clusterStop: ClusterStop | null = null
@@ -82,6 +84,11 @@ export class Director<State> {
     this.#running = new RunningTable(model)
     this.#launches = new LaunchGate((commands) => this.#sendAll(commands), options.nowMs)
     this.#waiters = new StateWaiters((entity) => engine.stateOf(model, this.#loop.state, entity))
+    this.#groups = new ProtectionGroups({
+      term,
+      members: (csi) => engine.protectionGroup(model, this.#loop.state, csi),
+      send: (node, groups) => this.#links.get(node)?.sendGroups(groups) ?? Promise.resolve(),
+    })
     this.#loop = new EngineLoop({
       engine,
       model,
@@ -155,6 +162,7 @@ export class Director<State> {
     clearInterval(this.#silenceTimer)
     this.#operations.close(OVER)
     this.#waiters.close(OVER)
+    this.#groups.close()
     this.#history.close()
     for (const link of this.#links.values()) link.close()
     this.#links.clear()
@@ -222,6 +230,7 @@ export class Director<State> {
   #lose(node: string, cause: string): void {
     this.#links.get(node)?.close()
     this.#links.delete(node)
+    this.#groups.forget(node)
     this.#clusterStop?.onChange()
     if (this.#stopping !== null || this.#clusterStop?.nodesStopping === true) return
     const identity = this.#nodes.members.get(node)
@@ -285,11 +294,14 @@ export class Director<State> {
       },
       events: ({ node, term, events }, call) => {
         this.#checkTerm(term)
-        if (this.#links.get(node)?.caller !== call.caller) {
-          throw new SdkError('INVALID_STATE', `node ${node} has to join first`)
-        }
+        this.#checkJoined(node, call)
         for (const event of events) this.#post(event)
         return {}
+      },
+      protectionGroups: ({ node, term, track, read }, call) => {
+        this.#checkTerm(term)
+        this.#checkJoined(node, call)
+        return { groups: this.#groups.track(node, track, read) }
       },
       inSyncChange: ({ csi, epoch, node, inSync }) => this.#changeInSync(csi, epoch, node, inSync),
     })
@@ -311,6 +323,11 @@ export class Director<State> {
     if (term === this.#options.term) return
     const message = `this director holds term ${this.#options.term}, not ${term}`
     throw new SdkError('STALE_TERM', message)
+  }
+
+  #checkJoined(node: string, call: IncomingCall): void {
+    if (this.#links.get(node)?.caller === call.caller) return
+    throw new SdkError('INVALID_STATE', `node ${node} has to join first`)
   }
 
   async #changeInSync(
@@ -398,6 +415,7 @@ export class Director<State> {
     }
     this.#history.wake()
     this.#waiters.check()
+    this.#groups.check()
     // Lines are written at once, and what was just sent leaves at the end of this turn: it does not wait for them.
     setImmediate(() => {
       for (const notification of notifications) this.#log.info({ notification }, 'notification')

@@ -4,6 +4,7 @@ import {
   type EngineState,
   initialState,
   nextDeadlineMs,
+  protectionGroup,
   stateOf,
   step,
   whyOf,
@@ -19,4 +20,5 @@ export const engine: Engine<EngineState> = {
   status: (model, state) => clusterStatus(model, state, null),
   stateOf: (model, state, entity) => stateOf(model, state, entity) ?? undefined,
   why: (model, state, entity) => whyOf(model, state, entity) ?? undefined,
+  protectionGroup,
 }

@@ -1,5 +1,6 @@
 import type { Notification, Step } from '../engine/contract.ts'
 import type { Model } from '../model/model.ts'
+import type { GroupMembers } from '../engine/protection-group.ts'
 import type { ClusterStatus } from './interface.ts'
 
 /** Every state of one entity, as `Management.state` answers it. */
@@ -28,4 +29,6 @@ export interface Engine<State> {
   stateOf(model: Model, state: State, entity: string): EntityStates | undefined
   /** Last notifications about an entity, newest first; undefined: no such entity. */
   why(model: Model, state: State, entity: string): readonly Notification[] | undefined
+  /** Who has a CSI; null: no such CSI, or not all nodes are heard of yet. */
+  protectionGroup(model: Model, state: State, csi: string): GroupMembers | null
 }

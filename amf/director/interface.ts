@@ -4,8 +4,10 @@ import {
   addressSchema,
   CLIENT_ID,
   csiDescriptorSchema,
+  haReadinessSchema,
   haStateSchema,
   nameEntrySchema,
+  protectionGroupSchema,
   recoverySchema,
 } from '../../runtime/internal.ts'
 
@@ -39,6 +41,9 @@ export const componentFactsSchema = z.strictObject({
       confirmed: z.boolean(),
     }),
   ),
+  /** What the component said of itself; `csi` null: for all others. */
+  haReadiness: z.array(z.strictObject({ csi: z.string().nullable(), state: haReadinessSchema })),
+  busy: z.boolean(),
 })
 
 /** Events of one node, in the order they happened there. Shapes as in `engine/contract.ts`. */
@@ -89,6 +94,13 @@ export const agentEventSchema = z.discriminatedUnion('kind', [
     component: z.string(),
     busy: z.boolean(),
     delayMs: z.number(),
+  }),
+  z.strictObject({
+    kind: z.literal('haReadiness'),
+    component: z.string(),
+    incarnation: z.int(),
+    csi: z.string().nullable(),
+    state: haReadinessSchema,
   }),
 ])
 export type AgentEvent = z.infer<typeof agentEventSchema>
@@ -176,6 +188,20 @@ export const DirectorNode = defineInterface({
       }),
       output: none,
     },
+    /**
+     * CSIs whose protection groups this node wants to hear of; a later call replaces the list. Answers with the groups
+     * of all in `track` and `read` that are known: one that is missing follows when every node was heard of.
+     */
+    protectionGroups: {
+      serviceId: 20,
+      input: z.strictObject({
+        node: z.string(),
+        term: z.int(),
+        track: z.array(z.string()),
+        read: z.array(z.string()),
+      }),
+      output: z.strictObject({ groups: z.array(protectionGroupSchema) }),
+    },
   },
 })
 
@@ -206,6 +232,12 @@ export const AgentCommands = defineInterface({
         names: z.array(nameEntrySchema),
         complete: z.boolean(),
       }),
+      output: none,
+    },
+    /** Protection groups that changed, of those that the node tracks. Sent one-way. */
+    protectionGroups: {
+      serviceId: 20,
+      input: z.strictObject({ term: z.int(), groups: z.array(protectionGroupSchema) }),
       output: none,
     },
   },

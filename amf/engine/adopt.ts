@@ -30,6 +30,8 @@ export function adopt(
       : before.endedIncarnation,
     pid: facts?.pid ?? null,
     address: facts?.address ?? null,
+    busy: facts?.busy === true,
+    haReadiness: new Map(facts?.haReadiness?.map(({ csi, state }) => [csi, state])),
   }
   if (!facts && before.presence.endsWith('_FAILED')) component.presence = before.presence
   group.components.set(model.name, component)

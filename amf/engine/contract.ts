@@ -1,4 +1,10 @@
-import type { CsiDescriptor, HaState, Recovery, Transition } from '../../runtime/internal.ts'
+import type {
+  CsiDescriptor,
+  HaReadiness,
+  HaState,
+  Recovery,
+  Transition,
+} from '../../runtime/internal.ts'
 import type { Model } from '../model/model.ts'
 
 /**
@@ -47,6 +53,10 @@ export interface ComponentFacts {
     readonly epoch: number
     readonly confirmed: boolean
   }[]
+  /** What it said of its HA readiness; `csi` null: for all CSIs without an entry of their own. */
+  readonly haReadiness?: readonly { readonly csi: string | null; readonly state: HaReadiness }[]
+  /** It answers late now. */
+  readonly busy?: boolean
 }
 
 export type EngineEvent =
@@ -130,6 +140,14 @@ export type EngineEvent =
       readonly component: string
       readonly busy: boolean
       readonly delayMs: number
+    }
+  /** A component says how far it is able to take a CSI; null: all of its CSIs. */
+  | {
+      readonly kind: 'haReadiness'
+      readonly component: string
+      readonly incarnation: number
+      readonly csi: string | null
+      readonly state: HaReadiness
     }
   | { readonly kind: 'tick' }
 
@@ -240,6 +258,7 @@ export type AdminResult =
 export interface Notification {
   readonly kind:
     | 'haState'
+    | 'haReadiness'
     | 'presence'
     | 'readiness'
     | 'operational'

@@ -2,6 +2,7 @@
 export { nextDeadlineMs } from './deadlines.ts'
 export { clusterStatus, stateOf, whyOf } from './explain.ts'
 export { checkInvariants } from './invariants.ts'
+export { protectionGroup } from './protection-group.ts'
 export { initialState } from './state.ts'
 export { step } from './step.ts'
 export type { EngineState, EntityClass } from './state.ts'

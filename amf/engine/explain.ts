@@ -4,6 +4,7 @@ import type { Notification } from './contract.ts'
 import { instanceAdminOf, sponsorsMissing } from './explain-instance.ts'
 import { groupStates, scopeStates } from './explain-scopes.ts'
 import { classOf } from './entities.ts'
+import { unitHaReadiness } from './ha-readiness.ts'
 import {
   assignmentState,
   componentOperational,
@@ -125,10 +126,15 @@ function waitingFor(
   const ready = units.filter(
     (unit) => unitReadiness(group, unit, nodeOf(state, unit.node)) === 'IN_SERVICE',
   )
-  const able = ready.filter((unit) => inSync === null || inSync.includes(unit.node))
+  const holding = ready.filter((unit) => inSync === null || inSync.includes(unit.node))
+  const able = holding.filter(
+    (unit) => !unitHaReadiness(group, unit, instance).startsWith('NOT_READY'),
+  )
   if (able.length > 0) {
     return group.open ? `${able[0]?.name ?? ''} to take over` : 'the start-up wait to end'
   }
+  const unready = holding.map((u) => `${u.name} is ${unitHaReadiness(group, u, instance)}`)
+  if (unready.length > 0) return `a component that is ready: ${unready.join(', ')}`
   if (inSync !== null) {
     const holders = units.filter((unit) => inSync.includes(unit.node))
     const names = holders.map((unit) => `${unit.name} on ${unit.node}`).join(' or ')
@@ -284,6 +290,9 @@ function componentStates(
   }
   for (const { csi, haState } of component.assignments.values()) {
     if (haState) states[`ha ${csi}`] = haState
+  }
+  for (const [csi, haReadiness] of component.haReadiness) {
+    states[csi === null ? 'haReadiness' : `haReadiness ${csi}`] = haReadiness
   }
   return states
 }

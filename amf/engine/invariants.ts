@@ -171,7 +171,10 @@ function checkStarvation(state: EngineState, sg: ServiceGroupModel, broken: stri
     if (!granted && !isApart && free.some((unit) => unit.mayActivate(instance))) {
       broken.push(`I8 ${instance.name}: nobody is ACTIVE, and ${free[0]?.name ?? ''} is free`)
     }
-    const needsStandby = sg.redundancy === '2N' && holds('ACTIVE') && !holds('STANDBY')
+    // And while only some instances may be stood by for on one unit, the others go without.
+    const isSplit = units.some((unit) => [...unit.roles.values()].includes('STANDBY'))
+    const lacksStandby = sg.redundancy === '2N' && holds('ACTIVE') && !holds('STANDBY')
+    const needsStandby = lacksStandby && !isSplit
     if (needsStandby && free.some((unit) => unit.mayStandby(instance))) {
       broken.push(`I9 ${instance.name}: nobody is STANDBY, and ${free[0]?.name ?? ''} is free`)
     }

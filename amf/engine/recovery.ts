@@ -21,6 +21,7 @@ import { livesOf } from './restart.ts'
 import { effectiveState } from './roles.ts'
 import {
   NO_WINDOW,
+  NOTHING_SAID,
   type ComponentState,
   type GroupState,
   type NodeRecovery,
@@ -326,6 +327,7 @@ export function loseProcess(
     assignment.restore = state
   }
   component.work = null
+  component.haReadiness = NOTHING_SAID
   component.endedIncarnation = component.incarnation
   component.pid = null
   component.address = null

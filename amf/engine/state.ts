@@ -1,4 +1,4 @@
-import type { HaState, Recovery } from '../../runtime/internal.ts'
+import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
 import type { Model } from '../model/model.ts'
 import type {
   AdminOperation,
@@ -141,6 +141,8 @@ export interface ComponentState {
   failedStarts: number
   work: Work | null
   busy: boolean
+  /** By CSI; null: all others. What is not here is READY_FOR_ASSIGNMENT. */
+  haReadiness: ReadonlyMap<string | null, HaReadiness>
   assignments: Map<string, Assignment>
 }
 
@@ -293,6 +295,9 @@ function initialUnit(name: string, admin: AdminState): UnitState {
   return { name, admin, restart: null, failover: false, ...windows }
 }
 
+/** Of HA readiness: able to do everything. */
+export const NOTHING_SAID: ReadonlyMap<string | null, HaReadiness> = new Map()
+
 export function initialComponent(name: string): ComponentState {
   return {
     name,
@@ -305,6 +310,7 @@ export function initialComponent(name: string): ComponentState {
     failedStarts: 0,
     work: null,
     busy: false,
+    haReadiness: NOTHING_SAID,
     assignments: new Map(),
   }
 }

@@ -13,6 +13,7 @@ import {
   csiSetDone,
   instantiationFailed,
 } from './facts.ts'
+import { haReadinessChanged } from './ha-readiness.ts'
 import { inSyncChange } from './in-sync.ts'
 import { nodeGone, nodeJoined } from './nodes.ts'
 import { finishNodeRecoveries, reconcileGroup } from './reconcile.ts'
@@ -63,6 +64,8 @@ function apply(draft: Draft, event: EngineEvent): void {
       return inSyncChange(draft, event)
     case 'busy':
       return busy(draft, event)
+    case 'haReadiness':
+      return haReadinessChanged(draft, event)
     case 'tick':
       return tick(draft)
     default:

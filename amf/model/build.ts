@@ -224,6 +224,7 @@ function buildComponent(name: string, own: ComponentText, place: ComponentPlace)
     csiRemoveTimeoutMs: merged.csiRemoveTimeoutMs,
     quiescingTimeoutMs: merged.quiescingTimeoutMs,
     healthCheck,
+    healthChecks: new Map(Object.entries(merged.healthChecks ?? {})),
     hungMs,
     busyMs: said.busyMs ?? Math.min(COMPONENT_DEFAULTS.busyMs, Math.floor(hungMs / 2)),
     recovery: merged.recovery,

@@ -128,6 +128,11 @@ export interface ComponentModel {
   readonly csiRemoveTimeoutMs: number
   readonly quiescingTimeoutMs: number
   readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number } | null
+  /** Health checks that the component may start by their keys. */
+  readonly healthChecks: ReadonlyMap<
+    string,
+    { readonly periodMs: number; readonly maxDurationMs: number }
+  >
   /** No progress stamp for this long: hung. Watchdog silent for this long: frozen. */
   readonly hungMs: number
   /** A stamp or answer later than this raises the busy alarm. */

@@ -38,6 +38,15 @@ const healthCheck = z.strictObject({
   timeoutMs: ms(20).default(4_000),
 })
 
+/** Checks that the component starts itself, by key. */
+const healthChecks = z.record(
+  z.string().min(1).max(32),
+  z.strictObject({
+    periodMs: ms(10).default(1_000),
+    maxDurationMs: ms(20).default(4_000),
+  }),
+)
+
 const csTypes = z.record(
   nameSchema,
   z.strictObject({
@@ -64,6 +73,7 @@ const componentKeys = {
   csiRemoveTimeoutMs: ms(10).optional(),
   quiescingTimeoutMs: ms(10).optional(),
   healthCheck: healthCheck.nullable().optional(),
+  healthChecks: healthChecks.optional(),
   hungMs: ms(50).optional(),
   busyMs: ms(10).optional(),
   recovery: recoverySchema.optional(),

@@ -2,7 +2,10 @@ import { SdkError } from '../../idl/index.ts'
 import type { HandlersOf } from '../../idl/index.ts'
 import type { IncomingCall } from '../../ioc/index.ts'
 import type { Cpm } from '../../runtime/internal.ts'
+import type { Model } from '../model/model.ts'
+import type { AgentGroups } from './agent-groups.ts'
 import type { AgentHealth } from './agent-health.ts'
+import type { AgentMonitoring } from './agent-monitoring.ts'
 import { type AgentNames, WATCHER_COUNT_MAX } from './agent-names.ts'
 import type { Life } from './component-life.ts'
 import type { ComponentRunner } from './component-runner.ts'
@@ -12,8 +15,11 @@ export interface CpmPort {
   readonly node: string
   readonly nodeId: number
   readonly cluster: string
+  readonly model: Model
   readonly names: AgentNames
+  readonly groups: AgentGroups
   readonly health: AgentHealth
+  readonly monitoring: AgentMonitoring
   runner(component: string): ComponentRunner | undefined
   /** The runner whose present life opened this connection. */
   runnerOf(caller: string): ComponentRunner | undefined
@@ -46,6 +52,7 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
     },
     response: ({ invocation, rc, message }, call) => {
       const { runner, life } = caller(port, call)
+      if (port.monitoring.answered(runner, life, invocation, { rc, message })) return {}
       const kind = runner.answered(life, invocation, rc, message)
       if (kind === 'healthCheck') health.answered(runner, life)
       return {}
@@ -55,8 +62,9 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       runner.quiesced(life, invocation, rc)
       return {}
     },
-    errorReport: ({ component, recovery, message }) => {
-      known(port, component).fail(`an error was reported: ${message}`, recovery)
+    errorReport: ({ component, recovery, message, causes }) => {
+      const chain = [...causes, message].join(' -> ')
+      known(port, component).fail(`an error was reported: ${chain}`, recovery)
       return {}
     },
     haStateGet: ({ component, csi }) => {
@@ -71,7 +79,73 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       return { names: names.entries, complete: names.isComplete }
     },
     finalize: () => ({}),
+    ...standingHandlers(port),
   }
+}
+
+type StandingHandlers = Pick<
+  HandlersOf<(typeof Cpm)['spec'], IncomingCall>,
+  | 'protectionGroupTrack'
+  | 'protectionGroupStop'
+  | 'haReadinessSet'
+  | 'healthCheckStart'
+  | 'healthCheckConfirm'
+  | 'healthCheckStop'
+  | 'pmStart'
+  | 'pmStop'
+>
+
+/** What a component asks for and what then goes on: tracking, readiness, monitoring. */
+function standingHandlers(port: CpmPort): StandingHandlers {
+  const { monitoring } = port
+  return {
+    protectionGroupTrack: async ({ csi, watch }, call) => {
+      if (!port.model.csis.has(csi)) throw noCsi(csi)
+      return { group: await port.groups.track(call.caller, csi, watch) }
+    },
+    protectionGroupStop: ({ csi }, call) => {
+      port.groups.stop(call.caller, csi)
+      return {}
+    },
+    haReadinessSet: ({ component, csi, state }, call) => {
+      const { runner, life } = caller(port, call, component)
+      const instance = port.model.serviceInstances.get(
+        port.model.csis.get(csi ?? '')?.serviceInstance ?? '',
+      )
+      if (csi !== null && instance?.serviceGroup !== runner.model.serviceGroup) throw noCsi(csi)
+      runner.setHaReadiness(life, csi, state)
+      return {}
+    },
+    healthCheckStart: ({ component, key, invocation, recovery }, call) => {
+      const { runner, life } = caller(port, call, component)
+      monitoring.startCheck(runner, life, key, { invocation, recovery })
+      return {}
+    },
+    healthCheckConfirm: ({ component, key, rc, message }, call) => {
+      const { runner, life } = caller(port, call, component)
+      monitoring.confirmCheck(runner, life, key, { rc, message })
+      return {}
+    },
+    healthCheckStop: ({ component, key }, call) => {
+      const { runner, life } = caller(port, call, component)
+      monitoring.stopCheck(runner, life, key)
+      return {}
+    },
+    pmStart: ({ component, pid, descendants, errors, recovery }, call) => {
+      const { runner, life } = caller(port, call, component)
+      monitoring.startMonitor(runner, life, { pid, depth: descendants, errors, recovery })
+      return {}
+    },
+    pmStop: ({ component, pid, scope, errors }, call) => {
+      const { runner, life } = caller(port, call, component)
+      monitoring.stopMonitor(runner, life, { pid, scope, errors })
+      return {}
+    },
+  }
+}
+
+function noCsi(csi: string): SdkError {
+  return new SdkError('NOT_EXIST', `the model has no CSI ${csi} that this component could have`)
 }
 
 function known(port: CpmPort, component: string): ComponentRunner {

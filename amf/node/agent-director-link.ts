@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../idl/index.ts'
 import type { ClientOf } from '../../idl/index.ts'
 import type { IocAddress, NameEntry, Rmd, RmdCallOptions } from '../../ioc/index.ts'
+import type { ProtectionGroup } from '../../runtime/internal.ts'
 import type { AgentEvent } from '../director/interface.ts'
 import { DirectorNode } from '../director/interface.ts'
 import type { ComponentFactsRecord } from './component-facts.ts'
@@ -100,6 +101,23 @@ export class DirectorLink {
     } catch (error) {
       if (isSdkError(error, 'STALE_EPOCH') || isSdkError(error, 'INVALID_PARAMETER')) throw error
       throw new SdkError('TRY_AGAIN', 'the director did not record the change', { cause: error })
+    }
+  }
+
+  /** Asks for protection groups: see `DirectorNode.protectionGroups`. @throws SdkError TRY_AGAIN. */
+  async protectionGroups(
+    track: readonly string[],
+    read: readonly string[],
+  ): Promise<ProtectionGroup[]> {
+    const session = this.#session
+    if (session?.state !== 'joined') throw new SdkError('TRY_AGAIN', 'there is no director now')
+    const { term, client } = session
+    const { node } = this.#options
+    try {
+      const input = { node, term, track: [...track], read: [...read] }
+      return (await client.protectionGroups(input)).groups
+    } catch (error) {
+      throw new SdkError('TRY_AGAIN', 'the director did not answer', { cause: error })
     }
   }
 

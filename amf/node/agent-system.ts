@@ -4,6 +4,7 @@ import { COMPONENT_ENV } from '../../runtime/internal.ts'
 import type { CommandModel, ComponentModel, NodeModel } from '../model/model.ts'
 import type { AgentSystem } from './agent.ts'
 import { crashText, type NodeDirectory } from './node-directory.ts'
+import { childrenOf, lookAt } from './process-table.ts'
 import { launchProcess, type LaunchOptions, runCommand } from './process-launcher.ts'
 
 export interface AgentSystemOptions {
@@ -50,6 +51,7 @@ export function agentSystem({ directory, node, nowMs }: AgentSystemOptions): Age
     crashText: (component, pid) => crashText(directory, node.name, component, pid),
     processState: (pid) => readProcessStat(pid)?.state,
     nowMs,
+    processes: { look: lookAt, childrenOf },
   }
 }
 

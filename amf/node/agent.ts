@@ -7,10 +7,13 @@ import { ANY_INCARNATION } from '../director/running-table.ts'
 import type { Model, NodeModel } from '../model/model.ts'
 import { cpmHandlers } from './agent-cpm.ts'
 import { DirectorLink } from './agent-director-link.ts'
+import { AgentGroups } from './agent-groups.ts'
 import { AgentHealth, type HealthPorts } from './agent-health.ts'
+import { AgentMonitoring } from './agent-monitoring.ts'
 import { AgentNames } from './agent-names.ts'
 import type { CallbackClient, RunnerPorts } from './component-ports.ts'
 import { ComponentRunner } from './component-runner.ts'
+import type { ProcessTableView } from './passive-monitor.ts'
 
 /** Time for kills and clean-up beyond the terminate time-outs, when the node stops. */
 const STOP_GRACE_MS = 3_000
@@ -35,7 +38,7 @@ export interface ReplicaGrant {
 
 /** What the agent takes from the operating system, by way of its node process. */
 export type AgentSystem = Pick<RunnerPorts, 'launch' | 'runCommand' | 'isDead' | 'crashText'> &
-  HealthPorts
+  HealthPorts & { readonly processes: ProcessTableView }
 
 export interface AgentOptions {
   readonly model: Model
@@ -67,7 +70,9 @@ export class Agent {
   readonly #dispatcher: Dispatcher
   readonly #director: DirectorLink
   readonly #names: AgentNames
+  readonly #groups: AgentGroups
   readonly #health: AgentHealth
+  readonly #monitoring: AgentMonitoring
   readonly #nodeIds: ReadonlyMap<string, number>
   #incarnation: number
   #invocation = 0
@@ -81,8 +86,22 @@ export class Agent {
     this.#incarnation = options.firstIncarnation
     this.#nodeIds = new Map([...model.nodes.values()].map(({ name, id }) => [name, id]))
     this.#names = new AgentNames({ callbacks: (caller) => this.#callbacks(caller), log: this.#log })
+    this.#groups = new AgentGroups({
+      callbacks: (caller) => this.#callbacks(caller),
+      ask: (track, read) => this.#director.protectionGroups(track, read),
+      log: this.#log,
+    })
     this.#health = new AgentHealth(
       { ...system, nextInvocation: () => (this.#invocation -= 1) },
+      this.#log,
+    )
+    this.#monitoring = new AgentMonitoring(
+      {
+        nowMs: system.nowMs,
+        processes: system.processes,
+        nextInvocation: () => (this.#invocation -= 1),
+        callbacks: (caller) => this.#callbacks(caller),
+      },
       this.#log,
     )
     this.#director = new DirectorLink({
@@ -162,8 +181,10 @@ export class Agent {
       await this.#terminateAll(runners)
     }
     this.#health.stop()
+    this.#monitoring.stop()
     this.#director.lose()
     this.#names.close()
+    this.#groups.close()
   }
 
   async #terminateAll(runners: readonly ComponentRunner[]): Promise<void> {
@@ -181,10 +202,7 @@ export class Agent {
 
   #onJoined(names: Parameters<AgentNames['replace']>[0]): void {
     this.#names.replace(names)
-    for (const runner of this.#runners.values()) {
-      if (runner.isBusy)
-        this.#emit({ kind: 'busy', component: runner.model.name, busy: true, delayMs: 0 })
-    }
+    void this.#groups.renew()
   }
 
   #emit(event: AgentEvent): void {
@@ -201,6 +219,7 @@ export class Agent {
     if (event.kind !== 'death') return
     const { caller } = event
     this.#names.forget(caller)
+    this.#groups.forget(caller)
     this.#callers.get(caller)?.disconnected(caller)
   }
 
@@ -240,8 +259,11 @@ export class Agent {
       node: node.name,
       nodeId: node.id,
       cluster: model.cluster,
+      model,
       names: this.#names,
+      groups: this.#groups,
       health: this.#health,
+      monitoring: this.#monitoring,
       runner: (component) => this.#runners.get(component),
       runnerOf: (caller) => this.#callers.get(caller),
       bind: (caller, runner) => this.#callers.set(caller, runner),
@@ -263,6 +285,11 @@ export class Agent {
         this.#checkTerm(term)
         if (complete) this.#names.replace(names)
         else this.#names.merge(names)
+        return {}
+      },
+      protectionGroups: ({ term, groups }) => {
+        this.#checkTerm(term)
+        this.#groups.receive(groups)
         return {}
       },
     })

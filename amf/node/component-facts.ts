@@ -1,3 +1,4 @@
+import type { HaReadiness } from '../../runtime/internal.ts'
 import type { ComponentFacts, PresenceState } from '../engine/contract.ts'
 import type { Phase } from './component-life.ts'
 
@@ -9,12 +10,21 @@ export type ComponentFactsRecord = {
   incarnation: number
   address: ComponentFacts['address']
   assignments: ComponentFacts['assignments'][number][]
+  haReadiness: { csi: string | null; state: HaReadiness }[]
+  busy: boolean
 }
 
 /** What is true of a component. A life that is being ended keeps its roles until its exit was seen. */
-export function factsOf(component: string, phase: Phase): ComponentFactsRecord {
+export function factsOf(component: string, phase: Phase, busy: boolean): ComponentFactsRecord {
   const presence = presenceOf(phase)
-  const nothing = { pid: null, incarnation: 0, address: null, assignments: [] }
+  const nothing = {
+    pid: null,
+    incarnation: 0,
+    address: null,
+    assignments: [],
+    haReadiness: [],
+    busy: false,
+  }
   if (phase.kind === 'idle' || phase.kind === 'pausing') return { component, presence, ...nothing }
   const { life } = phase
   const assignments = [...life.assignments].map(([csi, { haState, epoch, confirmed }]) => ({
@@ -31,6 +41,8 @@ export function factsOf(component: string, phase: Phase): ComponentFactsRecord {
     incarnation: life.incarnation,
     address: life.address,
     assignments,
+    haReadiness: [...life.haReadiness].map(([csi, state]) => ({ csi, state })),
+    busy,
   }
 }
 

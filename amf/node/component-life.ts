@@ -1,4 +1,4 @@
-import type { HaState, Recovery } from '../../runtime/internal.ts'
+import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
 import type { ComponentProcess } from './component-ports.ts'
 
 /** One CSI that the component has, or was asked to take. */
@@ -30,12 +30,19 @@ export interface Life {
   readonly pending: Map<number, Pending>
   /** Newest invocation of the director by CSI: a repeated batch must not bring back an older one. */
   readonly newest: Map<string, number>
+  /** What it said, by CSI; null: all others. */
+  readonly haReadiness: Map<string | null, HaReadiness>
 }
 
 /** A fresh life: nothing said, nothing assigned. */
 export function startLife(incarnation: number, process: ComponentProcess): Life {
   const nothing = { caller: null, address: null }
-  const maps = { assignments: new Map(), pending: new Map(), newest: new Map() }
+  const maps = {
+    assignments: new Map(),
+    pending: new Map(),
+    newest: new Map(),
+    haReadiness: new Map(),
+  }
   return { incarnation, process, ...nothing, ...maps }
 }
 

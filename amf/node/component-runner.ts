@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { SdkError } from '../../idl/index.ts'
-import type { Recovery } from '../../runtime/internal.ts'
+import type { HaReadiness, Recovery } from '../../runtime/internal.ts'
 import type { PresenceState } from '../engine/contract.ts'
 import { ANY_INCARNATION } from '../director/running-table.ts'
 import type { CommandModel, ComponentModel } from '../model/model.ts'
@@ -48,7 +48,7 @@ export class ComponentRunner {
   /** `instantiate` came while the former life was ending. */
   #launchAfterEnd = false
   #idleWaiters: (() => void)[] = []
-  #busy = { stamp: false, healthCheck: false }
+  #busy = { stamp: false, healthCheck: false, started: false }
 
   constructor(model: ComponentModel, ports: RunnerPorts, log: Logger) {
     this.model = model
@@ -72,7 +72,7 @@ export class ComponentRunner {
   }
 
   get facts(): ComponentFactsRecord {
-    return factsOf(this.model.name, this.#phase)
+    return factsOf(this.model.name, this.#phase, this.isBusy)
   }
 
   get presence(): PresenceState {
@@ -165,6 +165,7 @@ export class ComponentRunner {
     this.#phase = { kind: 'running', life }
     this.#log.info({ pid: life.process.pid, address }, 'registered')
     this.#reportRegistered(life)
+    for (const [csi, state] of life.haReadiness) this.#reportHaReadiness(life, csi, state)
   }
 
   /** Answer to a callback. @returns the kind of callback it answers; null for a late one. */
@@ -199,17 +200,17 @@ export class ComponentRunner {
     else if (this.life !== null) this.life.process.kill()
   }
 
-  /** Raises or clears the alarm "busy", for one of two reasons. */
-  setBusy(reason: 'stamp' | 'healthCheck', busy: boolean, delayMs: number): void {
-    const before = this.#busy.stamp || this.#busy.healthCheck
+  /** Raises or clears the alarm "busy", for one of its reasons. */
+  setBusy(reason: 'stamp' | 'healthCheck' | 'started', busy: boolean, delayMs: number): void {
+    const before = this.isBusy
     this.#busy[reason] = busy
-    const after = this.#busy.stamp || this.#busy.healthCheck
+    const after = this.isBusy
     if (before === after) return
     this.#ports.emit({ kind: 'busy', component: this.model.name, busy: after, delayMs })
   }
 
   get isBusy(): boolean {
-    return this.#busy.stamp || this.#busy.healthCheck
+    return Object.values(this.#busy).includes(true)
   }
 
   /** Calls the health check of a registered component. */
@@ -221,6 +222,14 @@ export class ComponentRunner {
     const client = this.#ports.callbacks(life.caller)
     // One that cannot be sent is one that is not answered: judged by `onLate`.
     client.healthCheck({ invocation, component, key: '' }, oneWay).catch(() => undefined)
+  }
+
+  /** How far the component is able to take a CSI; null: all of them, whatever was said before. */
+  setHaReadiness(life: Life, csi: string | null, state: HaReadiness): void {
+    if (csi === null) life.haReadiness.clear()
+    life.haReadiness.set(csi, state)
+    // Before it is registered nothing is assigned, and nobody knows of this life: it is told then.
+    if (this.#runningLife(life.incarnation) === life) this.#reportHaReadiness(life, csi, state)
   }
 
   /** Resolves when nothing of the component is left. */
@@ -379,8 +388,9 @@ export class ComponentRunner {
   #finish(life: Life, end: End): void {
     const { name, recovery, disableRestart } = this.model
     const { incarnation } = life
-    this.setBusy('stamp', false, 0)
-    this.setBusy('healthCheck', false, 0)
+    for (const reason of ['stamp', 'healthCheck', 'started'] as const) {
+      this.setBusy(reason, false, 0)
+    }
     if (end.kind === 'retry') {
       this.#ports.ended(life.caller)
       this.#afterAttempt(end.attempt, end.cause ?? 'it ended')
@@ -415,6 +425,11 @@ export class ComponentRunner {
     const { pid } = life.process
     const component = this.model.name
     this.#ports.emit({ kind: 'componentRegistered', component, incarnation, pid, address })
+  }
+
+  #reportHaReadiness({ incarnation }: Life, csi: string | null, state: HaReadiness): void {
+    const component = this.model.name
+    this.#ports.emit({ kind: 'haReadiness', component, incarnation, csi, state })
   }
 
   #reportTerminated(incarnation: number): void {

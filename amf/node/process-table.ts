@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import type { ProcessError } from '../../runtime/internal.ts'
 import { isFinished, readProcessStat, type ProcessStat } from '../../ioc/backplane/internal.ts'
+import type { ProcessView } from './passive-monitor.ts'
 
 /** Every process of the machine that is no zombie, as `/proc` shows it now. */
 export function listProcesses(): readonly ProcessStat[] {
@@ -30,6 +32,40 @@ export function environOf(pid: number): ReadonlyMap<string, string> | undefined 
     if (at > 0) environ.set(line.slice(0, at), line.slice(at + 1))
   }
   return environ
+}
+
+/** A process for passive monitoring: whether it lives, and how it ended where that can still be seen. */
+export function lookAt(pid: number): ProcessView | null {
+  const stat = readProcessStat(pid)
+  if (stat === undefined) return null
+  const { startTime, state } = stat
+  // While it is exiting its status is not final.
+  return { startTime, ended: state === 'Z' || state === 'X' ? endOf(pid) : null }
+}
+
+/** The wait status of a zombie is the last field of its `stat` (proc(5), exit_code). */
+function endOf(pid: number): ProcessError {
+  let text = ''
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return 'ABNORMAL_END'
+  }
+  const status = Number(text.trimEnd().split(' ').at(-1))
+  if ((status & 0x7f) !== 0) return 'ABNORMAL_END'
+  return status === 0 ? 'EXIT_ZERO' : 'EXIT_NON_ZERO'
+}
+
+/** Processes that any thread of this one started and that live. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1')
+      return text.split(' ').filter(Boolean).map(Number)
+    })
+  } catch {
+    return []
+  }
 }
 
 /** The process itself, its parent, and so on up to the first process. */

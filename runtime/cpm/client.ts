@@ -1,16 +1,20 @@
 import type { Logger } from 'pino'
 import { CL_ERR, isSdkError, SdkError, type HandlersOf } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, Rmd } from '../../ioc/index.ts'
-import type { CpmCallbackTable, CpmClient } from '../eo/app.ts'
+import type { CpmCallbackTable, CpmClient, MonitorRequest } from '../eo/app.ts'
 import type { ExecutionObject } from '../eo/execution-object.ts'
 import type { CheckpointService } from '../services/checkpoint/commit-gate.ts'
+import { GroupTracking, type TrackRequest } from './group-tracking.ts'
 import {
   Cpm,
   type CpmCallbacks,
   type CsiDescriptor,
+  type HaReadiness,
   type HaState,
+  processErrorSchema,
   type Recovery,
 } from './interface.ts'
+import type { ProtectionGroupNotification } from './protection-group.ts'
 import { InvocationLog } from './invocation-log.ts'
 
 /** What a {@link CpmComponent} is given. */
@@ -48,6 +52,7 @@ export class CpmComponent implements CpmClient {
   readonly #agent
   readonly #invocations = new InvocationLog<Answer>()
   readonly #turns = new Map<string, Promise<void>>()
+  readonly #groups: GroupTracking
   #callbacks: CpmCallbackTable | undefined
   #stage: 'fresh' | 'registered' | 'finalized' = 'fresh'
   #terminating: Promise<void> | undefined
@@ -55,6 +60,10 @@ export class CpmComponent implements CpmClient {
   constructor(options: CpmComponentOptions) {
     this.#options = options
     this.#agent = options.rmd.client(Cpm, { to: options.agent })
+    this.#groups = new GroupTracking((err, csi) => {
+      options.log.error({ err, csi }, 'the callback protectionGroupTrack failed')
+    })
+    this.#groups.attach(this.#agent)
   }
 
   initialize(callbacks: CpmCallbackTable): Promise<void> {
@@ -103,12 +112,67 @@ export class CpmComponent implements CpmClient {
     await this.#agent.finalize({})
   }
 
-  async errorReport(message: string, recovery?: Recovery, component?: string): Promise<void> {
-    await this.#agent.errorReport({
-      component: component ?? this.#options.component,
-      recovery: recovery ?? 'noRecommendation',
-      message,
-    })
+  async errorReport(
+    message: string,
+    recovery: Recovery = 'noRecommendation',
+    component = this.#options.component,
+    causes: readonly string[] = [],
+  ): Promise<void> {
+    await this.#agent.errorReport({ component, recovery, message, causes: [...causes] })
+  }
+
+  async haReadinessStateSet(request: {
+    readonly csi: string
+    readonly state: HaReadiness
+  }): Promise<void> {
+    const { component } = this.#options
+    const csi = request.csi === 'all' ? null : request.csi
+    await this.#agent.haReadinessSet({ component, csi, state: request.state })
+  }
+
+  async healthCheckStart(request: Parameters<CpmClient['healthCheckStart']>[0]): Promise<void> {
+    const { key, invocation, recovery = 'noRecommendation' } = request
+    if (invocation === 'AMF_INVOKED' && this.#callbacks?.healthCheck === undefined) {
+      const message = `healthCheckStart of ${key}: cpm.initialize was given no callback healthCheck`
+      throw new SdkError('NOT_INITIALIZED', message)
+    }
+    const { component } = this.#options
+    await this.#agent.healthCheckStart({ component, key, invocation, recovery })
+  }
+
+  async healthCheckConfirm(request: {
+    readonly key: string
+    readonly error?: string
+  }): Promise<void> {
+    const { key, error } = request
+    const rc = error === undefined ? 0 : CL_ERR.FAILED_OPERATION
+    const { component } = this.#options
+    await this.#agent.healthCheckConfirm({ component, key, rc, message: error ?? '' })
+  }
+
+  async healthCheckStop({ key }: { readonly key: string }): Promise<void> {
+    await this.#agent.healthCheckStop({ component: this.#options.component, key })
+  }
+
+  async pmStart(request: MonitorRequest): Promise<void> {
+    const { pid, descendants = 0, recovery = 'noRecommendation' } = request
+    const errors = [...(request.errors ?? processErrorSchema.options)]
+    const { component } = this.#options
+    await this.#agent.pmStart({ component, pid, descendants, errors, recovery })
+  }
+
+  async pmStop(request: Parameters<CpmClient['pmStop']>[0]): Promise<void> {
+    const { pid, scope = 'PROCESS_AND_DESCENDANTS' } = request
+    const errors = [...(request.errors ?? processErrorSchema.options)]
+    await this.#agent.pmStop({ component: this.#options.component, pid, scope, errors })
+  }
+
+  protectionGroupTrack(request: TrackRequest): Promise<ProtectionGroupNotification | null> {
+    return this.#groups.track(request, this.#callbacks?.protectionGroupTrack)
+  }
+
+  protectionGroupTrackStop({ csi }: { readonly csi: string }): Promise<void> {
+    return this.#groups.stop(csi)
   }
 
   haStateGet(csi: string): HaState | null {
@@ -141,6 +205,10 @@ export class CpmComponent implements CpmClient {
         void this.#once(invocation, async () => {
           await this.#callbacks?.healthCheck?.(key)
         })
+        return {}
+      },
+      protectionGroupChanged: ({ group }) => {
+        this.#groups.receive(group)
         return {}
       },
     }

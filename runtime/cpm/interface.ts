@@ -67,6 +67,40 @@ export const recoverySchema = z.enum([
 ])
 export type Recovery = z.infer<typeof recoverySchema>
 
+/** How far a component is able to take a CSI. SAF AMF B.04.01, HA readiness state. */
+export const haReadinessSchema = z.enum([
+  'READY_FOR_ASSIGNMENT',
+  'READY_FOR_ACTIVE_DEGRADED',
+  'NOT_READY_FOR_ACTIVE',
+  'NOT_READY_FOR_ASSIGNMENT',
+])
+export type HaReadiness = z.infer<typeof haReadinessSchema>
+
+/** Who has a CSI at one instant. Of two groups of one CSI the later one has the greater (term, revision). */
+export const protectionGroupSchema = z.strictObject({
+  csi: z.string(),
+  term: z.int(),
+  revision: z.int(),
+  members: z.array(
+    z.strictObject({
+      component: z.string(),
+      haState: haStateSchema,
+      haReadiness: haReadinessSchema,
+      /** Place in the order of take-over, from 1; 0 unless STANDBY. */
+      rank: z.int(),
+    }),
+  ),
+})
+export type ProtectionGroup = z.infer<typeof protectionGroupSchema>
+
+/** Ways in which a process can end, for passive monitoring. */
+export const processErrorSchema = z.enum(['EXIT_ZERO', 'EXIT_NON_ZERO', 'ABNORMAL_END'])
+export type ProcessError = z.infer<typeof processErrorSchema>
+
+/** Longest chain of causes that a report may carry, and longest text of each. */
+const causesSchema = z.array(z.string().max(1_000)).max(5)
+const keySchema = z.string().min(1).max(32)
+
 const none = z.strictObject({})
 
 /** What a component calls on its node's agent (port 1 of the own node). */
@@ -110,6 +144,8 @@ export const Cpm = defineInterface({
         component: z.string(),
         recovery: recoverySchema,
         message: z.string(),
+        /** What led to it, the first cause first. */
+        causes: causesSchema,
       }),
       output: none,
     },
@@ -125,6 +161,75 @@ export const Cpm = defineInterface({
       output: z.strictObject({ names: z.array(nameEntrySchema), complete: z.boolean() }),
     },
     finalize: { serviceId: 8, input: none, output: none },
+    /** Who has the CSI now. With `watch` changes follow by `protectionGroupChanged`, on this connection. */
+    protectionGroupTrack: {
+      serviceId: 20,
+      input: z.strictObject({ csi: z.string(), watch: z.boolean() }),
+      output: z.strictObject({ group: protectionGroupSchema }),
+    },
+    protectionGroupStop: {
+      serviceId: 21,
+      input: z.strictObject({ csi: z.string() }),
+      output: none,
+    },
+    /** `csi` null: for all of the component's CSIs. */
+    haReadinessSet: {
+      serviceId: 22,
+      input: z.strictObject({
+        component: z.string(),
+        csi: z.string().nullable(),
+        state: haReadinessSchema,
+      }),
+      output: none,
+    },
+    healthCheckStart: {
+      serviceId: 23,
+      input: z.strictObject({
+        component: z.string(),
+        key: keySchema,
+        invocation: z.enum(['AMF_INVOKED', 'COMPONENT_INVOKED']),
+        recovery: recoverySchema,
+      }),
+      output: none,
+    },
+    healthCheckConfirm: {
+      serviceId: 24,
+      input: z.strictObject({
+        component: z.string(),
+        key: keySchema,
+        rc: z.int(),
+        message: z.string(),
+      }),
+      output: none,
+    },
+    healthCheckStop: {
+      serviceId: 25,
+      input: z.strictObject({ component: z.string(), key: keySchema }),
+      output: none,
+    },
+    /** Passive monitoring of a process of this machine. */
+    pmStart: {
+      serviceId: 26,
+      input: z.strictObject({
+        component: z.string(),
+        pid: z.int().min(1),
+        /** Levels of descendants that are monitored too; 0: none, -1: all. */
+        descendants: z.int().min(-1),
+        errors: z.array(processErrorSchema).min(1),
+        recovery: recoverySchema,
+      }),
+      output: none,
+    },
+    pmStop: {
+      serviceId: 27,
+      input: z.strictObject({
+        component: z.string(),
+        pid: z.int().min(1),
+        scope: z.enum(['PROCESS', 'PROCESS_AND_DESCENDANTS', 'ALL']),
+        errors: z.array(processErrorSchema).min(1),
+      }),
+      output: none,
+    },
   },
 })
 
@@ -168,6 +273,12 @@ export const CpmCallbacks = defineInterface({
       serviceId: 4,
       /** `complete`: the table is the director's whole one; false only before the first director was heard. */
       input: z.strictObject({ names: z.array(nameEntrySchema), complete: z.boolean() }),
+      output: none,
+    },
+    /** A protection group that this connection watches has changed. */
+    protectionGroupChanged: {
+      serviceId: 20,
+      input: z.strictObject({ group: protectionGroupSchema }),
       output: none,
     },
   },

@@ -1,7 +1,14 @@
 import type { Logger } from 'pino'
 import type { HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
 import type { Epoch, IocAddress, Rmd, RmdPriority } from '../../ioc/index.ts'
-import type { CsiDescriptor, HaState, Recovery } from '../cpm/interface.ts'
+import type {
+  CsiDescriptor,
+  HaReadiness,
+  HaState,
+  ProcessError,
+  Recovery,
+} from '../cpm/interface.ts'
+import type { ProtectionGroupNotification, TrackFlag } from '../cpm/protection-group.ts'
 import type { Libraries } from '../services/libraries.ts'
 
 /** What a component's callbacks and functions are given to work with. One per component process. */
@@ -24,7 +31,21 @@ export interface CpmCallbackTable {
   readonly csiSet: (haState: HaState, descriptor: CsiDescriptor) => void | Promise<void>
   readonly csiRemove: (csi: string) => void | Promise<void>
   readonly terminate: () => void | Promise<void>
+  /** AMF asks for it: the one of the model's `healthCheck` with an empty key, those that were started with theirs. */
   readonly healthCheck?: (key: string) => void | Promise<void>
+  /** A protection group that is tracked with CHANGES or CHANGES_ONLY has changed. */
+  readonly protectionGroupTrack?: (news: ProtectionGroupNotification) => void
+}
+
+/** A process whose end is to be an error of the component. */
+export interface MonitorRequest {
+  readonly pid: number
+  /** Levels of descendants that are monitored too. -1: all. @defaultValue 0 */
+  readonly descendants?: number
+  /** Which ends are errors. @defaultValue all */
+  readonly errors?: readonly ProcessError[]
+  /** What is to be done then. @defaultValue `noRecommendation`: as the model says */
+  readonly recovery?: Recovery
 }
 
 /** `clCpm...` of the seed, component side. */
@@ -34,8 +55,73 @@ export interface CpmClient {
   register(): Promise<void>
   unregister(): Promise<void>
   finalize(): Promise<void>
-  errorReport(message: string, recovery?: Recovery, component?: string): Promise<void>
+  /**
+   * Says that a component does not work: AMF ends it and recovers, never by less than `recovery`.
+   * @param causes - what led to it, the first cause first; at most 5.
+   */
+  errorReport(
+    message: string,
+    recovery?: Recovery,
+    component?: string,
+    causes?: readonly string[],
+  ): Promise<void>
   haStateGet(csi: string): HaState | null
+  /**
+   * Says how far this component is able to take a CSI, or all of them, whatever was said before. AMF moves what has to
+   * move. It counts until the process ends. SAF AMF B.04.01, saAmfHAReadinessStateSet.
+   * @throws SdkError NOT_EXIST for a CSI that this component cannot have.
+   */
+  haReadinessStateSet(request: {
+    readonly csi: string | 'all'
+    readonly state: HaReadiness
+  }): Promise<void>
+  /**
+   * Begins a health check of the model's `healthChecks`. `AMF_INVOKED`: the callback `healthCheck` is called once a
+   * period and has to return within the maximum duration. `COMPONENT_INVOKED`: the component calls `healthCheckConfirm`
+   * at least once a period. A check that fails ends the component, with `recovery`.
+   * @throws SdkError NOT_EXIST for a key that the model lacks; ALREADY_EXIST when it was started; NOT_INITIALIZED when
+   * there is no callback; OP_NOT_PERMITTED for `clusterReset` and `applicationRestart`.
+   */
+  healthCheckStart(request: {
+    readonly key: string
+    readonly invocation: 'AMF_INVOKED' | 'COMPONENT_INVOKED'
+    readonly recovery?: Recovery
+  }): Promise<void>
+  /**
+   * The component is well; with `error` it is not, and the check has failed.
+   * @throws SdkError NOT_EXIST when no such check was started, or AMF invokes it.
+   */
+  healthCheckConfirm(request: { readonly key: string; readonly error?: string }): Promise<void>
+  /** @throws SdkError NOT_EXIST when no such check was started. */
+  healthCheckStop(request: { readonly key: string }): Promise<void>
+  /**
+   * Monitors a process of this machine: looked at once a second. How it ended can be told only while it is a zombie;
+   * one that is simply gone counts as every error asked for. A second call for the same process adds to the first.
+   * @throws SdkError NOT_EXIST when there is no such process; NO_SPACE; OP_NOT_PERMITTED as {@link healthCheckStart}.
+   */
+  pmStart(request: MonitorRequest): Promise<void>
+  /**
+   * Stops monitoring these errors (all by default) of a process; `scope` `PROCESS` leaves its descendants monitored,
+   * `ALL` means every process that this component has monitored.
+   * @throws SdkError NOT_EXIST when it is not monitored.
+   */
+  pmStop(request: {
+    readonly pid: number
+    readonly scope?: 'PROCESS' | 'PROCESS_AND_DESCENDANTS' | 'ALL'
+    readonly errors?: readonly ProcessError[]
+  }): Promise<void>
+  /**
+   * Who has a CSI. With `CURRENT` the answer is the whole group as it is now; `CHANGES` and `CHANGES_ONLY` call the
+   * callback `protectionGroupTrack` from then on, whatever becomes of directors. null without CURRENT.
+   * @throws SdkError BAD_FLAG; NOT_EXIST for an unknown CSI; NOT_INITIALIZED without the callback; TRY_AGAIN while no
+   * director knows.
+   */
+  protectionGroupTrack(request: {
+    readonly csi: string
+    readonly flags: TrackFlag | readonly TrackFlag[]
+  }): Promise<ProtectionGroupNotification | null>
+  /** @throws SdkError NOT_EXIST when the CSI is not tracked. */
+  protectionGroupTrackStop(request: { readonly csi: string }): Promise<void>
 }
 
 /** Where and under which role the functions of a table run. */

@@ -1,5 +1,5 @@
 import { parse } from 'yaml'
-import type { Recovery } from '../../runtime/internal.ts'
+import type { HaReadiness, Recovery } from '../../runtime/internal.ts'
 import { unitReadiness } from '../../amf/engine/readiness.ts'
 import { unitRole } from '../../amf/engine/roles.ts'
 import type { AdminOperation } from '../../amf/engine/engine.ts'
@@ -152,6 +152,13 @@ class Run {
           if (node.startsWith('+')) world.inSync(entity, node.slice(1), true)
           else if (present === null || isIn) world.inSync(entity, node.slice(1), false)
         }
+        break
+      case 'ha-readiness':
+        world.haReadiness(
+          entity,
+          rest[0] === 'all' ? null : (rest[0] ?? ''),
+          rest[1] as HaReadiness,
+        )
         break
       case 'cleanup-fails':
         this.#cleanupFails(entity)

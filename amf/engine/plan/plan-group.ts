@@ -7,6 +7,7 @@ import type {
 } from '../../model/model.ts'
 import type { Draft } from '../draft.ts'
 import { instanceReady } from '../dependencies.ts'
+import { unitHaReadiness } from '../ha-readiness.ts'
 import { couldCarry } from '../place-csis.ts'
 import { unitReadiness } from '../readiness.ts'
 import { sponsorsFirst, unitRole } from '../roles.ts'
@@ -26,11 +27,41 @@ const PLANNERS: Readonly<Record<RedundancyModel, Planner>> = {
   'no-redundancy': planNoRedundancy,
 }
 
-/** Wanted assignments of one service group. A dependant is planned only beside a planned sponsor. */
+/**
+ * Wanted assignments of one service group. Units that say they are degraded become ACTIVE only where the others cannot
+ * serve as much without them.
+ */
 export function planGroup(draft: Draft, sg: ServiceGroupModel, afresh = false): Plan {
   const group = draft.peekGroup(sg.name)
-  const planner = PLANNERS[sg.redundancy]
   const units = sg.serviceUnits.map((unit) => planUnit(group, sg, unit, draft.peekNode(unit.node)))
+  const plan = planWith(draft, sg, units, afresh)
+  if (!sg.serviceInstances.some((i) => units.some((unit) => unit.isDegraded(i)))) return plan
+  const better = units.map((unit) => ({
+    ...unit,
+    mayActivate: (i: ServiceInstanceModel) => unit.mayActivate(i) && !unit.isDegraded(i),
+  }))
+  const strict = planWith(draft, sg, better, afresh)
+  return servesAsMuch(sg, strict, plan) ? strict : plan
+}
+
+/** Compared by the most important instance that they serve differently. */
+function servesAsMuch(sg: ServiceGroupModel, strict: Plan, plan: Plan): boolean {
+  for (const { name } of sg.serviceInstances) {
+    const more = (strict.get(name)?.active.length ?? 0) - (plan.get(name)?.active.length ?? 0)
+    if (more !== 0) return more > 0
+  }
+  return true
+}
+
+/** A dependant is planned only beside a planned sponsor. */
+function planWith(
+  draft: Draft,
+  sg: ServiceGroupModel,
+  units: readonly PlanUnit[],
+  afresh: boolean,
+): Plan {
+  const group = draft.peekGroup(sg.name)
+  const planner = PLANNERS[sg.redundancy]
   let instances = sponsorsFirst(sg.serviceInstances).filter((i) => instanceReady(draft, group, i))
   for (;;) {
     if (instances.length === 0) return new Map()
@@ -79,8 +110,13 @@ function planUnit(
     mayActivate: (instance) =>
       // Several actives have no common checkpoint with one writer: replicas decide nothing there.
       (sg.redundancy === 'N-way-active' || isInSync(group, unit, instance)) &&
-      couldCarry(unit, instance, 'ACTIVE'),
-    mayStandby: (instance) => couldCarry(unit, instance, 'STANDBY'),
+      couldCarry(unit, instance, 'ACTIVE') &&
+      !unitHaReadiness(group, unit, instance).startsWith('NOT_READY'),
+    mayStandby: (instance) =>
+      couldCarry(unit, instance, 'STANDBY') &&
+      unitHaReadiness(group, unit, instance) !== 'NOT_READY_FOR_ASSIGNMENT',
+    isDegraded: (instance) =>
+      unitHaReadiness(group, unit, instance) === 'READY_FOR_ACTIVE_DEGRADED',
   }
 }
 

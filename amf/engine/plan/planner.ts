@@ -31,10 +31,12 @@ export interface PlanUnit {
   readonly roles: ReadonlyMap<string, HaState>
   /** Take-over rank that it was told for each service instance that it stands by for, where that is known. */
   readonly standbyRanks: ReadonlyMap<string, number>
-  /** May it be ACTIVE with nothing lost, and can its components carry it? */
+  /** May it be ACTIVE with nothing lost, can its components carry it, and do they say that they are ready? */
   readonly mayActivate: (instance: ServiceInstanceModel) => boolean
-  /** Can its components carry it as STANDBY? */
+  /** Can its components carry it as STANDBY, and do they say that they are ready? */
   readonly mayStandby: (instance: ServiceInstanceModel) => boolean
+  /** Its components say that they would serve it as ACTIVE, but not fully. */
+  readonly isDegraded: (instance: ServiceInstanceModel) => boolean
 }
 
 /** Names of service units for each planned service instance. Standbys in order of take-over. */

@@ -36,10 +36,17 @@ function chooseActive({ units, instances, swap, afresh }: PlanInput): PlanUnit |
   ])
 }
 
-/** The old active one of a swap, who is standby already, who was active until now, then the order of the units. */
-function chooseStandby({ units, swap, afresh }: PlanInput, active: PlanUnit): PlanUnit | null {
+/**
+ * Who may stand by for most, the old active one of a swap, who is standby already, who was active until now, then the
+ * order of the units.
+ */
+function chooseStandby(
+  { units, instances, swap, afresh }: PlanInput,
+  active: PlanUnit,
+): PlanUnit | null {
   const able = units.filter((unit) => unit.inService && unit !== active)
   return bestBy(able, (unit) => [
+    instances.filter((instance) => unit.mayStandby(instance)).length,
     unit.name === swap?.from ? 1 : 0,
     afresh ? 0 : standing(unit, ['QUIESCING', 'ACTIVE', 'QUIESCED', 'STANDBY']),
   ])

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { Dispatcher } from '../../../runtime/services/dispatcher.ts'
+import type { ProtectionGroup } from '../../../runtime/internal.ts'
 import { Director, type DirectorOptions } from '../../../amf/director/director.ts'
 import type { Engine } from '../../../amf/director/engine-port.ts'
 import {
@@ -85,6 +86,8 @@ export interface Script {
   events: EngineEvent[]
   react: (event: EngineEvent) => readonly EngineCommand[]
   states: Record<string, string>
+  /** Who has each CSI. */
+  groups: Record<string, ProtectionGroup['members']>
 }
 
 function scripted(script: Script): Engine<null> {
@@ -120,6 +123,7 @@ function scripted(script: Script): Engine<null> {
     stateOf: (_model, _state, entity) =>
       entity === 'si' ? { entity, class: 'SI', states: script.states } : undefined,
     why: () => [],
+    protectionGroup: (_model, _state, csi) => script.groups[csi] ?? null,
   }
 }
 
@@ -129,6 +133,7 @@ export class FakeAgent {
   readonly node: string
   readonly commands: AgentCommand[] = []
   readonly names: NameEntry[] = []
+  readonly groups: ProtectionGroup[] = []
   onCommand: (command: AgentCommand) => void = () => undefined
   commandError: SdkError | null = null
 
@@ -145,6 +150,10 @@ export class FakeAgent {
       },
       names: ({ names }) => {
         this.names.push(...names)
+        return {}
+      },
+      protectionGroups: ({ groups }) => {
+        this.groups.push(...groups)
         return {}
       },
     })
@@ -170,6 +179,8 @@ export class FakeAgent {
         pid,
         address: { node: nodeId, port: 300 },
         assignments: [],
+        haReadiness: [],
+        busy: false,
       })),
     })
   }
@@ -179,7 +190,7 @@ export class FakeAgent {
 export class DirectorKit {
   readonly store = new MemoryStore()
   readonly transport: Transport = memoryTransport()
-  readonly script: Script = { events: [], react: () => [], states: {} }
+  readonly script: Script = { events: [], react: () => [], states: {}, groups: {} }
   /** What was done to make sure that processes are gone, in order. */
   readonly fences: string[] = []
   readonly alive = new Set<number>([101, 102, 103])

@@ -15,7 +15,7 @@ import type {
   PersistedRecord,
 } from '../../../amf/engine/engine.ts'
 import type { Model } from '../../../amf/model/model.ts'
-import type { HaState, Recovery } from '../../../runtime/internal.ts'
+import type { HaReadiness, HaState, Recovery } from '../../../runtime/internal.ts'
 
 /** One component as it really is on its node: the truth that the engine only hears of. */
 interface Process {
@@ -31,6 +31,7 @@ interface Process {
     string,
     { haState: HaState; asked: HaState; epoch: number; confirmed: boolean; invocation: number }
   >
+  readonly haReadiness: Map<string | null, HaReadiness>
 }
 
 /** An answer of an agent that has not reached the director yet. */
@@ -116,6 +117,7 @@ export class World {
             epoch,
             confirmed,
           })),
+          haReadiness: [...process.haReadiness].map(([csi, state]) => ({ csi, state })),
         }
       })
   }
@@ -144,9 +146,21 @@ export class World {
     const { incarnation } = process
     process.presence = 'UNINSTANTIATED'
     process.assignments.clear()
+    process.haReadiness.clear()
     this.#drop((answer) => answer.component === name)
     const cause = `${name} died`
     this.step({ kind: 'componentFailed', component: name, incarnation, recovery, cause })
+  }
+
+  /** The component says how far it is able to take a CSI; null: all of them. */
+  haReadiness(component: string, csi: string | null, state: HaReadiness): void {
+    const process = this.process(component)
+    const node = this.model.components.get(component)?.node ?? ''
+    if (process.presence !== 'INSTANTIATED' || !this.nodesUp.has(node)) return
+    if (csi === null) process.haReadiness.clear()
+    process.haReadiness.set(csi, state)
+    const { incarnation } = process
+    this.step({ kind: 'haReadiness', component, incarnation, csi, state })
   }
 
   admin(operation: AdminOperation, entity: string): string {
@@ -454,6 +468,7 @@ export class World {
     else if (event.kind === 'componentTerminated') {
       process.presence = 'UNINSTANTIATED'
       process.assignments.clear()
+      process.haReadiness.clear()
     } else if (event.kind === 'csiRemoveDone') process.assignments.delete(event.csi)
     else if (event.kind === 'csiSetDone') {
       const assignment = process.assignments.get(event.csi)
@@ -466,5 +481,6 @@ export class World {
 }
 
 function newProcess(): Process {
-  return { presence: 'UNINSTANTIATED', incarnation: 0, assignments: new Map() }
+  const maps = { assignments: new Map(), haReadiness: new Map() }
+  return { presence: 'UNINSTANTIATED', incarnation: 0, ...maps }
 }

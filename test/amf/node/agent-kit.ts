@@ -9,6 +9,7 @@ import {
 import type { ComponentFacts } from '../../../amf/engine/contract.ts'
 import { parseModel } from '../../../amf/model/parse.ts'
 import { Agent } from '../../../amf/node/agent.ts'
+import type { ProcessView } from '../../../amf/node/passive-monitor.ts'
 import { SdkError } from '../../../idl/index.ts'
 import {
   createRmd,
@@ -17,7 +18,7 @@ import {
   openPort,
   type Rmd,
 } from '../../../ioc/index.ts'
-import { Cpm, CpmCallbacks } from '../../../runtime/internal.ts'
+import { Cpm, CpmCallbacks, type ProtectionGroup } from '../../../runtime/internal.ts'
 import { FakeProcess } from './agent-runner-kit.ts'
 
 const log = pino({ enabled: false })
@@ -27,7 +28,8 @@ const model = parseModel(
 cluster: test
 nodes: { node1: {}, node2: {} }
 componentTypes:
-  sequence: { command: [/bin/true], healthCheck: { periodMs: 20, timeoutMs: 400 } }
+  sequence: { command: [/bin/true], healthCheck: { periodMs: 20, timeoutMs: 400 },
+    healthChecks: { deep: { periodMs: 30, maxDurationMs: 150 }, own: { periodMs: 150, maxDurationMs: 20 } } }
 serviceGroups:
   sg:
     redundancy: 2N
@@ -48,6 +50,9 @@ export class FakeDirector {
   readonly events: AgentEvent[] = []
   caller = ''
   session = 0
+  /** What the agent tracks, and what it hears. */
+  tracked: readonly string[] = []
+  readonly groups = new Map<string, ProtectionGroup>()
   failEvents = 0
   refuseJoins = 0
 
@@ -67,6 +72,11 @@ export class FakeDirector {
         if (this.failEvents-- > 0) throw new SdkError('INVALID_STATE', 'join first')
         this.events.push(...events)
         return {}
+      },
+      protectionGroups: ({ track, read }) => {
+        this.tracked = track
+        const csis = [...new Set([...track, ...read])]
+        return { groups: csis.flatMap((csi) => this.groups.get(csi) ?? []) }
       },
       inSyncChange: ({ epoch }) => {
         if (epoch < 5) throw new SdkError('STALE_EPOCH', 'old')
@@ -94,6 +104,7 @@ export class FakeComponent {
   readonly rmd: Rmd
   readonly calls: string[] = []
   readonly names: NameEntry[] = []
+  readonly groups: ProtectionGroup[] = []
   onCall: (name: string, invocation: number) => void = () => undefined
 
   constructor(rmd: Rmd) {
@@ -111,6 +122,10 @@ export class FakeComponent {
       healthCheck: ({ invocation }) => note('healthCheck', invocation),
       namesChanged: ({ names }) => {
         this.names.push(...names)
+        return {}
+      },
+      protectionGroupChanged: ({ group }) => {
+        this.groups.push(group)
         return {}
       },
     })
@@ -133,6 +148,8 @@ export class AgentKit {
   readonly processes: FakeProcess[] = []
   readonly checkpoint: string[] = []
   readonly ends: string[] = []
+  /** Processes of the machine, for passive monitoring. */
+  readonly table = new Map<number, ProcessView>()
   nowMs = 0
   #agent: Agent | null = null
   readonly #open: { close(): Promise<unknown> }[] = []
@@ -178,6 +195,7 @@ export class AgentKit {
         isDead: () => false,
         crashText: () => null,
         processState: () => 'S',
+        processes: { look: (pid) => this.table.get(pid) ?? null, childrenOf: () => [] },
         nowMs: () => performance.now(),
       },
       firstIncarnation: 100,

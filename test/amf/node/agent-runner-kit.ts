@@ -62,6 +62,7 @@ export const componentModel: ComponentModel = {
   csiRemoveTimeoutMs: 300,
   quiescingTimeoutMs: 600,
   healthCheck: null,
+  healthChecks: new Map(),
   hungMs: 2_000,
   busyMs: 200,
   recovery: 'componentFailover',
@@ -171,6 +172,7 @@ export class RunnerKit {
       terminate: ({ invocation }) => note(`terminate ${invocation}`),
       healthCheck: ({ invocation }) => note(`healthCheck ${invocation}`),
       namesChanged: () => note('namesChanged'),
+      protectionGroupChanged: () => note('protectionGroupChanged'),
     }
     return {
       nodeId: 1,

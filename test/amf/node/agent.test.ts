@@ -63,6 +63,8 @@ describe('with its director', () => {
         incarnation: 0,
         address: null,
         assignments: [],
+        haReadiness: [],
+        busy: false,
       },
     ])
   })
@@ -228,9 +230,15 @@ describe('components', () => {
   it('can be reported by another one, with a recovery', async () => {
     const director = await joined()
     const component = await running(director)
-    await component.agent.errorReport({ component: 'c1', recovery: 'suFailover', message: 'bad' })
+    await component.agent.errorReport({
+      component: 'c1',
+      recovery: 'suFailover',
+      message: 'bad',
+      causes: ['disk full', 'log lost'],
+    })
     await until(() => director.events.length === 2, 'componentFailed')
-    expect(director.events[1]).toMatchObject({ recovery: 'suFailover' })
+    const cause = 'c1: an error was reported: disk full -> log lost -> bad'
+    expect(director.events[1]).toMatchObject({ recovery: 'suFailover', cause })
   })
 
   it('are terminated when the node stops', async () => {

@@ -21,6 +21,7 @@ import {
   CpmCallbacks,
   type CsiDescriptor,
   type HaState,
+  type ProtectionGroup,
 } from '../../../runtime/internal.ts'
 
 const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url))
@@ -69,6 +70,9 @@ export class FakeAgent {
   readonly answers: Answer[] = []
   readonly errors: string[] = []
   names: NameEntry[] = []
+  /** Calls that are only noted. */
+  readonly asked: [name: string, input: unknown][] = []
+  members: ProtectionGroup['members'] = []
   complete = true
   #caller: string | undefined
   #waiting: (() => void)[] = []
@@ -121,6 +125,18 @@ export class FakeAgent {
         return { names: this.names, complete: this.complete }
       },
       finalize: () => ({}),
+      protectionGroupTrack: (input) => {
+        this.#asked('protectionGroupTrack', input)
+        const { csi } = input
+        return { group: { csi, term: 1, revision: 1, members: this.members } }
+      },
+      protectionGroupStop: (input) => this.#asked('protectionGroupStop', input),
+      haReadinessSet: (input) => this.#asked('haReadinessSet', input),
+      healthCheckStart: (input) => this.#asked('healthCheckStart', input),
+      healthCheckConfirm: (input) => this.#asked('healthCheckConfirm', input),
+      healthCheckStop: (input) => this.#asked('healthCheckStop', input),
+      pmStart: (input) => this.#asked('pmStart', input),
+      pmStop: (input) => this.#asked('pmStop', input),
     }
     serve(rmd, [[Cpm as unknown as Interface, handlers as HandlersOf<MethodSpecs, IncomingCall>]])
   }
@@ -129,6 +145,12 @@ export class FakeAgent {
 
   get watcherCount(): number {
     return this.#watchers.size
+  }
+
+  #asked(name: string, input: unknown): Record<string, never> {
+    this.asked.push([name, input])
+    this.wake()
+    return {}
   }
 
   #answered(answer: Answer): Record<string, never> {
