@@ -9,7 +9,7 @@ export const addressKey = (address: IocAddress): number => address.node * 1024 +
 
 /** True for an address that a program can listen at: node and port 1 to 1023. SAFplus IOC, section 4.1. */
 export const isListenAddress = (address: IocAddress): boolean =>
-  isNumber(address.node) && isNumber(address.port)
+  isAddressNumber(address.node) && isAddressNumber(address.port)
 
 /** Reads `2:64`; undefined when the text is not an address. */
 export function tryParseAddress(text: string): IocAddress | undefined {
@@ -19,5 +19,6 @@ export function tryParseAddress(text: string): IocAddress | undefined {
   return isListenAddress(address) ? address : undefined
 }
 
-const isNumber = (value: number): boolean =>
+/** True for 1 to 1023: a node or a port. */
+export const isAddressNumber = (value: number): boolean =>
   Number.isInteger(value) && value >= 1 && value <= ADDRESS_NUMBER_MAX

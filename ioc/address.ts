@@ -32,5 +32,63 @@ export interface NameResolver {
   onChange(listener: (entry: NameEntry) => void): () => void
 }
 
-/** Ports and reserved numbers of the platform. SAFplus IOC, section 4.1. */
-export const IOC_PORT = { agent: 0x01, checkpoint: 0x0c, director: 0x16 } as const
+/** Well-known ports of the platform's services. SAFplus IOC, section 4.1. */
+export const IOC_PORT = {
+  /** The node agent: what the original calls CPM. */
+  agent: 0x01,
+  event: 0x02,
+  message: 0x03,
+  log: 0x04,
+  name: 0x05,
+  sharedMemory: 0x06,
+  diagnostics: 0x07,
+  fault: 0x08,
+  membership: 0x09,
+  lock: 0x0a,
+  transaction: 0x0b,
+  checkpoint: 0x0c,
+  objectRegistry: 0x0d,
+  chassis: 0x0e,
+  platformInterface: 0x0f,
+  snmp: 0x10,
+  alarm: 0x11,
+  debug: 0x12,
+  upgrade: 0x13,
+  deviceManager: 0x14,
+  alarmApplication: 0x15,
+  /** The availability director: what the original calls AMS. */
+  director: 0x16,
+  notification: 0x17,
+  membershipUnicast: 0x18,
+  membershipMulticast: 0x19,
+} as const
+
+/** First and last port of each range. SAFplus IOC, section 4.1. */
+export const IOC_PORT_RANGE = {
+  /** Reserved for the platform, {@link IOC_PORT} among them. */
+  platform: { first: 1, last: 63 },
+  /** Well-known ports of users. */
+  user: { first: 64, last: 127 },
+  /** Given out by `openPort({ port: 0 })`. */
+  ephemeral: { first: 128, last: 1023 },
+} as const
+
+/**
+ * Where a message goes. SAFplus IOC, section 4.1.
+ *
+ * | kind | text | receivers |
+ * |---|---|---|
+ * | physical | `2:64` | the program that listens there |
+ * | logical | `@name` | whoever is active for the name at the moment of sending |
+ * | multicast | `#group` | every port that joined the group |
+ * | broadcast | `*:64` | that port of every node |
+ * | intranode | `.:*` | every port of the sender's node |
+ *
+ * The last three reach every receiver once and never the sending port itself, member or not.
+ */
+export type IocDestination =
+  | { readonly kind: 'physical'; readonly address: IocAddress }
+  | { readonly kind: 'logical'; readonly name: string }
+  | { readonly kind: 'multicast'; readonly group: string }
+  | { readonly kind: 'broadcast'; readonly port: number }
+  | { readonly kind: 'intranode' }

@@ -1,9 +1,14 @@
 import type { IocAddress } from './address.ts'
+import type {
+  ConnectionEvents,
+  ConnectionFault,
+  ConnectionSetup,
+  SendOutcome,
+} from './connection-events.ts'
 import {
   FLAG,
   FRAGMENT_PREFIX_BYTES,
   type FrameHeader,
-  type Heartbeat,
   HEADER_SIZE_BYTES,
   type Hello,
   makeFrameHeader,
@@ -12,53 +17,29 @@ import {
   tryParseHello,
   viewOf,
 } from './frame.ts'
-import { describeFault, type FrameFault, FrameParser } from './frame-parser.ts'
+import { describeFault, FrameParser } from './frame-parser.ts'
+import { tryParseGroups, trySplitGroupMessage } from './groups.ts'
+import { Lane, laneOf, LANES } from './lane.ts'
 import type { IocLimits } from './limits.ts'
-import { Outbox } from './outbox.ts'
 import { Reassembler } from './reassembler.ts'
+import type { ConnectionStatistics } from './statistics.ts'
 import type { Link, LinkFailure } from './transport/transport.ts'
-
-/** Outcome of a send. `full`: the bound of the send queue. `tooBig`: above the largest message. */
-export type SendOutcome = 'sent' | 'full' | 'tooBig' | 'closed'
-
-/** Why a connection was closed by this side. */
-export type ConnectionFault =
-  | FrameFault
-  | { readonly kind: 'malformed' | 'noHello' | 'fragment' | 'wrongPeer'; readonly detail: string }
-
-/** What a port is told by its connections. */
-export interface ConnectionEvents {
-  onHello(connection: Connection): void
-  /** One whole message. The payload may be kept; the header is filled again at the next one. */
-  onMessage(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void
-  onHeartbeat(connection: Connection, heartbeat: Heartbeat): void
-  onFault(connection: Connection, fault: ConnectionFault): void
-  onLinkOpen(connection: Connection): void
-  onClose(connection: Connection, cause: LinkFailure | null): void
-}
-
-/** What a connection is made with. */
-export interface ConnectionSetup {
-  readonly link: Link
-  readonly limits: IocLimits
-  readonly events: ConnectionEvents
-  /** This side's hello, encoded. It is the first frame that leaves. */
-  readonly hello: Uint8Array
-  /** Where this side connects to; null on an accepted connection. */
-  readonly dialed: IocAddress | null
-  readonly nowMs: () => number
-}
 
 const PREFIX_SIZE = FRAGMENT_PREFIX_BYTES
 /** Replies may pass the bound of the send queue by this factor before they are dropped. */
 const REPLY_QUEUE_FACTOR = 2
+/** Bytes of one write, and of one piece of a long message: how long another lane waits at most. */
+const WRITE_SIZE_BYTES_MAX = 256 * 1024
+/** Function number of a goodbye: the port takes no more connections. */
+const GOODBYE_NO_ROOM = 1
+const SPECIAL_FLAGS = FLAG.fragment | FLAG.group
 
 /**
  * One connection to a peer: its parser, its send queue, what the peer said in its hello.
  *
  * I1 The first frame in each direction is a hello; anything else closes the connection.
- * I2 At most one write of the link is unfinished; later frames collect in the outbox.
- * I3 `queuedBytes` never passes the bound by more than one message.
+ * I2 At most one write of the link is unfinished; later frames collect in their lanes.
+ * I3 What waits in one lane never passes its bound by more than one message.
  */
 export class Connection {
   readonly dialed: IocAddress | null
@@ -69,17 +50,28 @@ export class Connection {
   readonly #nowMs: () => number
   readonly #parser: FrameParser
   readonly #header = makeFrameHeader()
-  readonly #outbox = new Outbox()
+  readonly #lanes: readonly Lane[] = LANES.map((name) => new Lane(name))
   #reassembler: Reassembler | null = null
   #peer: Required<Hello> | null = null
   #linkOpen = false
   #closed = false
   #ending = false
   #flushScheduled = false
-  #inFlightBytes = 0
-  #acceptedBytes = 0
+  /** The lane whose write is unfinished. */
+  #writing: Lane | null = null
+  #turnedAway: LinkFailure | null = null
   #handedBytes = 0
   #receivedMs = 0
+  #framesIn = 0
+  #bytesIn = 0
+  #framesOut = 0
+  #refusedCount = 0
+  #queuedBytesHigh = 0
+
+  /** The peer's groups; null while they are not known. */
+  peerGroups: ReadonlySet<string> | null = null
+  /** Place of the message that was sent last, in its lane: for {@link hasHanded}. */
+  lastPlace = 0
 
   /** Highest `acknowledgedBelow` sent on this connection, and whether it brought at-most-once replies. For RMD. */
   acknowledgedBelow = 0
@@ -93,8 +85,10 @@ export class Connection {
     this.dialed = setup.dialed
     this.sinceMs = setup.nowMs()
     this.#parser = new FrameParser(setup.limits.frameSizeBytesMax, this.#onFrame)
-    this.#outbox.appendRaw(setup.hello)
-    this.#acceptedBytes = setup.hello.length
+    // In the lane that leaves first: nothing may overtake it.
+    const first = this.#lanes[0]!
+    first.outbox.appendRaw(setup.hello)
+    first.acceptedBytes = setup.hello.length
     setup.link.start({
       onOpen: () => {
         this.#linkOpen = true
@@ -103,18 +97,29 @@ export class Connection {
       },
       onData: (chunk) => {
         this.#receivedMs = this.#nowMs()
+        this.#bytesIn += chunk.length
         const fault = this.#parser.push(chunk)
         if (fault !== null) this.fail(fault)
       },
       onWritten: () => {
-        this.#inFlightBytes = 0
-        this.#flush()
+        this.#onWritten()
       },
       onClose: (cause) => {
         this.#closed = true
-        this.#events.onClose(this, cause)
+        this.#events.onClose(this, cause ?? this.#turnedAway ?? this.#closedEarly())
       },
     })
+  }
+
+  /** A listener that ends a connection before its hello does not want this side. */
+  #closedEarly(): LinkFailure | null {
+    const { dialed } = this
+    if (dialed === null || this.#peer !== null || !this.#linkOpen || this.#ending) return null
+    const at = `${dialed.node}:${dialed.port}`
+    return {
+      kind: 'broken',
+      message: `${at} ended the connection before its hello: its log says why`,
+    }
   }
 
   /** When the chunk that is being read arrived: one look at the clock for all its frames. */
@@ -139,27 +144,65 @@ export class Connection {
 
   /** Bytes that wait or are on their way into the transport. */
   get queuedBytes(): number {
-    return this.#outbox.length + this.#inFlightBytes
+    let bytes = 0
+    for (const lane of this.#lanes) bytes += lane.queuedBytes
+    return bytes
   }
 
-  /** Bytes of every frame taken so far: a frame's place in the stream is this value after its send. */
-  get acceptedBytes(): number {
-    return this.#acceptedBytes
-  }
-
-  /** Bytes given to the transport. A frame whose place is beyond it has surely not reached the peer. */
+  /** Bytes given to the transport. */
   get handedBytes(): number {
     return this.#handedBytes
   }
 
+  /** Whether a message, by its lane and its place there, may have reached the peer. */
+  hasHanded(lane: number, place: number): boolean {
+    return this.#lanes[lane]!.handedBytes >= place
+  }
+
+  /** Counters since the connection was made. */
+  statistics(): ConnectionStatistics {
+    return {
+      framesIn: this.#framesIn,
+      bytesIn: this.#bytesIn,
+      framesOut: this.#framesOut,
+      bytesOut: this.#handedBytes,
+      refusedCount: this.#refusedCount,
+      queuedBytes: this.queuedBytes,
+      queuedBytesHigh: this.#queuedBytesHigh,
+    }
+  }
+
   /** Queues one message. Everything queued in one tick leaves in one write. */
   send(header: FrameHeader, payload: Uint8Array): SendOutcome {
-    return this.#send(header, payload, this.#limits.sendQueueBytesMax)
+    return this.#send(header, payload, false)
   }
 
   /** As {@link send}, with more room in the queue: a reply that is dropped costs more than a request refused. */
   sendReply(header: FrameHeader, payload: Uint8Array): SendOutcome {
-    return this.#send(header, payload, this.#limits.sendQueueBytesMax * REPLY_QUEUE_FACTOR)
+    return this.#send(header, payload, true)
+  }
+
+  /** Queues a whole control frame, ahead of messages. A peer that lets too many of them wait is given up. */
+  sendControl(frame: Uint8Array): void {
+    if (!this.usable) return
+    const lane = this.#lanes[0]!
+    if (lane.queuedBytes > this.#limits.sendQueueBytesMax * REPLY_QUEUE_FACTOR) {
+      this.destroy()
+      return
+    }
+    lane.outbox.appendRaw(frame)
+    lane.acceptedBytes += frame.length
+    this.#framesOut += 1
+    this.#scheduleFlush()
+  }
+
+  /**
+   * Closes an accepted connection for which there is no room, and says so: hello and a goodbye with the reason leave as
+   * soon as the link is open. Nothing that arrives is looked at.
+   */
+  turnAway(): void {
+    this.#appendGoodbye(GOODBYE_NO_ROOM)
+    this.#ending = true
   }
 
   /** Closes because of what the peer did. */
@@ -177,12 +220,18 @@ export class Connection {
       this.destroy()
       return
     }
-    const header = makeFrameHeader()
-    header.protocol = PROTOCOL.goodbye
-    this.#outbox.append(header, NO_BYTES)
+    this.#appendGoodbye(0)
     this.#ending = true
     this.#flush()
-    if (this.#inFlightBytes === 0) this.#link.end()
+  }
+
+  /** The last frame of the last lane that has any: it overtakes nothing. */
+  #appendGoodbye(reason: number): void {
+    const header = makeFrameHeader()
+    header.protocol = PROTOCOL.goodbye
+    header.functionNumber = reason
+    const last = this.#lanes.findLast((lane) => lane.outbox.length > 0) ?? this.#lanes.at(-1)!
+    last.outbox.append(header, NO_BYTES)
   }
 
   /** Closes at once. */
@@ -199,25 +248,50 @@ export class Connection {
     }
   }
 
-  #send(header: FrameHeader, payload: Uint8Array, queueBytesMax: number): SendOutcome {
+  #send(header: FrameHeader, payload: Uint8Array, isReply: boolean): SendOutcome {
     if (this.#closed || this.#ending) return 'closed'
+    if (payload.length > this.#limits.messageSizeBytesMax) return 'tooBig'
+    const lane = this.#lanes[laneOf(header.protocol, header.priority)]!
     const size = HEADER_SIZE_BYTES + payload.length
-    const queued = this.#outbox.length + this.#inFlightBytes
-    if (queued > 0 && queued + size > queueBytesMax) return 'full'
-    const before = this.#outbox.length
-    if (size <= this.#limits.frameSizeBytesMax) this.#outbox.append(header, payload)
-    else if (payload.length > this.#limits.messageSizeBytesMax) return 'tooBig'
-    else this.#appendFragments(header, payload)
-    this.#acceptedBytes += this.#outbox.length - before
-    if (!this.#flushScheduled) {
-      this.#flushScheduled = true
-      process.nextTick(this.#onTick)
-    }
+    const { outbox } = lane
+    const before = outbox.length
+    const queued = before + lane.inFlightBytes + size
+    if (!this.#hasRoom(lane, queued, size, isReply)) return this.#refuse(lane)
+    if (size <= this.#limits.frameSizeBytesMax) {
+      outbox.append(header, payload)
+      this.#framesOut += 1
+    } else this.#appendFragments(lane, header, payload)
+    lane.acceptedBytes += outbox.length - before
+    this.lastPlace = lane.acceptedBytes
+    if (queued > this.#queuedBytesHigh) this.#queuedBytesHigh = queued
+    this.#scheduleFlush()
     return 'sent'
   }
 
-  #appendFragments(header: FrameHeader, payload: Uint8Array): void {
-    const pieceMax = this.#limits.frameSizeBytesMax - HEADER_SIZE_BYTES - PREFIX_SIZE
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    process.nextTick(this.#onTick)
+  }
+
+  #hasRoom(lane: Lane, queued: number, size: number, isReply: boolean): boolean {
+    const { sendQueueBytesMax } = this.#limits
+    if (isReply) return queued === size || queued <= sendQueueBytesMax * REPLY_QUEUE_FACTOR
+    return !lane.blocked && (queued === size || queued <= sendQueueBytesMax)
+  }
+
+  #refuse(lane: Lane): 'full' {
+    this.#refusedCount += 1
+    if (!lane.blocked) {
+      lane.blocked = true
+      this.#events.onFlow(this, lane.name, 'blocked')
+    }
+    return 'full'
+  }
+
+  #appendFragments(lane: Lane, header: FrameHeader, payload: Uint8Array): void {
+    const frameSizeBytes = Math.min(this.#limits.frameSizeBytesMax, WRITE_SIZE_BYTES_MAX)
+    const pieceMax = frameSizeBytes - HEADER_SIZE_BYTES - PREFIX_SIZE
     const flags = header.flags
     header.flags = flags | FLAG.fragment
     for (let offset = 0; offset < payload.length; offset += pieceMax) {
@@ -225,7 +299,8 @@ export class Connection {
       const view = viewOf(prefix)
       view.setUint32(0, payload.length)
       view.setUint32(4, offset)
-      this.#outbox.appendPrefixed(header, prefix, payload.subarray(offset, offset + pieceMax))
+      lane.outbox.appendPrefixed(header, prefix, payload.subarray(offset, offset + pieceMax))
+      this.#framesOut += 1
     }
     header.flags = flags
   }
@@ -235,16 +310,42 @@ export class Connection {
     this.#flush()
   }
 
+  #onWritten(): void {
+    const lane = this.#writing
+    if (lane === null) return
+    this.#writing = null
+    lane.inFlightBytes = 0
+    this.#maybeResume(lane)
+    this.#flush()
+  }
+
+  /** Hands over what waits, lane by lane, a write at a time, as long as the transport takes it. */
   #flush(): void {
-    if (!this.#linkOpen || this.#closed || this.#inFlightBytes > 0) return
-    const length = this.#outbox.length
-    if (length > 0) {
-      this.#handedBytes += length
-      const done = this.#link.write(this.#outbox.view())
-      if (!done) this.#inFlightBytes = length
-      this.#outbox.clear(done)
+    if (!this.#linkOpen) return
+    for (const lane of this.#lanes) {
+      const { outbox } = lane
+      while (outbox.length > 0) {
+        if (this.#closed || this.#writing !== null) return
+        const length = outbox.headLength(WRITE_SIZE_BYTES_MAX)
+        lane.handedBytes += length
+        this.#handedBytes += length
+        const done = this.#link.write(outbox.head(length))
+        outbox.consume(length, done)
+        if (done) this.#maybeResume(lane)
+        else {
+          this.#writing = lane
+          lane.inFlightBytes = length
+        }
+      }
     }
-    if (this.#ending && this.#inFlightBytes === 0) this.#link.end()
+    if (this.#ending && !this.#closed && this.#writing === null) this.#link.end()
+  }
+
+  #maybeResume(lane: Lane): void {
+    if (!lane.blocked || this.#ending) return
+    if (lane.queuedBytes > this.#limits.sendQueueBytesLow) return
+    lane.blocked = false
+    this.#events.onFlow(this, lane.name, 'resumed')
   }
 
   readonly #onFrame = (bytes: Uint8Array, view: DataView, start: number, end: number): boolean => {
@@ -256,14 +357,28 @@ export class Connection {
     const at = start + HEADER_SIZE_BYTES
     // A plain view: `subarray` of a Buffer makes a Buffer, at twice the cost.
     const payload = new Uint8Array(bytes.buffer, bytes.byteOffset + at, end - at)
+    this.#framesIn += 1
     if (this.#peer === null) return this.#onFirstFrame(payload)
-    if ((header.flags & FLAG.fragment) !== 0) return this.#onFragment(payload)
-    if (header.protocol > PROTOCOL.goodbye) this.#events.onMessage(this, header, payload)
-    else if (header.protocol === PROTOCOL.heartbeat) this.#onHeartbeat(header)
+    if ((header.flags & SPECIAL_FLAGS) !== 0) return this.#onSpecial(payload)
+    if (header.protocol > PROTOCOL.groups) this.#events.onMessage(this, header, payload)
+    else this.#onControl(payload)
+    return this.usable
+  }
+
+  #onControl(payload: Uint8Array): void {
+    const header = this.#header
+    if (header.protocol === PROTOCOL.heartbeat) this.#onHeartbeat(header)
     else if (header.protocol === PROTOCOL.hello) {
       this.fail({ kind: 'malformed', detail: 'a second hello' })
+    } else if (header.protocol === PROTOCOL.goodbye && header.functionNumber === GOODBYE_NO_ROOM) {
+      const { node, port } = this.#peer!.address
+      const message = `${node}:${port} has as many connections as it takes`
+      this.#turnedAway = { kind: 'busy', message }
+    } else if (header.protocol === PROTOCOL.groups) {
+      const groups = tryParseGroups(payload, this.#limits.groupCountMax)
+      if (groups !== undefined) this.peerGroups = groups
+      else this.fail({ kind: 'malformed', detail: 'a list of groups that is none, or too long' })
     }
-    return this.usable
   }
 
   #onFirstFrame(payload: Uint8Array): boolean {
@@ -279,24 +394,55 @@ export class Connection {
       this.fail({ kind: 'wrongPeer', detail: `${dialed.node}:${dialed.port} says it is ${found}` })
       return false
     }
+    if (this.#link.vouchesFor?.(hello.address.node) === false) {
+      const detail = `its certificate does not name node ${hello.address.node}`
+      this.fail({ kind: 'wrongNode', detail })
+      return false
+    }
     this.#peer = hello
+    if (!hello.groupsFollow) this.peerGroups = NO_GROUPS
     this.#events.onHello(this)
     return this.usable
   }
 
-  #onFragment(body: Uint8Array): boolean {
-    this.#reassembler ??= new Reassembler(this.#limits)
-    const outcome = this.#reassembler.add(this.#header, body, this.#nowMs())
-    if (outcome.kind === 'fault') {
-      this.fail({ kind: 'fragment', detail: outcome.reason })
-    } else if (outcome.kind === 'complete') {
-      this.#header.flags &= ~FLAG.fragment
-      this.#events.onMessage(this, this.#header, outcome.payload)
+  /** A piece of a long message, or a message to a group, or both. */
+  #onSpecial(body: Uint8Array): boolean {
+    const header = this.#header
+    let payload = body
+    if ((header.flags & FLAG.fragment) !== 0) {
+      this.#reassembler ??= new Reassembler(this.#limits)
+      const outcome = this.#reassembler.add(header, body, this.#nowMs())
+      if (outcome.kind === 'incomplete') return true
+      if (outcome.kind === 'fault') {
+        this.fail({ kind: 'fragment', detail: outcome.reason })
+        return false
+      }
+      payload = outcome.payload
+      header.flags &= ~FLAG.fragment
     }
+    if (header.protocol <= PROTOCOL.groups) {
+      this.fail({ kind: 'malformed', detail: 'a control frame with flags of a message' })
+    } else if ((header.flags & FLAG.group) === 0) this.#events.onMessage(this, header, payload)
+    else this.#onGroupMessage(payload)
     return this.usable
   }
 
+  #onGroupMessage(payload: Uint8Array): void {
+    const split = trySplitGroupMessage(payload)
+    if (split === undefined) {
+      this.fail({ kind: 'malformed', detail: 'a message to a group without its name' })
+      return
+    }
+    const message = { header: this.#header, payload: split.payload }
+    this.#events.onGroupMessage(this, split.group, message)
+  }
+
   #onHeartbeat(header: FrameHeader): void {
+    if (this.#link.vouchesFor?.(header.sourceNode) === false) {
+      const detail = `a beat of node ${header.sourceNode}, which its certificate does not name`
+      this.fail({ kind: 'wrongNode', detail })
+      return
+    }
     this.#events.onHeartbeat(this, {
       source: { node: header.sourceNode, port: header.sourcePort },
       beat: header.messageId,
@@ -311,6 +457,7 @@ export function describeConnectionFault(fault: ConnectionFault): string {
 }
 
 const NO_BYTES = new Uint8Array(0)
+const NO_GROUPS: ReadonlySet<string> = new Set()
 
 const sameAddress = (a: IocAddress, b: IocAddress): boolean =>
   a.node === b.node && a.port === b.port

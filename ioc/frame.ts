@@ -23,6 +23,8 @@ export const PROTOCOL = {
   hello: 0x01,
   heartbeat: 0x02,
   goodbye: 0x03,
+  /** The groups that the sender is a member of; replaces what it said before. */
+  groups: 0x04,
   syncRequest: 0x10,
   syncReply: 0x11,
   asyncRequest: 0x12,
@@ -30,6 +32,9 @@ export const PROTOCOL = {
   acknowledge: 0x16,
   ordered: 0x17,
 } as const
+
+/** Protocol ids that programs use for messages of their own, beside RMD. */
+export const USER_PROTOCOL = { first: 0x80, last: 0xff } as const
 
 /** Bits of the flags byte. */
 export const FLAG = {
@@ -41,6 +46,8 @@ export const FLAG = {
   fragment: 0x04,
   /** On an error reply: the callee did not run the call. */
   notRun: 0x08,
+  /** Sent to a multicast group: the message starts with a u8 length and the group's name. */
+  group: 0x10,
 } as const
 
 /** Bytes at the start of a fragment's payload: total size and offset, u32 each. */
@@ -57,6 +64,7 @@ const U32 = 0x1_0000_0000
 const UPPER_MAX = 0x1f_ffff
 const CALLER_DIGITS = 16
 const MONITOR_BIT = 0x01
+const GROUPS_BIT = 0x02
 
 /** The header's fields in a mutable object that is filled again and again: no allocation a frame. */
 export interface FrameHeader {
@@ -158,6 +166,8 @@ export interface Hello {
   readonly name: string
   /** True: the connection carries heartbeats only. It is no way to reach the sender and no presence. */
   readonly monitor?: boolean
+  /** True: a frame with the sender's groups follows. False: it is in none, until it says otherwise. */
+  readonly groupsFollow?: boolean
 }
 
 /** A whole hello frame. Longer names than {@link HELLO_NAME_BYTES_MAX} are cut. */
@@ -173,7 +183,8 @@ export function encodeHello(hello: Hello): Uint8Array {
   for (let i = 0; i < CALLER_DIGITS; i += 1) {
     bytes[HEADER_SIZE_BYTES + i] = hello.caller.charCodeAt(i)
   }
-  bytes[HEADER_SIZE_BYTES + CALLER_DIGITS] = hello.monitor === true ? MONITOR_BIT : 0
+  bytes[HEADER_SIZE_BYTES + CALLER_DIGITS] =
+    (hello.monitor === true ? MONITOR_BIT : 0) | (hello.groupsFollow === true ? GROUPS_BIT : 0)
   bytes.set(name, HEADER_SIZE_BYTES + CALLER_DIGITS + 1)
   return bytes
 }
@@ -194,6 +205,7 @@ export function tryParseHello(
     caller,
     name: decoder.decode(payload.subarray(CALLER_DIGITS + 1)),
     monitor: (payload[CALLER_DIGITS]! & MONITOR_BIT) !== 0,
+    groupsFollow: (payload[CALLER_DIGITS]! & GROUPS_BIT) !== 0,
   }
 }
 

@@ -1,3 +1,5 @@
+import { invalidParameter } from './errors.ts'
+
 /** Bounds of one port and its connections. Each has a default; what happens at the bound is said with it. */
 export interface IocLimits {
   /** Larger frames close the connection. @defaultValue 1 MiB */
@@ -7,8 +9,16 @@ export interface IocLimits {
    * @defaultValue 64 MiB
    */
   readonly messageSizeBytesMax: number
-  /** Bytes waiting for one peer. Above it the sender gets `TRY_AGAIN`. @defaultValue 16 MiB */
+  /**
+   * High watermark: bytes waiting for one peer in one lane (urgent, normal, low). Above it senders of that lane get
+   * `TRY_AGAIN` until the low watermark. Replies may use twice as much before they are dropped. @defaultValue 16 MiB
+   */
   readonly sendQueueBytesMax: number
+  /**
+   * Low watermark: a lane that refused takes messages again, and `onFlow` tells so, once no more than this waits.
+   * @defaultValue half of `sendQueueBytesMax`
+   */
+  readonly sendQueueBytesLow: number
   /** Incomplete long messages of one connection. One more closes it. @defaultValue 16 */
   readonly partialCountMax: number
   /** An incomplete long message is dropped after so long without a next piece. @defaultValue 5_000 */
@@ -17,15 +27,54 @@ export interface IocLimits {
   readonly connectionCountMax: number
   /** A peer that says no hello for so long is closed. @defaultValue 5_000 */
   readonly helloTimeoutMs: number
+  /** Groups of one port. One more: `NO_RESOURCE`; a peer that names more is closed. @defaultValue 64 */
+  readonly groupCountMax: number
+  /** Receivers of one message to many. More are refused with `NO_RESOURCE`, nothing is sent. @defaultValue 1_024 */
+  readonly fanOutCountMax: number
 }
+
+/** A hello with the longest name must fit into a frame, and a piece of a message too. */
+const FRAME_SIZE_BYTES_MIN = 512
 
 /** The defaults of {@link IocLimits}. */
 export const DEFAULT_IOC_LIMITS: IocLimits = {
   frameSizeBytesMax: 1024 * 1024,
   messageSizeBytesMax: 64 * 1024 * 1024,
   sendQueueBytesMax: 16 * 1024 * 1024,
+  sendQueueBytesLow: 8 * 1024 * 1024,
   partialCountMax: 16,
   partialAgeMsMax: 5_000,
   connectionCountMax: 4_096,
   helloTimeoutMs: 5_000,
+  groupCountMax: 64,
+  fanOutCountMax: 1_024,
+}
+
+/**
+ * Completes the limits of a port: what is left out has its default.
+ * @throws SdkError INVALID_PARAMETER for one that is no positive integer, or for watermarks in the wrong order.
+ */
+export function completeLimits(given: Partial<IocLimits> = {}): IocLimits {
+  const limits = { ...DEFAULT_IOC_LIMITS, ...given }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(name in DEFAULT_IOC_LIMITS)) {
+      throw invalidParameter(`limits.${name} is no limit: see IocLimits`)
+    }
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw invalidParameter(`limits.${name} is ${value}: give an integer from 1`)
+    }
+  }
+  const { sendQueueBytesMax, frameSizeBytesMax } = limits
+  if (frameSizeBytesMax < FRAME_SIZE_BYTES_MIN) {
+    const least = `give ${FRAME_SIZE_BYTES_MIN} or more`
+    throw invalidParameter(`limits.frameSizeBytesMax is ${frameSizeBytesMax}: ${least}`)
+  }
+  if (given.sendQueueBytesLow === undefined) {
+    return { ...limits, sendQueueBytesLow: Math.ceil(sendQueueBytesMax / 2) }
+  }
+  if (limits.sendQueueBytesLow > sendQueueBytesMax) {
+    const both = `sendQueueBytesLow is ${limits.sendQueueBytesLow}, sendQueueBytesMax ${sendQueueBytesMax}`
+    throw invalidParameter(`limits: ${both}: the low watermark must not be above the high one`)
+  }
+  return limits
 }

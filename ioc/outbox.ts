@@ -8,63 +8,87 @@ const LOOP_COPY_BYTES_MAX = 24
 
 /**
  * Frames that wait to leave, one after the other in one growing buffer, so that all of one tick go in one write.
+ *
+ * I1 Bytes before `#start` have left and may still be read by the transport: they are never written again.
  */
 export class Outbox {
   #bytes: Uint8Array = EMPTY
   #view = viewOf(EMPTY)
-  #length = 0
+  #start = 0
+  #end = 0
 
   get length(): number {
-    return this.#length
+    return this.#end - this.#start
   }
 
   /** Appends a frame: header and payload straight into the buffer. Appends nothing when it throws. */
   append(header: Readonly<FrameHeader>, payload: Uint8Array): void {
-    const at = this.#length
-    const end = at + HEADER_SIZE_BYTES + payload.length
-    if (end > this.#bytes.length) this.#grow(end)
+    const size = HEADER_SIZE_BYTES + payload.length
+    if (this.#end + size > this.#bytes.length) this.#grow(size)
+    const at = this.#end
     writeHeader(this.#view, at, header, payload.length)
     copy(payload, this.#bytes, at + HEADER_SIZE_BYTES)
-    this.#length = end
+    this.#end = at + size
   }
 
   /** Appends a frame whose payload is `prefix` and then `payload`. */
   appendPrefixed(header: Readonly<FrameHeader>, prefix: Uint8Array, payload: Uint8Array): void {
-    const at = this.#length
     const bodyBytes = prefix.length + payload.length
-    const end = at + HEADER_SIZE_BYTES + bodyBytes
-    if (end > this.#bytes.length) this.#grow(end)
+    const size = HEADER_SIZE_BYTES + bodyBytes
+    if (this.#end + size > this.#bytes.length) this.#grow(size)
+    const at = this.#end
     writeHeader(this.#view, at, header, bodyBytes)
     this.#bytes.set(prefix, at + HEADER_SIZE_BYTES)
     this.#bytes.set(payload, at + HEADER_SIZE_BYTES + prefix.length)
-    this.#length = end
+    this.#end = at + size
   }
 
   /** Appends bytes that are frames already. */
   appendRaw(frames: Uint8Array): void {
-    const at = this.#length
-    const end = at + frames.length
-    if (end > this.#bytes.length) this.#grow(end)
-    this.#bytes.set(frames, at)
-    this.#length = end
+    if (this.#end + frames.length > this.#bytes.length) this.#grow(frames.length)
+    this.#bytes.set(frames, this.#end)
+    this.#end += frames.length
   }
 
-  /** What waits. Valid until the next append. */
-  view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
+  /** The first `length` bytes of what waits. Valid until the next append. */
+  head(length: number): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#start + length)
   }
 
-  /** Empties the box. @param keepBuffer - false when somebody still reads the old view. */
-  clear(keepBuffer: boolean): void {
-    this.#length = 0
-    if (!keepBuffer || this.#bytes.length > KEPT_CAPACITY_BYTES) this.#use(EMPTY)
+  /**
+   * Bytes of the whole frames that fit into `sizeBytesMax`, of one frame at least: between two of them another
+   * priority may go first.
+   */
+  headLength(sizeBytesMax: number): number {
+    const length = this.length
+    if (length <= sizeBytesMax) return length
+    let size = this.#view.getUint32(this.#start)
+    while (size < length) {
+      const next = size + this.#view.getUint32(this.#start + size)
+      if (next > sizeBytesMax) break
+      size = next
+    }
+    return size
   }
 
-  #grow(neededBytes: number): void {
-    let capacity = Math.max(this.#bytes.length * 2, FIRST_CAPACITY_BYTES)
-    while (capacity < neededBytes) capacity *= 2
+  /** Takes the first `length` bytes away. @param mayReuse - false while somebody still reads them. */
+  consume(length: number, mayReuse: boolean): void {
+    this.#start += length
+    if (this.#start < this.#end) return
+    this.#start = 0
+    this.#end = 0
+    if (!mayReuse || this.#bytes.length > KEPT_CAPACITY_BYTES) this.#use(EMPTY)
+  }
+
+  /** Room for `sizeBytes` more, and half as much again: what waits moves to a new buffer. */
+  #grow(sizeBytes: number): void {
+    const length = this.length
+    let capacity = FIRST_CAPACITY_BYTES
+    while (capacity < (length + sizeBytes) * 1.5) capacity *= 2
     const larger = Buffer.allocUnsafeSlow(capacity)
-    larger.set(this.view())
+    larger.set(this.head(length))
+    this.#start = 0
+    this.#end = length
     this.#use(larger)
   }
 

@@ -217,7 +217,7 @@ export class RmdClient {
     if (outcome !== 'sent') return this.#onUnsent(call, outcome, nowMs)
     connection.acknowledgedBelow = header.acknowledgedBelow
     call.connection = connection
-    call.mark = connection.acceptedBytes
+    call.mark = connection.lastPlace
     if (spec.oneWay && connection.linkOpen) {
       this.#finish(call)
       call.resolve(undefined)

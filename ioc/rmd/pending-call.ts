@@ -1,6 +1,7 @@
 import type { SdkError } from '../../idl/index.ts'
 import type { Epoch } from '../address.ts'
 import type { Connection } from '../connection.ts'
+import { laneOf } from '../lane.ts'
 import type { TableCall } from './call-table.ts'
 import type { TriedCall } from './retry.ts'
 import type { Target } from './target.ts'
@@ -26,8 +27,8 @@ export interface CallSpec {
 /**
  * One call that waits for its end.
  *
- * I1 `connection` is set exactly while a copy of the call is under way on it; `mark` is that copy's place in the
- * stream.
+ * I1 `connection` is set exactly while a copy of the call is under way on it; `mark` is that copy's place in its
+ * lane.
  */
 export class PendingCall implements TableCall, TriedCall {
   readonly id: number
@@ -81,7 +82,8 @@ export class PendingCall implements TableCall, TriedCall {
   lose(): boolean {
     const { connection } = this
     if (connection === null) return false
-    const reached = connection.handedBytes >= this.mark
+    const { protocol, priority } = this.spec
+    const reached = connection.hasHanded(laneOf(protocol, priority), this.mark)
     if (reached) this.mayHaveRun = true
     this.connection = null
     return reached

@@ -1,6 +1,7 @@
 import type { IocAddress } from '../address.ts'
-import { addressText } from '../address-text.ts'
+import { addressText, tryParseAddress } from '../address-text.ts'
 import { alreadyListening } from '../errors.ts'
+import { isWanted } from './wanted.ts'
 import type { Link, LinkEvents, LinkFailure, Listener, Transport } from './transport.ts'
 
 /** Settings of {@link memoryTransport}. */
@@ -32,6 +33,7 @@ export function memoryTransport(options: MemoryTransportOptions = {}): Transport
       })
       return near
     },
+    known: (wanted) => [...listeners.keys()].map(toAddress).filter(isWanted(wanted)),
   }
 }
 
@@ -49,6 +51,8 @@ function listenAt(
     },
   }
 }
+
+const toAddress = (text: string): IocAddress => tryParseAddress(text)!
 
 const nobody = (address: IocAddress): LinkFailure => ({
   kind: 'unreachable',

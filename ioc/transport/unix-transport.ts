@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { linkSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { SdkError } from '../../idl/index.ts'
 import { addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
 import { alreadyListening } from '../errors.ts'
 import { checkSocketPath, socketDirectory, socketPath } from './socket-directory.ts'
-import type { Link, LinkEvents, LinkFailure, Listener, Transport } from './transport.ts'
+import { errorCode, listenError, SocketLink, startServer, stopServer } from './socket-link.ts'
+import type { Link, LinkFailure, Listener, Transport } from './transport.ts'
+import { isWanted } from './wanted.ts'
 
 /** Settings of {@link unixTransport}. */
 export interface UnixTransportOptions {
@@ -31,11 +32,18 @@ export function unixTransport(options: UnixTransportOptions): Transport {
     kind: 'unix',
     listen: (address, accept) => listenAt(directory, address, accept),
     connect: (address) => {
-      const link = new SocketLink()
-      link.dial(socketPath(directory, address), address)
+      const link = new SocketLink(END_GRACE_MS)
+      dial(link, socketPath(directory, address), address, 1)
       return link
     },
+    known: (wanted) => readdirSync(directory).flatMap(toAddress).filter(isWanted(wanted)),
   }
+}
+
+/** `NODE.PORT.sock`, as {@link socketPath} makes it. What dead programs left behind is listed too. */
+function toAddress(fileName: string): IocAddress[] {
+  const match = /^(\d+)\.(\d+)\.sock$/.exec(fileName)
+  return match === null ? [] : [{ node: Number(match[1]), port: Number(match[2]) }]
 }
 
 /**
@@ -50,11 +58,11 @@ async function listenAt(
   const path = checkSocketPath(socketPath(directory, address), address)
   const ownName = join(directory, `.${process.pid}.${randomBytes(3).toString('hex')}`)
   const server = createServer({ allowHalfOpen: false }, (socket) => {
-    const link = new SocketLink()
+    const link = new SocketLink(END_GRACE_MS)
     accept(link)
     link.adopt(socket)
   })
-  await startServer(server, ownName)
+  await startServer(server, { path: ownName, backlog: BACKLOG }, address)
   try {
     await claim(ownName, path, address)
   } catch (error) {
@@ -78,7 +86,7 @@ async function claim(ownName: string, path: string, address: IocAddress): Promis
       linkSync(ownName, path)
       return
     } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error
+      if (errorCode(error) !== 'EEXIST') throw listenError(error, address)
     }
     const inode = inodeOf(path)
     if (inode === undefined) continue
@@ -106,6 +114,27 @@ function removeStale(path: string, staleInode: number, ownName: string): void {
   unlinkIfThere(aside)
 }
 
+/** Connects; a full backlog is tried again for a moment, since it empties as the other side accepts. */
+function dial(link: SocketLink, path: string, address: IocAddress, tries: number): void {
+  const socket = connect(path)
+  link.dial(socket, 'connect', (error) => {
+    if (errorCode(error) !== 'EAGAIN') return { failure: unreachable(error, address) }
+    if (tries < BUSY_TRIES_MAX) {
+      return { afterMs: BUSY_RETRY_MS, again: () => dial(link, path, address, tries + 1) }
+    }
+    const message = `${addressText(address)} accepts no connection at present`
+    return { failure: { kind: 'busy', message } }
+  })
+}
+
+function unreachable(error: Error, address: IocAddress): LinkFailure {
+  const at = addressText(address)
+  const code = errorCode(error)
+  const nobody = code === 'ENOENT' || code === 'ECONNREFUSED'
+  const message = nobody ? `nobody listens at ${at}` : `cannot connect to ${at}: ${error.message}`
+  return { kind: 'unreachable', message }
+}
+
 const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path)
@@ -120,24 +149,6 @@ const answers = (path: string): Promise<boolean> =>
       end(code !== 'ECONNREFUSED' && code !== 'ENOENT' && code !== 'ENOTSOCK')
     })
   })
-
-const startServer = (server: Server, path: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new SdkError('LIBRARY', `cannot listen at ${path}: ${cause.message}`, { cause }))
-    })
-    server.listen({ path, backlog: BACKLOG }, () => resolve())
-  })
-
-const stopServer = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    // `close` waits for connections that were accepted; they live on, so nobody waits here.
-    server.close()
-    setImmediate(resolve)
-  })
-
-const errorCode = (error: unknown): string | undefined =>
-  error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
 
 function inodeOf(path: string): number | undefined {
   try {
@@ -154,104 +165,3 @@ function unlinkIfThere(path: string): void {
     if (errorCode(error) !== 'ENOENT') throw error
   }
 }
-
-class SocketLink implements Link {
-  #socket: Socket | null = null
-  #events: LinkEvents | null = null
-  #failure: LinkFailure | null = null
-  #destroyed = false
-  #closed = false
-
-  start(events: LinkEvents): void {
-    this.#events = events
-  }
-
-  /** Connects; a full backlog is tried again for a moment, since it empties as the other side accepts. */
-  dial(path: string, address: IocAddress, tries = 1): void {
-    const socket = connect(path)
-    this.#socket = socket
-    let open = false
-    socket.once('connect', () => {
-      open = true
-      this.#events?.onOpen()
-    })
-    socket.on('error', (error) => {
-      this.#failure = open ? broken(error) : unreachable(error, address)
-    })
-    socket.on('close', () => {
-      if (!open && !this.#destroyed && this.#failure?.kind === 'busy' && tries < BUSY_TRIES_MAX) {
-        this.#failure = null
-        setTimeout(() => this.#dialAgain(path, address, tries + 1), BUSY_RETRY_MS)
-        return
-      }
-      this.#close()
-    })
-    this.#listenFor(socket)
-  }
-
-  adopt(socket: Socket): void {
-    this.#socket = socket
-    socket.on('error', (error) => {
-      this.#failure = broken(error)
-    })
-    socket.on('close', () => this.#close())
-    this.#listenFor(socket)
-    if (this.#destroyed) socket.destroy()
-    else this.#events?.onOpen()
-  }
-
-  write(bytes: Uint8Array): boolean {
-    const socket = this.#socket
-    if (socket === null || this.#destroyed) return true
-    let returned = false
-    socket.write(bytes, () => {
-      if (returned && !this.#closed) this.#events?.onWritten()
-    })
-    // The kernel took everything in the call itself when nothing is left in the stream's own buffer.
-    if (socket.writableLength === 0) return true
-    returned = true
-    return false
-  }
-
-  end(): void {
-    const socket = this.#socket
-    if (socket === null || this.#destroyed) return this.destroy()
-    socket.end()
-    const timer = setTimeout(() => this.destroy(), END_GRACE_MS)
-    socket.once('close', () => clearTimeout(timer))
-  }
-
-  destroy(): void {
-    if (this.#destroyed) return
-    this.#destroyed = true
-    this.#socket?.destroy()
-  }
-
-  #dialAgain(path: string, address: IocAddress, tries: number): void {
-    if (this.#destroyed) this.#close()
-    else this.dial(path, address, tries)
-  }
-
-  #listenFor(socket: Socket): void {
-    socket.on('data', (chunk: Buffer) => this.#events?.onData(chunk))
-  }
-
-  #close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#destroyed = true
-    this.#events?.onClose(this.#failure)
-  }
-}
-
-function unreachable(error: Error, address: IocAddress): LinkFailure {
-  const code = errorCode(error)
-  const at = addressText(address)
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-    return { kind: 'unreachable', message: `nobody listens at ${at}` }
-  }
-  if (code === 'EAGAIN') return { kind: 'busy', message: `${at} accepts no connection at present` }
-  return { kind: 'unreachable', message: `cannot connect to ${at}: ${error.message}` }
-}
-
-const broken = (error: Error): LinkFailure => ({ kind: 'broken', message: error.message })

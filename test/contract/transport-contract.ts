@@ -116,10 +116,10 @@ export function transportContract(name: string, make: () => TransportUnderTest):
       expect(far.text).toBe('aaaabbbbcccc')
     })
 
-    it('lets the sender use its buffer again when write returns true', async () => {
+    it('lets the sender use its buffer again when write returns true, or once it is written', async () => {
       const [near, far] = await pair()
       const buffer = Buffer.from('first')
-      expect(near.link.write(buffer)).toBe(true)
+      if (!near.link.write(buffer)) await until(() => near.told.includes('written'))
       buffer.fill(0)
       await until(() => far.receivedBytes === 5)
       expect(far.text).toBe('first')
@@ -196,6 +196,16 @@ export function transportContract(name: string, make: () => TransportUnderTest):
       const late = connect()
       await until(() => late.closed)
       expect(late.cause?.kind).toBe('unreachable')
+    })
+
+    it('knows who may listen, by port and by node', async () => {
+      await listen()
+      expect(subject.transport.known({ port: 64 })).toContainEqual(AT)
+      expect(subject.transport.known({ node: 1 })).toContainEqual(AT)
+      const others = subject.transport
+        .known({ node: 3 })
+        .concat(subject.transport.known({ port: 9 }))
+      expect(others).not.toContainEqual(AT)
     })
 
     it('keeps many links apart', async () => {

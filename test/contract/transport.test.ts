@@ -1,19 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { memoryTransport, unixTransport } from '../../ioc/index.ts'
+import { unixTransport } from '../../ioc/index.ts'
 import { socketDirectory } from '../../ioc/internal.ts'
+import { TRANSPORTS } from '../ioc/transports.ts'
 import { transportContract } from './transport-contract.ts'
 
-transportContract('memory', () => ({ transport: memoryTransport(), dispose: () => {} }))
-
-transportContract('unix', () => {
-  const runDir = mkdtempSync(join(tmpdir(), 'hf-'))
-  return {
-    transport: unixTransport({ runDir }),
-    dispose: () => rmSync(runDir, { recursive: true }),
-  }
-})
+for (const [name, make] of Object.entries(TRANSPORTS)) {
+  transportContract(name, () => {
+    const set = make()
+    return { transport: set.of(1), dispose: () => set.dispose() }
+  })
+}
 
 transportContract('unix, in a run directory with a long path', () => {
   const top = mkdtempSync(join(tmpdir(), 'hf-'))

@@ -228,9 +228,17 @@ describe('hello and heartbeat', () => {
     readHeader(viewOf(bytes), 0, header)
     expect(header.protocol).toBe(PROTOCOL.hello)
     const payload = bytes.subarray(HEADER_SIZE_BYTES)
-    expect(tryParseHello(header, payload)).toEqual({ ...hello, monitor: false })
+    expect(tryParseHello(header, payload)).toEqual({
+      ...hello,
+      monitor: false,
+      groupsFollow: false,
+    })
     const monitor = encodeHello({ ...hello, monitor: true }).subarray(HEADER_SIZE_BYTES)
-    expect(tryParseHello(header, monitor)).toEqual({ ...hello, monitor: true })
+    expect(tryParseHello(header, monitor)).toEqual({
+      ...hello,
+      monitor: true,
+      groupsFollow: false,
+    })
   })
 
   it.each([
