@@ -17,6 +17,11 @@ export interface MethodSpec<I extends z.ZodType = z.ZodType, O extends z.ZodType
   /** True: the method may answer without confirming that its component still holds the role. */
   readonly staleReads?: boolean
   /**
+   * True: the method answers with a stream of values of `output`. Its function is an async generator (or gives any
+   * iterable), a client gets an `AsyncIterable`.
+   */
+  readonly stream?: boolean
+  /**
    * Version of the interface in which the method got its present form: callers ask for that, so that a new caller gets
    * on with an old callee that has it, and older callers are refused. @defaultValue the interface's version for
    * callers; none for callees: every lower major of the release is served
@@ -44,6 +49,7 @@ export interface Method<I extends z.ZodType = z.ZodType, O extends z.ZodType = z
   readonly functionNumber: number
   readonly staleReads: boolean
   readonly since: string | null
+  readonly stream: boolean
   readonly input: ValueCodec<z.input<I>, z.output<I>>
   readonly output: ValueCodec<z.input<O>, z.output<O>>
 }
@@ -62,7 +68,9 @@ export type HandlersOf<M extends MethodSpecs, C = unknown> = {
   readonly [K in keyof M]: (
     input: z.output<M[K]['input']>,
     call: C,
-  ) => z.input<M[K]['output']> | Promise<z.input<M[K]['output']>>
+  ) => M[K] extends { readonly stream: true }
+    ? AsyncIterable<z.input<M[K]['output']>> | Iterable<z.input<M[K]['output']>>
+    : z.input<M[K]['output']> | Promise<z.input<M[K]['output']>>
 }
 
 /** A typed client of an interface. `O` is the type of the per-call options. */
@@ -70,7 +78,9 @@ export type ClientOf<M extends MethodSpecs, O = unknown> = {
   readonly [K in keyof M]: (
     input: z.input<M[K]['input']>,
     options?: O,
-  ) => Promise<z.output<M[K]['output']>>
+  ) => M[K] extends { readonly stream: true }
+    ? AsyncIterableIterator<z.output<M[K]['output']>>
+    : Promise<z.output<M[K]['output']>>
 }
 
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
@@ -120,6 +130,7 @@ export function defineInterface<const M extends MethodSpecs>(spec: InterfaceSpec
       serviceId,
       functionNumber: clientId * 64 + serviceId,
       staleReads: methodSpec.staleReads ?? false,
+      stream: methodSpec.stream ?? false,
       since: sinceOf(place, spec, methodSpec),
       input: makeMethodCodec(`${place} input`, methodSpec.input),
       output: makeMethodCodec(`${place} output`, methodSpec.output),

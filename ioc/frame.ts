@@ -31,6 +31,12 @@ export const PROTOCOL = {
   asyncReply: 0x13,
   acknowledge: 0x16,
   ordered: 0x17,
+  /** One item of a stream of replies; the stream ends with a reply. */
+  streamItem: 0x1a,
+  /** The caller of a stream takes bytes of items up to `acknowledgedBelow`, counted from its start. */
+  streamCredit: 0x1b,
+  /** The caller waits for a call no more. */
+  cancel: 0x1c,
 } as const
 
 /** Protocol ids that programs use for messages of their own, beside RMD. */
@@ -48,6 +54,8 @@ export const FLAG = {
   notRun: 0x08,
   /** Sent to a multicast group: the message starts with a u8 length and the group's name. */
   group: 0x10,
+  /** On a request: the caller takes a stream of replies. */
+  stream: 0x20,
 } as const
 
 /** Bytes at the start of a fragment's payload: total size and offset, u32 each. */

@@ -24,6 +24,7 @@ export type {
   Destination,
   IncomingCall,
   PresenceEvent,
+  ReplyStream,
   Rmd,
   RmdCallOptions,
   RmdPriority,

@@ -47,6 +47,12 @@ export const nameNotFound = (name: string): SdkError =>
     context: { name },
   })
 
+/** The name is known, and the call is not for whoever comes later. */
+export const nobodyActive = ({ spec }: PendingCall): SdkError =>
+  new SdkError('TL_ACTIVE_INST_NOT_PRESENT', `nobody is active for ${spec.target.text}`, {
+    context: contextOf(spec),
+  })
+
 /** Aborted by the caller's signal, or the caller closed. */
 export const givenUp = (spec: CallSpec, mayHaveRun: boolean): SdkError =>
   new SdkError('INTERRUPT', `the call to ${spec.target.text} was given up`, {

@@ -1,11 +1,12 @@
 import { decodeWireError, fromWireError, SdkError } from '../../idl/index.ts'
 import type { NameEntry, NameResolver } from '../address.ts'
 import type { Clock } from '../clock.ts'
-import type { Connection } from '../connection.ts'
+import type { Connection, SendOutcome } from '../connection.ts'
 import { closedError } from '../errors.ts'
 import { type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
 import type { Port } from '../port.ts'
 import type { LinkFailure } from '../transport/transport.ts'
+import { Acknowledger } from './acknowledger.ts'
 import { CallTable } from './call-table.ts'
 import * as failures from './call-failure.ts'
 import { type CallSpec, PendingCall } from './pending-call.ts'
@@ -16,13 +17,14 @@ import {
   retryDelayMs,
 } from './retry.ts'
 import type { RmdStatistics } from './statistics.ts'
+import { StreamReader } from './stream-reader.ts'
 import type { NameTarget } from './target.ts'
 
 /** Deadlines are looked at together, at most this often. */
 const SWEEP_MS_MIN = 5
-/** What a callee must not forget is told explicitly when no request has carried it for so long. */
-const ACKNOWLEDGE_AFTER_MS = 1_000
 const NAME_COUNT_MAX = 10_000
+/** A credit for which the send queue had no room is sent after so long. */
+const CREDIT_AGAIN_MS = 5
 
 export interface RmdClientSetup {
   readonly port: Port
@@ -44,13 +46,13 @@ export class RmdClient {
   readonly #statistics: RmdStatistics
   readonly #table = new CallTable<PendingCall>()
   readonly #nameTargets = new Map<string, NameTarget>()
+  readonly #acknowledger: Acknowledger
   readonly #header: FrameHeader = makeFrameHeader()
   readonly #stopNames: (() => void) | null
   #namesReady = false
   #closed = false
   #armedForMs = Number.POSITIVE_INFINITY
   #cancelTimer: (() => void) | null = null
-  #cancelAcknowledge: (() => void) | null = null
   #resolve: (value: unknown) => void = () => {}
   #reject: (error: Error) => void = () => {}
   /** One for all promises: a closure for each call is what the collector would feel. */
@@ -67,6 +69,7 @@ export class RmdClient {
     this.#names = setup.names
     this.#clock = setup.clock
     this.#statistics = setup.statistics
+    this.#acknowledger = new Acknowledger(setup, () => this.#table.watermark())
     this.#stopNames = setup.names?.onChange((entry) => this.#onName(entry)) ?? null
     setup.names?.ready.then(
       () => this.#onNamesReady(),
@@ -91,17 +94,59 @@ export class RmdClient {
   start(spec: CallSpec, payload: Uint8Array): Promise<unknown> {
     this.#statistics.nRmdCalls += 1
     if (spec.atMostOnce) this.#statistics.nAtmostOnceCalls += 1
-    if (this.#closed) return Promise.reject(closedError('this RMD'))
-    if (spec.signal?.aborted === true) return Promise.reject(failures.givenUp(spec, false))
+    const refusal = this.#refusal(spec)
+    if (refusal !== null) return Promise.reject(this.#counted(spec, refusal))
     const nowMs = this.#clock.nowMs()
     const id = this.#table.takeId()
     const promise = new Promise(this.#executor)
     const call = new PendingCall(id, spec, payload, nowMs, this.#resolve, this.#reject)
-    this.#table.add(call)
-    if (spec.signal !== undefined) this.#watchSignal(call, spec.signal)
-    this.#route(call, nowMs)
-    this.#arm(nowMs)
+    this.#begin(call, nowMs)
     return promise
+  }
+
+  /** Makes a stream: a call that starts with the first item that is asked for. */
+  stream(spec: CallSpec, payload: Uint8Array): StreamReader {
+    let call: PendingCall | null = null
+    return new StreamReader({
+      start: (reader) => {
+        this.#statistics.nRmdCalls += 1
+        const refusal = this.#refusal(spec)
+        if (refusal !== null) return reader.fail(this.#counted(spec, refusal))
+        const nowMs = this.#clock.nowMs()
+        const end = (): void => reader.finish()
+        const fail = (error: Error): void => reader.fail(error)
+        call = new PendingCall(this.#table.takeId(), spec, payload, nowMs, end, fail)
+        call.reader = reader
+        this.#begin(call, nowMs)
+      },
+      grant: (bytes) => {
+        if (call !== null) this.#grant(call, bytes)
+      },
+      cancel: () => {
+        if (call !== null && this.#table.get(call.id) === call) this.#giveUp(call)
+      },
+    })
+  }
+
+  onItem(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
+    const call = this.#table.get(header.messageId)
+    const reader = call?.reader ?? null
+    if (call === undefined || reader === null || call.connection !== connection) {
+      this.#statistics.nBadReplies += 1
+      return
+    }
+    const { target, decode } = call.spec
+    if (target.kind === 'name' && !this.#isFresh(target, header.epoch || call.epochSent)) {
+      return this.#onStale(call)
+    }
+    try {
+      if (!reader.hasRoom) throw new SdkError('MESSAGE_ERROR', 'an item beyond the credit')
+      reader.push(decode(payload), payload.length)
+    } catch (error) {
+      this.#statistics.nBadReplies += 1
+      this.#tellCancelled(call)
+      this.#fail(call, error as Error)
+    }
   }
 
   onReply(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
@@ -111,7 +156,7 @@ export class RmdClient {
       return
     }
     this.#statistics.nRmdReplies += 1
-    if (call.atMostOnce) this.#oweAcknowledge(connection)
+    if (call.atMostOnce) this.#acknowledger.owe(connection)
     if (header.rcOrTimeoutMs !== 0) return this.#onRefusal(call, payload)
     const { target } = call.spec
     if (target.kind === 'name' && !this.#isFresh(target, header.epoch || call.epochSent)) {
@@ -119,7 +164,7 @@ export class RmdClient {
     }
     let value: unknown
     try {
-      value = call.spec.decode(payload)
+      value = call.reader === null ? call.spec.decode(payload) : undefined
     } catch (error) {
       this.#statistics.nBadReplies += 1
       return this.#fail(call, error as Error)
@@ -151,12 +196,33 @@ export class RmdClient {
     this.#closed = true
     this.#stopNames?.()
     this.#cancelTimer?.()
-    this.#cancelAcknowledge?.()
     for (const call of this.#table.values()) {
       call.lose()
       this.#fail(call, failures.givenUp(call.spec, call.mayHaveRun))
     }
-    this.#acknowledge()
+    this.#acknowledger.close()
+  }
+
+  #refusal(spec: CallSpec): SdkError | null {
+    if (this.#closed) return closedError('this RMD')
+    return spec.signal?.aborted === true ? failures.givenUp(spec, false) : null
+  }
+
+  #counted(spec: CallSpec, error: SdkError): SdkError {
+    this.#statistics.nFailedCalls += 1
+    if (spec.atMostOnce) this.#statistics.nFailedAtmostOnceCalls += 1
+    return error
+  }
+
+  #begin(call: PendingCall, nowMs: number): void {
+    const { signal } = call.spec
+    this.#table.add(call)
+    if (signal !== undefined) {
+      call.onAbort = () => this.#giveUp(call)
+      signal.addEventListener('abort', call.onAbort, { once: true })
+    }
+    this.#route(call, nowMs)
+    this.#arm(nowMs)
   }
 
   /** Finds the connection for a call and sends it, or lets it wait, or fails it. */
@@ -178,7 +244,11 @@ export class RmdClient {
       return
     }
     if (entry.epoch > target.epochSeen) target.epochSeen = entry.epoch
-    if (entry.address === null) return this.#wait(call, call.deadlineMs)
+    if (entry.address === null) {
+      if (call.persistent) this.#wait(call, call.deadlineMs)
+      else this.#fail(call, failures.nobodyActive(call))
+      return
+    }
     call.epochSent = entry.epoch
     this.#sendTo(call, entry.address, nowMs)
   }
@@ -223,10 +293,9 @@ export class RmdClient {
       call.resolve(undefined)
       return
     }
-    const dueMs = call.atMostOnce
-      ? Math.min(call.deadlineMs, Math.ceil(nowMs + askAgainMs(call.tries - 1)))
-      : call.deadlineMs
-    this.#table.setDue(call, dueMs)
+    if (!call.atMostOnce || spec.nonPersistent) return this.#table.setDue(call, call.deadlineMs)
+    const tryMs = spec.tryTimeoutMs === 0 ? askAgainMs(call.tries - 1) : spec.tryTimeoutMs
+    this.#table.setDue(call, Math.min(call.deadlineMs, Math.ceil(nowMs + tryMs)))
   }
 
   #onUnsent(call: PendingCall, outcome: 'full' | 'tooBig' | 'closed', nowMs: number): void {
@@ -293,7 +362,8 @@ export class RmdClient {
       return this.#wait(call, nowMs + retryDelayMs(call.tries - 1, call.id))
     }
     // The peer went away before this call left: its successor may listen at the address by now.
-    if (!reached && wasOpen && call.spec.target.kind === 'address' && !this.#closed) {
+    const isByAddress = call.spec.target.kind === 'address'
+    if (!reached && wasOpen && isByAddress && call.persistent && !this.#closed) {
       return this.#route(call, nowMs)
     }
     const why = cause?.message ?? (reached ? 'it went away before it answered' : 'it went away')
@@ -337,12 +407,34 @@ export class RmdClient {
     return true
   }
 
-  #watchSignal(call: PendingCall, signal: AbortSignal): void {
-    call.onAbort = () => {
-      call.lose()
-      this.#fail(call, failures.givenUp(call.spec, call.mayHaveRun))
-    }
-    signal.addEventListener('abort', call.onAbort, { once: true })
+  /** The caller waits no more, by its signal or by leaving its stream. */
+  #giveUp(call: PendingCall): void {
+    this.#tellCancelled(call)
+    call.lose()
+    this.#fail(call, failures.givenUp(call.spec, call.mayHaveRun))
+  }
+
+  /** Asks the callee to stop. One that does not hear it goes on until the deadline, which it knows. */
+  #tellCancelled(call: PendingCall): void {
+    if (call.connection === null || call.spec.oneWay) return
+    this.#sendNote(PROTOCOL.cancel, call, 0)
+  }
+
+  #grant(call: PendingCall, bytes: number): void {
+    if (call.connection === null || this.#table.get(call.id) !== call) return
+    if (this.#sendNote(PROTOCOL.streamCredit, call, bytes) !== 'full') return
+    // Without it the callee would wait for ever.
+    this.#clock.after(CREDIT_AGAIN_MS, () => this.#grant(call, bytes))
+  }
+
+  #sendNote(protocol: number, call: PendingCall, acknowledgedBelow: number): SendOutcome {
+    const header = makeFrameHeader()
+    header.protocol = protocol
+    header.priority = call.spec.priority
+    header.messageId = call.id
+    header.functionNumber = call.spec.functionNumber
+    header.acknowledgedBelow = acknowledgedBelow
+    return call.connection?.sendReply(header, NO_BYTES) ?? 'closed'
   }
 
   #finish(call: PendingCall): void {
@@ -385,29 +477,6 @@ export class RmdClient {
     call.lose()
     this.#statistics.nCallTimeouts += 1
     this.#fail(call, failures.expired(call, underWay, this.#namesReady))
-  }
-
-  #oweAcknowledge(connection: Connection): void {
-    connection.acknowledgeOwed = true
-    this.#cancelAcknowledge ??= this.#clock.after(ACKNOWLEDGE_AFTER_MS, () => this.#acknowledge())
-  }
-
-  /** Tells callees of which replies nothing more will be asked, where no later request has said so. */
-  #acknowledge(): void {
-    this.#cancelAcknowledge = null
-    const below = this.#table.watermark()
-    const header = makeFrameHeader()
-    header.protocol = PROTOCOL.acknowledge
-    header.acknowledgedBelow = below
-    for (const connection of this.#port.connections()) {
-      if (!connection.acknowledgeOwed || !connection.usable) continue
-      connection.acknowledgeOwed = false
-      if (connection.acknowledgedBelow >= below) continue
-      const sent = connection.send(header, NO_BYTES) === 'sent'
-      if (sent) this.#statistics.nAtmostOnceAcksSent += 1
-      else this.#statistics.nFailedAtmostOnceAcksSent += 1
-      if (sent) connection.acknowledgedBelow = below
-    }
   }
 }
 

@@ -10,6 +10,7 @@ import { RmdClient } from './client.ts'
 import { type DedupeLimits, DedupeTable } from './dedupe-table.ts'
 import type { CallSpec } from './pending-call.ts'
 import type { Destination, IncomingCall, PresenceEvent, Rmd, RmdCallOptions } from './rmd.ts'
+import { RETRY_COUNT_MAX } from './retry.ts'
 import { RmdServer } from './server.ts'
 import { RmdStatistics } from './statistics.ts'
 import { parseTarget, type Target } from './target.ts'
@@ -55,6 +56,7 @@ class PortRmd implements Rmd {
     this.#client = new RmdClient({ port, names: options.names ?? null, clock, statistics })
     this.#server = new RmdServer({
       port,
+      clock,
       statistics,
       table: new DedupeTable(options.limits),
       isDeduped: options.dedupe ?? (() => true),
@@ -63,8 +65,10 @@ class PortRmd implements Rmd {
     port.attach({
       onMessage: (connection, header, payload) => this.#onMessage(connection, header, payload),
       onLinkOpen: (connection) => this.#client.onLinkOpen(connection),
-      onClose: (connection: Connection, cause: LinkFailure | null) =>
-        this.#client.onClose(connection, cause),
+      onClose: (connection: Connection, cause: LinkFailure | null) => {
+        this.#client.onClose(connection, cause)
+        this.#server.onClose(connection)
+      },
     })
   }
 
@@ -85,23 +89,25 @@ class PortRmd implements Rmd {
     options: RmdCallOptions & { readonly to: Destination },
   ): ClientOf<M, RmdCallOptions> {
     const target = this.#target(options.to)
-    const methods: Record<string, (input: unknown, extra?: RmdCallOptions) => Promise<unknown>> = {}
+    const methods: Record<string, (input: unknown, extra?: RmdCallOptions) => unknown> = {}
     const defaults = checkOptions(options)
     for (const method of Object.values(face.methods)) {
-      const { input, output, functionNumber } = method
+      const { input, output, functionNumber, stream } = method
       const version = versionNumber(method.since ?? face.version)
       const decode = (payload: Uint8Array): unknown => output.decode(payload)
-      const base = { target, functionNumber, version, decode }
+      const base = { target, functionNumber, version, stream, decode }
       const usual = specOf(base, defaults)
-      methods[method.name] = (value, extra) => {
-        try {
-          const spec =
-            extra === undefined ? usual : specOf(base, checkOptions({ ...options, ...extra }))
-          return this.#client.start(spec, input.encode(value))
-        } catch (error) {
-          return Promise.reject(error)
-        }
-      }
+      const spec = (extra: RmdCallOptions | undefined): CallSpec =>
+        extra === undefined ? usual : specOf(base, checkOptions({ ...options, ...extra }))
+      methods[method.name] = stream
+        ? (value, extra) => this.#client.stream(spec(extra), input.encode(value))
+        : (value, extra) => {
+            try {
+              return this.#client.start(spec(extra), input.encode(value))
+            } catch (error) {
+              return Promise.reject(error)
+            }
+          }
     }
     return Object.freeze(methods) as ClientOf<M, RmdCallOptions>
   }
@@ -112,14 +118,26 @@ class PortRmd implements Rmd {
     payload: Uint8Array,
     options: RmdCallOptions = {},
   ): Promise<Uint8Array> {
-    const base = { target: this.#target(to), functionNumber, version: 0, decode: copied }
-    const spec = specOf(base, checkOptions(options))
+    const spec = this.#rawSpec(to, functionNumber, false, options)
     const output = (await this.#client.start(spec, payload)) as Uint8Array | undefined
     return output ?? NO_BYTES
   }
 
-  serve(dispatch: (call: IncomingCall) => void): void {
-    this.#server.serve(dispatch)
+  stream(
+    to: Destination,
+    functionNumber: number,
+    payload: Uint8Array,
+    options: RmdCallOptions = {},
+  ): AsyncIterableIterator<Uint8Array> {
+    const spec = this.#rawSpec(to, functionNumber, true, options)
+    return this.#client.stream(spec, payload) as AsyncIterableIterator<Uint8Array>
+  }
+
+  serve(
+    dispatch: (call: IncomingCall) => void,
+    cancelled?: (caller: string, messageId: number) => void,
+  ): void {
+    this.#server.serve(dispatch, cancelled ?? null)
   }
 
   onPresence(listener: (event: PresenceEvent) => void): () => void {
@@ -133,6 +151,17 @@ class PortRmd implements Rmd {
   close(): Promise<void> {
     this.#client.close()
     return this.#port.close()
+  }
+
+  #rawSpec(
+    to: Destination,
+    functionNumber: number,
+    stream: boolean,
+    options: RmdCallOptions,
+  ): CallSpec {
+    const target = this.#target(to)
+    const base = { target, functionNumber, version: 0, stream, decode: copied }
+    return specOf(base, checkOptions(options))
   }
 
   #target(to: Destination): Target {
@@ -149,6 +178,15 @@ class PortRmd implements Rmd {
       case PROTOCOL.asyncRequest:
       case PROTOCOL.ordered:
         this.#server.onRequest(connection, header, payload)
+        return true
+      case PROTOCOL.streamItem:
+        this.#client.onItem(connection, header, payload)
+        return true
+      case PROTOCOL.streamCredit:
+        this.#server.onCredit(connection, header)
+        return true
+      case PROTOCOL.cancel:
+        this.#server.onCancel(connection, header)
         return true
       case PROTOCOL.acknowledge:
         this.#server.onAcknowledge(connection, header)
@@ -168,15 +206,16 @@ interface CallBase {
   readonly target: Target
   readonly functionNumber: number
   readonly version: number
+  readonly stream: boolean
   readonly decode: (payload: Uint8Array) => unknown
 }
 
 interface CheckedOptions {
   readonly timeoutMs: number
-  readonly protocol: number
-  readonly flags: number
+  readonly tryTimeoutMs: number
   readonly priority: number
   readonly atMostOnce: boolean
+  readonly nonPersistent: boolean
   readonly ordered: boolean
   readonly oneWay: boolean
   readonly epoch: number
@@ -184,18 +223,25 @@ interface CheckedOptions {
 }
 
 function specOf(base: CallBase, options: CheckedOptions): CallSpec {
+  const { stream } = base
+  const oneWay = options.oneWay && !stream
+  // One-way calls and streams are sent once and never again: that is at most once already.
+  const atMostOnce = options.atMostOnce && !oneWay && !stream
+  const kind = stream ? 'stream' : oneWay ? 'oneWay' : 'call'
   return {
     target: base.target,
     functionNumber: base.functionNumber,
-    protocol: options.protocol,
-    flags: options.flags,
+    protocol: requestProtocol(oneWay, options.ordered),
+    flags: requestFlags(kind, atMostOnce),
     priority: options.priority,
     interfaceVersion: base.version,
-    atMostOnce: options.atMostOnce,
+    atMostOnce,
     ordered: options.ordered,
-    oneWay: options.oneWay,
+    oneWay,
     epoch: options.epoch,
     timeoutMs: options.timeoutMs,
+    tryTimeoutMs: options.tryTimeoutMs,
+    nonPersistent: options.nonPersistent,
     signal: options.signal,
     decode: base.decode,
   }
@@ -203,26 +249,46 @@ function specOf(base: CallBase, options: CheckedOptions): CallSpec {
 
 function checkOptions(options: RmdCallOptions): CheckedOptions {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, priority = 'default', epoch = 0, signal } = options
-  const { ordered = false, oneWay = false } = options
-  if (!(timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX)) {
-    throw invalidParameter(`timeoutMs is ${timeoutMs}: give 1 to ${TIMEOUT_MS_MAX}`)
-  }
+  const { ordered = false, oneWay = false, atMostOnce = false, nonPersistent = false } = options
+  checkTime('timeoutMs', timeoutMs)
   if (!Number.isSafeInteger(epoch) || epoch < 0) {
     throw invalidParameter(`epoch is ${epoch}: give a safe integer, 0 for none`)
   }
   const number = priorityNumber(priority)
   if (number < 0) throw invalidParameter(`${JSON.stringify(priority)} is no priority`)
-  // A one-way call is sent once and never again: that is at most once already.
-  const atMostOnce = options.atMostOnce === true && !oneWay
   return {
-    timeoutMs,
-    protocol: requestProtocol(oneWay, ordered),
-    flags: requestFlags(oneWay, atMostOnce),
+    ...triesOf(options, timeoutMs),
     priority: number,
     atMostOnce,
+    nonPersistent,
     ordered,
     oneWay,
     epoch,
     signal,
   }
+}
+
+/** The whole time of a call, and that of one try: 0 when nothing is said. */
+function triesOf(
+  { retries, tryTimeoutMs, atMostOnce, nonPersistent }: RmdCallOptions,
+  timeoutMs: number,
+): { readonly timeoutMs: number; readonly tryTimeoutMs: number } {
+  if (retries === undefined && tryTimeoutMs === undefined) return { timeoutMs, tryTimeoutMs: 0 }
+  if (atMostOnce !== true || nonPersistent === true) {
+    throw invalidParameter(
+      'retries and tryTimeoutMs are for at-most-once calls that are not nonPersistent: others are never sent again',
+    )
+  }
+  if (tryTimeoutMs !== undefined) checkTime('tryTimeoutMs', tryTimeoutMs)
+  if (retries === undefined) return { timeoutMs, tryTimeoutMs: tryTimeoutMs ?? 0 }
+  if (!Number.isInteger(retries) || retries < 0 || retries > RETRY_COUNT_MAX) {
+    throw invalidParameter(`retries is ${retries}: give 0 to ${RETRY_COUNT_MAX}`)
+  }
+  const tryMs = tryTimeoutMs ?? timeoutMs / (retries + 1)
+  return { timeoutMs: Math.min(timeoutMs, tryMs * (retries + 1)), tryTimeoutMs: tryMs }
+}
+
+function checkTime(name: string, ms: number): void {
+  if (ms >= 1 && ms <= TIMEOUT_MS_MAX) return
+  throw invalidParameter(`${name} is ${ms}: give 1 to ${TIMEOUT_MS_MAX}`)
 }

@@ -4,6 +4,7 @@ import type { Connection } from '../connection.ts'
 import { laneOf } from '../lane.ts'
 import type { TableCall } from './call-table.ts'
 import type { TriedCall } from './retry.ts'
+import type { StreamReader } from './stream-reader.ts'
 import type { Target } from './target.ts'
 
 /** What calls of one method with the same options have in common. */
@@ -19,6 +20,9 @@ export interface CallSpec {
   readonly oneWay: boolean
   readonly epoch: Epoch
   readonly timeoutMs: number
+  /** Time after which an at-most-once call is asked for again; 0: as `retry.ts` says. */
+  readonly tryTimeoutMs: number
+  readonly nonPersistent: boolean
   readonly signal: AbortSignal | undefined
   /** Reads the output of a reply. */
   readonly decode: (payload: Uint8Array) => unknown
@@ -48,6 +52,8 @@ export class PendingCall implements TableCall, TriedCall {
   /** The last refusal that made the call wait: what it ends with when nothing better comes. */
   refusal: SdkError | null = null
   onAbort: (() => void) | null = null
+  /** Who takes the items, when the call is a stream. */
+  reader: StreamReader | null = null
 
   constructor(
     id: number,
@@ -72,6 +78,10 @@ export class PendingCall implements TableCall, TriedCall {
 
   get named(): boolean {
     return this.spec.target.kind === 'name'
+  }
+
+  get persistent(): boolean {
+    return !this.spec.nonPersistent && this.reader?.begun !== true
   }
 
   get ordered(): boolean {

@@ -9,6 +9,8 @@ export interface TriedCall {
   readonly named: boolean
   readonly atMostOnce: boolean
   readonly ordered: boolean
+  /** False: for whoever is there now, and never made again. */
+  readonly persistent: boolean
   /** An earlier try may have run. */
   readonly mayHaveRun: boolean
 }
@@ -20,7 +22,7 @@ const ASK_MS_MAX = 30_000
 
 /** After the connection of a try was lost, with `mayHaveRun` saying whether that try may have reached the callee. */
 export const isTriedAgainAfterLoss = (call: TriedCall): boolean =>
-  call.named && (call.atMostOnce || !call.mayHaveRun)
+  call.persistent && call.named && (call.atMostOnce || !call.mayHaveRun)
 
 /**
  * After an answer that says "not run" or "still running".
@@ -30,6 +32,7 @@ export const isTriedAgainAfterLoss = (call: TriedCall): boolean =>
  * - `TRY_AGAIN`: for at-most-once calls only, whose callers asked for persistence; an ordered call would be overtaken.
  */
 export function isTriedAgainAfterRefusal(code: string, call: TriedCall): boolean {
+  if (!call.persistent) return false
   switch (code) {
     case 'NOT_ACTIVE':
       return call.named
@@ -45,6 +48,9 @@ export function isTriedAgainAfterRefusal(code: string, call: TriedCall): boolean
 /** Time before the next try: doubles up to a bound, and spread by the id so that a crowd does not come at once. */
 export const retryDelayMs = (tries: number, id: number): number =>
   Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(tries, 10)) + (id % 8)
+
+/** Most re-sends that a caller may ask for. SAFplus RMD, section 5.1. */
+export const RETRY_COUNT_MAX = 8
 
 /** Time without an answer after which an at-most-once call is asked for again, in case a copy was dropped. */
 export const askAgainMs = (tries: number): number =>

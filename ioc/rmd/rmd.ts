@@ -11,15 +11,28 @@ export type Destination = IocAddress | string | { readonly caller: string }
 export interface RmdCallOptions {
   /** The whole call lasts at most this long, retries included. 1 to 600_000. @defaultValue 10_000 */
   readonly timeoutMs?: number
+  /**
+   * For at-most-once calls: sent again, under the same id, when nothing came for so long; with `retries` the whole call
+   * lasts at most `tryTimeoutMs * (retries + 1)` too. SAFplus RMD, section 5.4. @defaultValue 2 s, then 4, 8 ... 30 s;
+   * with `retries`, `timeoutMs / (retries + 1)`
+   */
+  readonly tryTimeoutMs?: number
+  /** Re-sends for want of an answer, 0 to 8; for at-most-once calls. SAFplus RMD, section 5.1. */
+  readonly retries?: number
   /** The callee runs the call at most once, across its failover too when it keeps a replicated reply cache. */
   readonly atMostOnce?: boolean
   /** Sends with one priority of the job queue. @defaultValue 'default' */
   readonly priority?: RmdPriority
-  /** Calls to one destination with `ordered` run in the order they were made. */
+  /**
+   * True: the call is for whoever is there now. It fails at once where it would wait for an active one, and is never
+   * sent again.
+   */
+  readonly nonPersistent?: boolean
+  /** Calls to one destination with `ordered` run one at a time, in the order they were made, whatever the priority. */
   readonly ordered?: boolean
   /** Send and do not wait: resolves when handed to the transport. The method's output is dropped. */
   readonly oneWay?: boolean
-  /** Gives the call up with `INTERRUPT`; the callee may have run it. */
+  /** Gives the call up with `INTERRUPT`, and tells the callee; it may have run it. */
   readonly signal?: AbortSignal
   /** Epoch put on the request frame: set by components that hold a role. @defaultValue 0 */
   readonly epoch?: Epoch
@@ -47,9 +60,27 @@ export interface IncomingCall {
   readonly interfaceVersion?: number
   /** Valid until `reply` or `fail`: copy what outlives it. */
   readonly payload: Uint8Array
+  /** Where items go before `reply` ends them, when the caller takes a stream. */
+  readonly stream: ReplyStream | null
   /** @param epoch - the role epoch under which the reply was made; callers drop older ones than they have seen. */
   reply(payload: Uint8Array, epoch?: Epoch): void
   fail(error: SdkError, epoch?: Epoch): void
+}
+
+/** The callee's end of a stream of replies. `reply` (its payload is not looked at) and `fail` end it. */
+export interface ReplyStream {
+  /**
+   * Sends one item. False: the caller has no room for another one; wait for {@link ready}, and send nothing before.
+   * Does nothing once the stream is over.
+   * @throws SdkError TOO_BIG above the largest message.
+   */
+  send(payload: Uint8Array, epoch?: Epoch): boolean
+  /** Resolves when there is room for an item, or the stream is over. */
+  ready(): Promise<void>
+  /** True once it was ended, given up by the caller, or the caller is gone. */
+  readonly isOver: boolean
+  /** Called once when it is over. */
+  onOver: (() => void) | null
 }
 
 /** The calling and the serving side of Remote Method Dispatch over one port. */
@@ -68,8 +99,21 @@ export interface Rmd {
     payload: Uint8Array,
     options?: RmdCallOptions,
   ): Promise<Uint8Array>
-  /** Sets who receives incoming calls. Replies never pass through it. */
-  serve(dispatch: (call: IncomingCall) => void): void
+  /** As {@link call}, for a function that answers with a stream. It is made when the first item is asked for. */
+  stream(
+    to: Destination,
+    functionNumber: number,
+    payload: Uint8Array,
+    options?: RmdCallOptions,
+  ): AsyncIterableIterator<Uint8Array>
+  /**
+   * Sets who receives incoming calls. Replies never pass through it.
+   * @param cancelled - told that a caller waits for a call no more.
+   */
+  serve(
+    dispatch: (call: IncomingCall) => void,
+    cancelled?: (caller: string, messageId: number) => void,
+  ): void
   /** Calls back when a peer that was connected goes away, and when one arrives. */
   onPresence(listener: (event: PresenceEvent) => void): () => void
   /** The 21 counters of SAFplus RMD, section 5.6, in their order. */

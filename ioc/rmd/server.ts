@@ -1,18 +1,23 @@
 import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
 import type { Epoch, IocAddress } from '../address.ts'
+import type { Clock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
 import { FLAG, type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
 import type { Port } from '../port.ts'
 import type { DedupeTable, KeptReply } from './dedupe-table.ts'
 import type { IncomingCall, RmdPriority } from './rmd.ts'
 import type { RmdStatistics } from './statistics.ts'
+import { StreamWriter } from './stream-writer.ts'
 import { priorityOf } from './wire.ts'
 
 /** Time-outs of callers are cut to this. */
 const TIMEOUT_MS_MAX = 600_000
+/** An item for which the send queue had no room is sent after so long. */
+const SEND_AGAIN_MS = 5
 
 export interface RmdServerSetup {
   readonly port: Port
+  readonly clock: Clock
   readonly statistics: RmdStatistics
   readonly table: DedupeTable
   /** Whether the table keeps at-most-once for a function; false where the floor above does. */
@@ -25,13 +30,20 @@ export class RmdServer {
   readonly #setup: RmdServerSetup
   readonly #header = makeFrameHeader()
   #dispatch: ((call: IncomingCall) => void) | null = null
+  #cancelled: ((caller: string, messageId: number) => void) | null = null
+  /** Streams that are not over, by message id. */
+  readonly #streams = new Map<Connection, Map<number, StreamWriter>>()
 
   constructor(setup: RmdServerSetup) {
     this.#setup = setup
   }
 
-  serve(dispatch: (call: IncomingCall) => void): void {
+  serve(
+    dispatch: (call: IncomingCall) => void,
+    cancelled: ((caller: string, messageId: number) => void) | null,
+  ): void {
     this.#dispatch = dispatch
+    this.#cancelled = cancelled
   }
 
   onRequest(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): void {
@@ -42,6 +54,7 @@ export class RmdServer {
     if (call.atMostOnce && isDeduped(call.functionNumber, call.interfaceVersion)) {
       if (!this.#admit(call, nowMs)) return
     }
+    if ((header.flags & FLAG.stream) !== 0) call.stream = this.#openStream(call)
     if (this.#dispatch === null) {
       statistics.nBadRequests += 1
       const message = `${this.#setup.port.name} serves no functions`
@@ -53,6 +66,24 @@ export class RmdServer {
     } catch (error) {
       call.fail(error as SdkError)
     }
+  }
+
+  /** The caller of a stream has room for more. */
+  onCredit(connection: Connection, header: Readonly<FrameHeader>): void {
+    this.#streams.get(connection)?.get(header.messageId)?.credit(header.acknowledgedBelow)
+  }
+
+  /** The caller of a call waits no more. */
+  onCancel(connection: Connection, header: Readonly<FrameHeader>): void {
+    this.#streams.get(connection)?.get(header.messageId)?.end()
+    const caller = connection.peer?.caller
+    if (caller !== undefined) this.#cancelled?.(caller, header.messageId)
+  }
+
+  onClose(connection: Connection): void {
+    const streams = this.#streams.get(connection)
+    this.#streams.delete(connection)
+    for (const stream of streams?.values() ?? []) stream.end()
   }
 
   onAcknowledge(connection: Connection, header: Readonly<FrameHeader>): void {
@@ -77,10 +108,37 @@ export class RmdServer {
         table.finish(call.caller, call.messageId, kept)
       }
     }
+    if (call.stream !== null) this.#closeStream(call, call.stream)
     if (call.oneWay) return
     const { statistics } = this.#setup
     if (this.#send(call, rc, payload, epoch, notRun)) statistics.nReplySend += 1
     else statistics.nFailedReplySend += 1
+  }
+
+  #openStream(call: Request): StreamWriter {
+    const { clock, port } = this.#setup
+    const streams = this.#streams.get(call.connection) ?? new Map<number, StreamWriter>()
+    this.#streams.set(call.connection, streams)
+    const writer = new StreamWriter({
+      itemBytesMax: port.limits.messageSizeBytesMax,
+      send: (payload, epoch) => {
+        const header = this.#replyHeader(call, PROTOCOL.streamItem)
+        header.epoch = epoch
+        return call.connection.send(header, payload)
+      },
+      later: (retry) => void clock.after(SEND_AGAIN_MS, retry),
+      tooBig: (bytes) => tooBig('an item', bytes, port.limits.messageSizeBytesMax),
+    })
+    // An id that is taken can only come from a caller that breaks the protocol: its first stream gets no more credit.
+    streams.set(call.messageId, writer)
+    return writer
+  }
+
+  #closeStream(call: Request, stream: StreamWriter): void {
+    const streams = this.#streams.get(call.connection)
+    streams?.delete(call.messageId)
+    if (streams?.size === 0) this.#streams.delete(call.connection)
+    stream.end()
   }
 
   /** @returns true when the call is to be run. Otherwise it was answered or dropped. */
@@ -117,16 +175,9 @@ export class RmdServer {
 
   #send(call: Request, rc: number, payload: Uint8Array, epoch: Epoch, notRun: boolean): boolean {
     const { port } = this.#setup
-    const header = this.#header
-    header.protocol = call.isAsync ? PROTOCOL.asyncReply : PROTOCOL.syncReply
-    header.priority = 0
+    const protocol = call.isAsync ? PROTOCOL.asyncReply : PROTOCOL.syncReply
+    const header = this.#replyHeader(call, protocol)
     header.flags = notRun ? FLAG.notRun : 0
-    header.sourceNode = port.address.node
-    header.sourcePort = port.address.port
-    header.destinationNode = call.source.node
-    header.destinationPort = call.source.port
-    header.messageId = call.messageId
-    header.functionNumber = call.functionNumber
     header.rcOrTimeoutMs = rc
     header.epoch = epoch
     const outcome = call.connection.sendReply(header, payload)
@@ -138,12 +189,25 @@ export class RmdServer {
     return outcome === 'sent'
   }
 
+  #replyHeader(call: Request, protocol: number): FrameHeader {
+    const { address } = this.#setup.port
+    const header = this.#header
+    header.protocol = protocol
+    header.priority = 0
+    header.flags = 0
+    header.sourceNode = address.node
+    header.sourcePort = address.port
+    header.destinationNode = call.source.node
+    header.destinationPort = call.source.port
+    header.messageId = call.messageId
+    header.functionNumber = call.functionNumber
+    header.rcOrTimeoutMs = 0
+    return header
+  }
+
   #sendTooBig(call: Request, bytes: number, epoch: Epoch): boolean {
     const bytesMax = this.#setup.port.limits.messageSizeBytesMax
-    const error = new SdkError('TOO_BIG', `a reply of ${bytes} bytes is above ${bytesMax}`, {
-      context: { bytes, bytesMax },
-      mayHaveRun: true,
-    })
+    const error = tooBig('a reply', bytes, bytesMax)
     return this.#send(call, error.rc, this.encodeError(error), epoch, false)
   }
 
@@ -163,6 +227,7 @@ class Request implements IncomingCall {
   readonly connection: Connection
   /** The table of the server waits for this call's answer. */
   deduped = false
+  stream: StreamWriter | null = null
   readonly #server: RmdServer
   readonly #protocol: number
   readonly #flags: number
@@ -199,8 +264,7 @@ class Request implements IncomingCall {
   }
 
   get priority(): RmdPriority {
-    const isOrdered = this.#protocol === PROTOCOL.ordered && this.#priority === 0
-    return isOrdered ? 'ordered' : priorityOf(this.#priority)
+    return this.#protocol === PROTOCOL.ordered ? 'ordered' : priorityOf(this.#priority)
   }
 
   get oneWay(): boolean {
@@ -228,6 +292,12 @@ class Request implements IncomingCall {
     this.#server.answer(this, sound.rc, this.#server.encodeError(sound), epoch, isRefusal(sound))
   }
 }
+
+const tooBig = (what: string, bytes: number, bytesMax: number): SdkError =>
+  new SdkError('TOO_BIG', `${what} of ${bytes} bytes is above ${bytesMax}`, {
+    context: { bytes, bytesMax },
+    mayHaveRun: true,
+  })
 
 /** What a handler threw may be anything; see `toWireError` for the same rule. */
 function toSdkError(error: unknown): SdkError {

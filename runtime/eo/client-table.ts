@@ -227,6 +227,13 @@ function checkFunctions(
   placement: Placement,
 ): void {
   if (placement.kind === 'worker') {
+    const stream = Object.values(face.methods).find((method) => method.stream)
+    if (stream !== undefined) {
+      throw new SdkError(
+        'NOT_SUPPORTED',
+        `${face.name}.${stream.name}: streams run on the EO's own thread: install it without a worker`,
+      )
+    }
     if (functions === null) return
     throw new SdkError(
       'INVALID_PARAMETER',

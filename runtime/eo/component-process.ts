@@ -146,7 +146,7 @@ export class ComponentProcess {
     } catch (error) {
       log.warn({ err: error }, 'thread priority not set')
     }
-    this.#rmd.serve(this.#eo.dispatch)
+    this.#rmd.serve(this.#eo.dispatch, this.#eo.cancelled)
     this.#rmd.onPresence((event) => {
       if (event.kind !== 'death' || !isSame(event.address, this.#agent)) return
       if (this.#stopping === undefined) crash('agent lost', new Error('the node process is gone'))

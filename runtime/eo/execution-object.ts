@@ -106,6 +106,12 @@ export class ExecutionObject {
     if (this.#sweepTimer === undefined && this.#isBusy()) this.#startSweep()
   }
 
+  /** A caller waits for a call no more. Hand this to `Rmd.serve` too. */
+  readonly cancelled = (caller: string, messageId: number): void => {
+    this.#receiver.cancel(caller, messageId)
+    this.#runner.cancel(caller, messageId)
+  }
+
   /** Whether RMD itself keeps at-most-once replies of a function: those without a checkpoint. */
   readonly dedupes = (functionNumber: number, interfaceVersion = 0): boolean => {
     const service = this.#tables.lookup(functionNumber, interfaceVersion)
@@ -118,6 +124,7 @@ export class ExecutionObject {
   /** Sets where the component stands with a CSI. Calls that waited for it run, or are refused. */
   setRole(csi: string, state: RoleState | null, epoch: number): void {
     this.#roles.set(csi, state, epoch)
+    if (state !== 'ACTIVE') this.#runner.endStreams(csi)
     this.#receiver.unpark()
   }
 

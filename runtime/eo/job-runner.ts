@@ -6,7 +6,8 @@ import { JobQueue } from './job-queue.ts'
 import type { Job } from './job.ts'
 import type { EoIdentity } from './my-eo.ts'
 import { Quarantine } from './quarantine.ts'
-import { isThenable, where } from './receiver.ts'
+import { cancelled, isThenable, where } from './receiver.ts'
+import { isIterable, pumpStream } from './stream-pump.ts'
 import { WorkerPool, type WorkerFailure } from './worker-pool.ts'
 
 /** What a {@link JobRunner} is given. */
@@ -27,6 +28,8 @@ const SLICE_MS = 5
 /** A handler that ignores its deadline keeps its uncommitted writes this much longer. */
 const ABANDONED_GRACE_MS = 10_000
 const SLICE_CHECK_COUNT = 32
+/** Streams that may be open at a time; one more gets TRY_AGAIN. */
+const STREAM_COUNT_MAX = 1_024
 
 interface DrainWaiter {
   readonly csi: string | null
@@ -38,6 +41,7 @@ export interface JobRunnerCounters {
   replied: number
   failed: number
   abandoned: number
+  cancelled: number
   commitFailed: number
 }
 
@@ -48,7 +52,13 @@ export interface JobRunnerCounters {
  * that runs past its deadline gives its place in the queue back; what it does then still commits or aborts whole.
  */
 export class JobRunner {
-  readonly counters: JobRunnerCounters = { replied: 0, failed: 0, abandoned: 0, commitFailed: 0 }
+  readonly counters: JobRunnerCounters = {
+    replied: 0,
+    failed: 0,
+    abandoned: 0,
+    cancelled: 0,
+    commitFailed: 0,
+  }
   readonly #options: JobRunnerOptions
   readonly #queue: JobQueue<Job>
   readonly #quarantine = new Quarantine({ deathCountMax: 2, windowMs: 60_000, jobCountMax: 1_000 })
@@ -57,6 +67,7 @@ export class JobRunner {
   #drainWaiters: DrainWaiter[] = []
   #pool: WorkerPool | undefined
   #scheduled = false
+  #streamCount = 0
 
   constructor(options: JobRunnerOptions) {
     this.#options = options
@@ -100,12 +111,38 @@ export class JobRunner {
     })
   }
 
+  /**
+   * The caller of a call waits no more. One that waits in the queue is dropped; the signal of one that runs aborts, and
+   * what it does then still commits or aborts whole.
+   */
+  cancel(caller: string, messageId: number): void {
+    for (const job of this.#live) {
+      if (job.incoming.messageId !== messageId || job.incoming.caller !== caller) continue
+      this.counters.cancelled++
+      if (this.#queue.remove((queued) => queued === job).length > 0) {
+        this.#giveUp(job, cancelled(job.service))
+      } else EoCall.abort(job.call, cancelled(job.service))
+      return
+    }
+  }
+
+  /** Ends the streams of a CSI whose role goes: nobody waits for their end. */
+  endStreams(csi: string): void {
+    for (const job of this.#live) {
+      if (job.stage !== 'streaming' || job.csi !== csi) continue
+      const message = `${where(job.service)}: the component holds the role no more`
+      job.incoming.fail(new SdkError('NOT_ACTIVE', message, { mayHaveRun: true }), job.epoch)
+    }
+  }
+
   /** Answers what passed its deadline. The EO calls it every few ms while there is work. */
   sweep(nowMs: number): void {
     for (const job of this.#queue.removeExpired(nowMs)) this.#expire(job)
     this.#pool?.sweep(nowMs)
     for (const job of this.#live) {
-      if (job.stage === 'running' && job.deadlineMs <= nowMs) this.#abandon(job)
+      if (job.deadlineMs > nowMs) continue
+      if (job.stage === 'running') this.#abandon(job)
+      else if (job.stage === 'streaming') job.incoming.fail(timedOut(job))
     }
   }
 
@@ -115,7 +152,9 @@ export class JobRunner {
       this.#giveUp(job, new SdkError('NOT_ACTIVE', `${where(job.service)}: the component stops`))
     }
     for (const job of this.#live) {
-      EoCall.abort(job.call, new SdkError('INTERRUPT', 'the component stops'))
+      const error = new SdkError('INTERRUPT', 'the component stops')
+      EoCall.abort(job.call, error)
+      if (job.stage === 'streaming') job.incoming.fail(error)
     }
     await this.#pool?.close()
   }
@@ -128,6 +167,7 @@ export class JobRunner {
       jobsStarted: this.#queue.counters.started,
       jobsOverflowed: this.#queue.counters.overflowed,
       jobsExpired: this.#queue.counters.expired,
+      streamsOpen: this.#streamCount,
       ...this.counters,
       ...prefixed('worker.', this.#pool?.statistics() ?? {}),
     }
@@ -172,7 +212,8 @@ export class JobRunner {
     }
     try {
       const output = run!(input, job.call)
-      if (isThenable(output)) {
+      if (job.service.method.stream) this.#stream(job, output)
+      else if (isThenable(output)) {
         output.then(
           (value) => {
             this.#finished(job, value)
@@ -185,6 +226,51 @@ export class JobRunner {
     } catch (error) {
       this.#threw(job, error)
     }
+  }
+
+  #stream(job: Job, source: unknown): void {
+    const { incoming, service } = job
+    const { stream } = incoming
+    this.#leaveQueue(job)
+    if (stream === null || !isIterable(source)) {
+      this.#threw(job, new TypeError('it gave nothing that can be iterated'))
+      return
+    }
+    if (this.#streamCount >= STREAM_COUNT_MAX) {
+      const message = `${where(service)}: ${STREAM_COUNT_MAX} streams are open already`
+      this.#giveUp(job, new SdkError('TRY_AGAIN', message))
+      return
+    }
+    job.stage = 'streaming'
+    this.#streamCount++
+    pumpStream({
+      stream,
+      source,
+      epoch: job.epoch,
+      encode: (item) => encoded(job, item),
+      onOver: () => {
+        EoCall.abort(job.call, cancelled(service))
+        this.#streamEnded(job)
+      },
+    }).then(
+      () => {
+        if (job.stage !== 'streaming') return
+        this.#streamEnded(job)
+        incoming.reply(NO_BYTES, job.epoch)
+      },
+      (error: unknown) => {
+        if (job.stage !== 'streaming') return
+        this.#streamEnded(job)
+        incoming.fail(handlerError(error, where(service)), job.epoch)
+      },
+    )
+  }
+
+  #streamEnded(job: Job): void {
+    if (job.stage !== 'streaming') return
+    this.#streamCount--
+    this.counters.replied++
+    this.#end(job)
   }
 
   #toWorker(job: Job): boolean {
@@ -242,10 +328,9 @@ export class JobRunner {
   #finished(job: Job, output: unknown): void {
     let payload: Uint8Array
     try {
-      payload = job.service.method.output.encode(output)
+      payload = encoded(job, output)
     } catch (error) {
-      const message = `its result does not fit the interface: ${String(error)}`
-      this.#threw(job, new Error(message, { cause: error }))
+      this.#threw(job, error)
       return
     }
     this.#leaveQueue(job)
@@ -319,8 +404,7 @@ export class JobRunner {
   }
 
   #abandon(job: Job): void {
-    const message = `${where(job.service)}: still runs at its deadline`
-    const error = new SdkError('TIMEOUT', message, { mayHaveRun: true })
+    const error = timedOut(job)
     this.#leaveQueue(job)
     job.stage = 'abandoned'
     this.counters.abandoned++
@@ -374,6 +458,23 @@ const PLATFORM_CODES: ReadonlySet<string> = new Set([
   'NOT_IMPLEMENTED',
   'INTERRUPT',
 ])
+
+const NO_BYTES = new Uint8Array(0)
+
+/** @throws Error, a bug of the function, when its result does not fit the interface. */
+function encoded(job: Job, output: unknown): Uint8Array {
+  try {
+    return job.service.method.output.encode(output)
+  } catch (error) {
+    const message = `its result does not fit the interface: ${String(error)}`
+    throw new Error(message, { cause: error })
+  }
+}
+
+function timedOut(job: Job): SdkError {
+  const message = `${where(job.service)}: still runs at its deadline`
+  return new SdkError('TIMEOUT', message, { mayHaveRun: true })
+}
 
 function asSdkError(error: unknown, job: Job): SdkError {
   return isSdkError(error) ? error : handlerError(error, where(job.service))

@@ -18,7 +18,7 @@ export interface Job {
   readonly deadlineMs: number
   /**
    * `abandoned`: it ran past its deadline, its caller has an answer, and it holds no place in the queue any more.
-   * `committing`: its function is done.
+   * `streaming`: its items go out, and it holds no place in the queue any more. `committing`: its function is done.
    */
-  stage: 'queued' | 'running' | 'abandoned' | 'committing' | 'ended'
+  stage: 'queued' | 'running' | 'abandoned' | 'streaming' | 'committing' | 'ended'
 }

@@ -18,6 +18,8 @@ const methodDescriptionSchema = z.strictObject({
   /** JSON schemas as JSON text, for people and for checks before a call. */
   inputSchema: z.string(),
   outputSchema: z.string(),
+  /** The method answers with a stream of outputs. */
+  stream: z.boolean().optional(),
 })
 
 const interfaceDescriptionSchema = z.strictObject({

@@ -139,6 +139,7 @@ function describe(services: readonly Service[]): Described[] {
       outputShape: method.output.shape,
       inputSchema: jsonSchema(spec?.input),
       outputSchema: jsonSchema(spec?.output),
+      stream: method.stream,
     })
   }
   return [...faces.values()]

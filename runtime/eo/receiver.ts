@@ -98,6 +98,13 @@ export class Receiver {
     }
   }
 
+  /** The caller of a call waits no more: drops it where it waits for a role. */
+  cancel(caller: string, messageId: number): void {
+    const isIt = ({ call }: Parked<ParkedCall>): boolean =>
+      call.incoming.messageId === messageId && call.incoming.caller === caller
+    for (const { incoming, service } of this.#parking.take(isIt)) incoming.fail(cancelled(service))
+  }
+
   /** Looks at parked calls again: after a change of role or state. */
   unpark(): void {
     if (this.#state !== 'active') return
@@ -138,6 +145,12 @@ export class Receiver {
       incoming.fail(notActive(service, 'is stopping'))
       return
     }
+    if (service.method.stream !== (incoming.stream !== null)) {
+      this.counters.unknown++
+      const what = service.method.stream ? 'answers with a stream' : 'answers with one value'
+      incoming.fail(new SdkError('BAD_OPERATION', `${where(service)} ${what}`))
+      return
+    }
     const admission = this.#admission(service)
     if (admission.kind === 'run') this.#begin(incoming, service, admission)
     else if (admission.kind === 'park') this.#park(incoming, service)
@@ -166,8 +179,8 @@ export class Receiver {
     service: Service,
     { csi, epoch }: Extract<Admission, { kind: 'run' }>,
   ): void {
-    // Only a function bound to one CSI commits in that CSI's checkpoint.
-    const bound = csi !== null && this.binding(service).kind === 'csi'
+    // Only a function bound to one CSI commits in that CSI's checkpoint; a stream has no one reply to commit with.
+    const bound = csi !== null && this.binding(service).kind === 'csi' && !service.method.stream
     const gate = bound ? this.#options.gate(csi) : undefined
     const call = new EoCall(incoming, service.cookie.data)
     if (gate !== undefined && !this.#passGate(gate, call, incoming, service, epoch)) return
@@ -259,6 +272,13 @@ function notActive(service: Service, why: string): SdkError {
   return new SdkError('NOT_ACTIVE', `${where(service)}: the component ${why}`)
 }
 
+/** The caller of a call that did not run yet waits no more. */
+export function cancelled(service: Service): SdkError {
+  return new SdkError('INTERRUPT', `${where(service)}: given up by its caller`, {
+    mayHaveRun: false,
+  })
+}
+
 /** Decodes, runs and answers on the receive path. Synchronous functions run in the order of arrival. */
 function runPlatform(service: Service, incoming: IncomingCall): void {
   const fail = (error: unknown): void => {
@@ -272,6 +292,9 @@ function runPlatform(service: Service, incoming: IncomingCall): void {
     }
   }
   try {
+    if (incoming.stream !== null) {
+      throw new SdkError('BAD_OPERATION', `${where(service)} answers with one value`)
+    }
     const input = service.method.input.decode(incoming.payload)
     const output = service.run?.(input, incoming)
     if (isThenable(output)) output.then(reply, fail)

@@ -123,13 +123,20 @@ describe('table of pending calls', () => {
 })
 
 describe('when a call is made again', () => {
-  const plain = { named: false, atMostOnce: false, ordered: false, mayHaveRun: false }
+  const plain = {
+    named: false,
+    atMostOnce: false,
+    ordered: false,
+    persistent: true,
+    mayHaveRun: false,
+  }
   it.each([
     [{ ...plain }, false],
     [{ ...plain, atMostOnce: true }, false],
     [{ ...plain, named: true }, true],
     [{ ...plain, named: true, mayHaveRun: true }, false],
     [{ ...plain, named: true, mayHaveRun: true, atMostOnce: true }, true],
+    [{ ...plain, named: true, atMostOnce: true, persistent: false }, false],
   ])('after the loss of %j: %s', (call, again) => {
     expect(isTriedAgainAfterLoss(call)).toBe(again)
   })
@@ -142,6 +149,8 @@ describe('when a call is made again', () => {
     ['TRY_AGAIN', { ...plain, atMostOnce: true }, true],
     ['TRY_AGAIN', { ...plain, atMostOnce: true, ordered: true }, false],
     ['TRY_AGAIN', { ...plain, named: true }, false],
+    ['NOT_ACTIVE', { ...plain, named: true, persistent: false }, false],
+    ['INUSE', { ...plain, atMostOnce: true, persistent: false }, false],
     ['QUEUE_OVERFLOW', { ...plain, named: true, atMostOnce: true }, false],
   ])('after %s to %j: %s', (code, call, again) => {
     expect(isTriedAgainAfterRefusal(code, call)).toBe(again)
