@@ -42,7 +42,7 @@ beforeEach(async () => {
       { clEoConfig: { name: 'feed', initialize: () => undefined } },
       'feed',
     ),
-    identity: () => ({ name: 'feed', node: 'node1', address: { node: 1, port: 64 } }),
+    identity: () => ({ component: 'feed', node: 'node1', address: { node: 1, port: 64 } }),
     checkpoint: () => null,
     isElsewhere: () => false,
     log: () => undefined,
