@@ -14,7 +14,7 @@ function start(options: { threads?: number; queueCountMax?: number; heapMiB?: nu
     heapMiB: 48,
     clock: () => performance.now(),
     log: () => undefined,
-    identity: () => ({ name: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
+    identity: () => ({ component: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
     entry: new URL('runtime/eo/worker-thread.js', DIST),
     ...options,
   })
