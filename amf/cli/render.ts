@@ -71,12 +71,16 @@ export function problemsOf(status: ClusterStatus): readonly string[] {
     else if (si.state !== 'FULLY_ASSIGNED')
       problems.push(`degraded: ${si.name} is ${si.state}${missingRole(si)}`)
   }
+  for (const { name, adminState } of [...status.scopes, ...status.serviceGroups, ...status.nodes])
+    if (adminState !== 'UNLOCKED') problems.push(`${name} is ${adminState}`)
   for (const node of status.nodes)
     if (!NODE_WELL.has(node.state.toUpperCase()))
       problems.push(`node ${node.name} is ${node.state}`)
   for (const su of status.serviceUnits)
     if (su.readiness !== 'IN_SERVICE' || su.presence !== 'INSTANTIATED')
-      problems.push(`${su.name} on ${su.node} is ${su.readiness} (${su.presence})`)
+      problems.push(
+        `${su.name} on ${su.node} is ${su.readiness} (${su.presence}${su.adminState === 'UNLOCKED' ? '' : `, ${su.adminState}`})`,
+      )
   for (const alarm of status.alarms) problems.push(`alarm: ${alarm.entity}: ${alarm.text}`)
   return problems
 }

@@ -309,6 +309,7 @@ export class Director<State> {
       status: () => this.#status(),
       stateOf: (entity) =>
         this.#options.engine.stateOf(this.#options.model, this.#loop.state, entity),
+      stateWords: (entity) => this.#options.engine.stateWords(this.#options.model, entity),
       why: (entity) => this.#options.engine.why(this.#options.model, this.#loop.state, entity),
       term: this.#options.term,
       history: this.#history,

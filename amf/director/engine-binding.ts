@@ -6,6 +6,7 @@ import {
   nextDeadlineMs,
   protectionGroup,
   stateOf,
+  stateWords,
   step,
   whyOf,
 } from '../engine/engine.ts'
@@ -19,6 +20,7 @@ export const engine: Engine<EngineState> = {
   checkInvariants,
   status: (model, state) => clusterStatus(model, state, null),
   stateOf: (model, state, entity) => stateOf(model, state, entity) ?? undefined,
+  stateWords: (model, entity) => stateWords(model, entity) ?? undefined,
   why: (model, state, entity) => whyOf(model, state, entity) ?? undefined,
   protectionGroup,
 }

@@ -27,6 +27,8 @@ export interface Engine<State> {
   status(model: Model, state: State): EngineStatus
   /** undefined: no such entity. */
   stateOf(model: Model, state: State, entity: string): EntityStates | undefined
+  /** Every word that a state of the entity can ever be; undefined: no such entity. */
+  stateWords(model: Model, entity: string): readonly string[] | undefined
   /** Last notifications about an entity, newest first; undefined: no such entity. */
   why(model: Model, state: State, entity: string): readonly Notification[] | undefined
   /** Who has a CSI; null: no such CSI, or not all nodes are heard of yet. */

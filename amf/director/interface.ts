@@ -258,13 +258,17 @@ export const adminOperationSchema = z.enum([
 export const statusSchema = z.object({
   cluster: z.string(),
   director: z.object({ node: z.string(), term: z.int() }).nullable(),
-  nodes: z.array(z.object({ name: z.string(), state: z.string() })),
+  /** Administrative states of the cluster, its applications and node groups. */
+  scopes: z.array(z.object({ kind: z.string(), name: z.string(), adminState: z.string() })),
+  nodes: z.array(z.object({ name: z.string(), state: z.string(), adminState: z.string() })),
+  serviceGroups: z.array(z.object({ name: z.string(), adminState: z.string() })),
   serviceUnits: z.array(
     z.object({
       name: z.string(),
       node: z.string(),
       readiness: z.string(),
       presence: z.string(),
+      adminState: z.string(),
       components: z.array(z.object({ name: z.string(), pid: z.int().nullable() })),
     }),
   ),
@@ -272,6 +276,7 @@ export const statusSchema = z.object({
     z.object({
       name: z.string(),
       state: z.string(),
+      adminState: z.string(),
       /** Nodes that may become ACTIVE with nothing lost; null while nothing was written yet. */
       inSync: z.array(z.string()).nullable(),
       /** Plain words when nobody can be ACTIVE now: whom the cluster is waiting for. */
@@ -349,7 +354,10 @@ export const Management = defineInterface({
       }),
       output: none,
     },
-    /** Answered when the entity is in one of the states (any state name of the entity). */
+    /**
+     * Answered when the entity is in one of the states (any state name of the entity). Error INVALID_PARAMETER for a
+     * word that is no state of its class.
+     */
     wait: {
       serviceId: 4,
       input: z.strictObject({ entity: z.string(), states: z.array(z.string()) }),

@@ -14,6 +14,7 @@ export interface ManagementPort {
   readonly waiters: StateWaiters
   status(): ClusterStatus
   stateOf(entity: string): EntityStates | undefined
+  stateWords(entity: string): readonly string[] | undefined
   why(entity: string): readonly Notification[] | undefined
   admin(request: {
     readonly id: string
@@ -39,6 +40,12 @@ export function managementHandlers(
     }),
     admin: (request) => port.admin(request),
     wait: async ({ entity, states }, call) => {
+      const known = found(entity, port.stateWords(entity))
+      const odd = states.find((state) => !known.includes(state.toUpperCase()))
+      if (odd !== undefined) {
+        const message = `"${odd}" is no state of ${entity}; one of ${known.join(', ')}`
+        throw new SdkError('INVALID_PARAMETER', message)
+      }
       const timeoutMs = call.deadlineMs - performance.now()
       return { state: await port.waiters.wait(entity, states, timeoutMs) }
     },

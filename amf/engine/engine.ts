@@ -1,6 +1,7 @@
 /** The door of the engine: everything that the director and the tools on the AMF floor take from it. */
 export { nextDeadlineMs } from './deadlines.ts'
 export { clusterStatus, stateOf, whyOf } from './explain.ts'
+export { stateWords } from './explain-scopes.ts'
 export { checkInvariants } from './invariants.ts'
 export { protectionGroup } from './protection-group.ts'
 export { initialState } from './state.ts'

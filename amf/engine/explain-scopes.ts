@@ -1,4 +1,5 @@
 import type { Model } from '../model/model.ts'
+import { classOf } from './entities.ts'
 import { componentState, groupAdmin, unitPresence } from './readiness.ts'
 import { holdsAnything } from './roles.ts'
 import { scopeOf } from './scopes.ts'
@@ -67,7 +68,8 @@ const WORDS: Readonly<Record<EntityClass, readonly string[]>> = {
   csi: HA,
 }
 
-/** Every word that a state of such an entity can ever be. */
-export function stateWordsOf(kind: EntityClass): readonly string[] {
-  return WORDS[kind]
+/** Every word that a state of the entity can ever be; null when the model has no such name. */
+export function stateWords(model: Model, entity: string): readonly string[] | null {
+  const kind = classOf(model, entity)
+  return kind && WORDS[kind]
 }

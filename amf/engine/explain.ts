@@ -28,7 +28,13 @@ export function clusterStatus(
   return {
     cluster: model.cluster,
     director,
-    nodes: state.nodes.map((node) => ({ name: node.name, state: nodeOperational(node) })),
+    scopes: [...state.scopes.values()].map(({ kind, name, admin }) => {
+      return { kind, name, adminState: admin }
+    }),
+    nodes: state.nodes.map((node) => {
+      return { name: node.name, state: nodeOperational(node), adminState: node.admin }
+    }),
+    serviceGroups: state.groups.map(({ name, admin }) => ({ name, adminState: admin })),
     serviceUnits: [...model.serviceUnits.values()].map((unit) => unitStatus(state, unit)),
     serviceInstances: [...model.serviceInstances.values()].map((instance) =>
       instanceStatus(model, state, instance),
@@ -59,6 +65,7 @@ function unitStatus(
     node: unit.node,
     readiness: unitReadiness(group, unit, nodeOf(state, unit.node)),
     presence: unitPresence(group, unit),
+    adminState: group.units.get(unit.name)?.admin ?? 'LOCKED',
     components: unit.components.map((component) => ({
       name: component.name,
       pid: componentState(group, component).pid,
@@ -76,6 +83,7 @@ function instanceStatus(
   return {
     name: instance.name,
     state: assignmentState(model, group, instance),
+    adminState: group.instances.get(instance.name)?.admin ?? 'LOCKED',
     inSync: inSyncOf(group, instance),
     waitingFor: waitingFor(model, state, instance),
     assignments: units.flatMap((unit) => {
@@ -245,7 +253,7 @@ function statesOf(model: Model, state: EngineState, entity: string): Record<stri
   if (instance) {
     const group = groupOf(state, instance.serviceGroup)
     return {
-      administrative: instanceAdminOf(group, instance),
+      administrative: group.instances.get(instance.name)?.admin ?? 'LOCKED',
       assignment: assignmentState(model, group, instance),
       ...haStates(model, group, instance),
     }

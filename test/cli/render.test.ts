@@ -12,10 +12,12 @@ import {
 const well: ClusterStatus = {
   cluster: 'sequence',
   director: { node: 'node1', term: 3 },
+  scopes: [{ kind: 'cluster', name: 'sequence', adminState: 'UNLOCKED' }],
   nodes: [
-    { name: 'node1', state: 'UP' },
-    { name: 'node2', state: 'UP' },
+    { name: 'node1', state: 'UP', adminState: 'UNLOCKED' },
+    { name: 'node2', state: 'UP', adminState: 'UNLOCKED' },
   ],
+  serviceGroups: [{ name: 'sequenceSG', adminState: 'UNLOCKED' }],
   serviceUnits: [
     unit('sequenceSU1', 'node1', 'sequence1', 11),
     unit('sequenceSU2', 'node2', 'sequence2', 12),
@@ -24,6 +26,7 @@ const well: ClusterStatus = {
     {
       name: 'sequenceSI',
       state: 'FULLY_ASSIGNED',
+      adminState: 'UNLOCKED',
       inSync: ['node1', 'node2'],
       waitingFor: null,
       assignments: [
@@ -37,7 +40,8 @@ const well: ClusterStatus = {
 
 function unit(name: string, node: string, component: string, pid: number) {
   const components = [{ name: component, pid }]
-  return { name, node, readiness: 'IN_SERVICE', presence: 'INSTANTIATED', components }
+  const states = { readiness: 'IN_SERVICE', presence: 'INSTANTIATED', adminState: 'UNLOCKED' }
+  return { name, node, ...states, components }
 }
 
 function role(serviceUnit: string, node: string, haState: string) {
@@ -69,6 +73,11 @@ describe('renderStatus', () => {
   })
 
   it.each<[string, ClusterStatus, string]>([
+    [
+      'a locked application',
+      { ...well, scopes: [{ kind: 'application', name: 'shop', adminState: 'LOCKED' }] },
+      'shop is LOCKED',
+    ],
     ['no director', { ...well, director: null }, 'no director: nobody decides at the moment'],
     [
       'a missing standby',
@@ -93,8 +102,8 @@ describe('renderStatus', () => {
       {
         ...well,
         nodes: [
-          { name: 'node1', state: 'UP' },
-          { name: 'node2', state: 'DOWN' },
+          { name: 'node1', state: 'UP', adminState: 'UNLOCKED' },
+          { name: 'node2', state: 'DOWN', adminState: 'UNLOCKED' },
         ],
       },
       'node node2 is DOWN',

@@ -10,18 +10,22 @@ function status(readiness: readonly [string, string], roles: readonly string[]):
   return {
     cluster: 'sequence',
     director: { node: 'node1', term: 1 },
+    scopes: [],
     nodes: [],
+    serviceGroups: [],
     serviceUnits: [1, 2].map((index) => ({
       name: `sequenceSU${index}`,
       node: `node${index}`,
       readiness: readiness[index - 1] ?? '',
       presence: 'INSTANTIATED',
+      adminState: 'UNLOCKED',
       components: [],
     })),
     serviceInstances: [
       {
         name: 'sequenceSI',
         state: full ? 'FULLY_ASSIGNED' : roles.length === 1 ? 'PARTIALLY_ASSIGNED' : 'UNASSIGNED',
+        adminState: 'UNLOCKED',
         inSync: null,
         waitingFor: null,
         assignments: roles.map((haState, index) => ({

@@ -45,12 +45,15 @@ class FakeDirector {
         return {
           cluster: 'c',
           director: { node: 'n', term: this.term },
+          scopes: [],
           nodes: [],
+          serviceGroups: [],
           serviceUnits: [],
           serviceInstances: [
             {
               name: 'si',
               state: 'FULLY_ASSIGNED',
+              adminState: 'UNLOCKED',
               inSync: null,
               waitingFor: null,
               assignments: [

@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { isSdkError } from '../../../idl/index.ts'
+import { CommandFailure, EXIT } from '../exit-code.ts'
 import { untilDone } from '../../operator/retry.ts'
 import {
   optionsOf,
@@ -12,7 +14,8 @@ import {
 const HELP = `
 Any state name of the entity will do: HA states (ACTIVE, STANDBY), presence (INSTANTIATED), readiness
 (IN_SERVICE), assignment (FULLY_ASSIGNED), administrative (LOCKED). Returns at once when it is so already.
-Exit code 5 when it is not so within --timeout (60 s by default), 3 when there is no such entity.
+Exit code 4 for a word that is no state of the entity, with those that are;
+5 when it is not so within --timeout (60 s by default), 3 when there is no such entity.
 
 Examples:
   holdfast wait sequenceSI FULLY_ASSIGNED
@@ -42,7 +45,10 @@ async function runWait(
       what: `${request.entity} to become ${request.states.join(' or ')}`,
       signal: io.signal,
     }),
-  )
+  ).catch((error: unknown) => {
+    if (!isSdkError(error, 'INVALID_PARAMETER')) throw error
+    throw new CommandFailure(error.code, error.message, EXIT.refused)
+  })
   print(io, options, {
     document: { entity: request.entity, state },
     text: `${request.entity}: ${state}`,

@@ -100,12 +100,15 @@ function scripted(script: Script): Engine<null> {
     nextDeadlineMs: () => null,
     checkInvariants: () => [],
     status: () => ({
+      scopes: [],
       nodes: [],
+      serviceGroups: [],
       serviceUnits: [],
       serviceInstances: [
         {
           name: 'si',
           state: 'FULLY_ASSIGNED',
+          adminState: 'UNLOCKED',
           inSync: null,
           waitingFor: null,
           assignments: [
@@ -122,6 +125,8 @@ function scripted(script: Script): Engine<null> {
     }),
     stateOf: (_model, _state, entity) =>
       entity === 'si' ? { entity, class: 'SI', states: script.states } : undefined,
+    stateWords: (_model, entity) =>
+      entity === 'si' ? ['UNASSIGNED', 'FULLY_ASSIGNED', 'X'] : undefined,
     why: () => [],
     protectionGroup: (_model, _state, csi) => script.groups[csi] ?? null,
   }

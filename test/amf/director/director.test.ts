@@ -279,6 +279,11 @@ describe('operators', () => {
     const code = (of: Promise<unknown>): Promise<unknown> => of.catch((error) => error.code)
     expect(await code(management.state({ entity: 'nobody' }))).toBe('NOT_EXIST')
     expect(await code(management.wait({ entity: 'nobody', states: ['X'] }))).toBe('NOT_EXIST')
+    const odd = management.wait({ entity: 'si', states: ['FULL', 'X'] })
+    await expect(odd).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: '"FULL" is no state of si; one of UNASSIGNED, FULLY_ASSIGNED, X',
+    })
     const late = management.wait({ entity: 'si', states: ['X'] }, { timeoutMs: 50 })
     expect(await code(late)).toBe('TIMEOUT')
   })
