@@ -1,6 +1,6 @@
 import type { SdkError } from '../../idl/index.ts'
 import type { Epoch } from '../address.ts'
-import type { SendOutcome } from '../connection.ts'
+import type { SendOutcome } from '../connection-events.ts'
 import type { ReplyStream } from './rmd.ts'
 import { STREAM_ITEM_BYTES, STREAM_WINDOW_BYTES } from './stream-reader.ts'
 
