@@ -11,7 +11,13 @@ import { type Clock, systemClock } from './clock.ts'
 import { Connection, describeConnectionFault } from './connection.ts'
 import type { ConnectionEvents } from './connection-events.ts'
 import { closedError, invalidParameter } from './errors.ts'
-import { encodeHello, type FrameHeader, type Heartbeat } from './frame.ts'
+import {
+  encodeHello,
+  type FrameHeader,
+  type Heartbeat,
+  makeFrameHeader,
+  PROTOCOL,
+} from './frame.ts'
 import { encodeGroups } from './groups.ts'
 import type { LaneName } from './lane.ts'
 import { completeLimits, type IocLimits } from './limits.ts'
@@ -38,8 +44,8 @@ export interface PortOptions {
   readonly limits?: Partial<IocLimits>
   /** Who is behind `@name`, for {@link Port.send}. Without it every name is unknown. */
   readonly names?: NameResolver
-  /** A watchdog's beat that arrived on a raw connection, with the name of its hello. */
-  readonly onHeartbeat?: (heartbeat: Heartbeat, name: string) => void
+  /** A watchdog's beat, with the name of its hello. True: the beat is sent back, which renews the role lease. */
+  readonly onHeartbeat?: (heartbeat: Heartbeat, name: string) => boolean
 }
 
 /** Who receives what arrives at a port: RMD. */
@@ -137,6 +143,8 @@ export async function openPort(options: PortOptions): Promise<Port> {
   return port
 }
 
+const NO_BYTES = new Uint8Array(0)
+
 class IocPort implements Port {
   readonly caller = randomBytes(8).toString('hex')
   readonly name: string
@@ -155,6 +163,7 @@ class IocPort implements Port {
   /** Of connections that are gone. */
   #traffic = NO_TRAFFIC
   #connectionsMade = 0
+  readonly #echo: FrameHeader = { ...makeFrameHeader(), protocol: PROTOCOL.heartbeat }
   #address: IocAddress = { node: 0, port: 0 }
   #listener: Listener | null = null
   #user: PortUser | null = null
@@ -387,8 +396,11 @@ class IocPort implements Port {
       if (this.#user?.onMessage(connection, header, payload) === true) return
       this.#onOwnProtocol(connection, header, payload, group)
     },
-    onHeartbeat: (connection, heartbeat) =>
-      this.#onHeartbeat?.(heartbeat, connection.peer?.name ?? ''),
+    onHeartbeat: (connection, heartbeat) => {
+      if (this.#onHeartbeat?.(heartbeat, connection.peer?.name ?? '') !== true) return
+      this.#echo.messageId = heartbeat.beat
+      connection.send(this.#echo, NO_BYTES)
+    },
     onFault: (connection, fault) => {
       this.#count(fault.kind)
       const detail = describeConnectionFault(fault)

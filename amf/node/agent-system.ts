@@ -11,10 +11,17 @@ export interface AgentSystemOptions {
   readonly directory: NodeDirectory
   readonly node: NodeModel
   readonly nowMs: () => number
+  /** Silence of a node process after which the director fences it. */
+  readonly nodeSilenceMs: number
 }
 
+/** A component that is ACTIVE and hears nothing of its agent ends within this share of the node's silence. */
+const LEASE_SHARE = 0.8
+
 /** The operating system as one node's agent uses it. */
-export function agentSystem({ directory, node, nowMs }: AgentSystemOptions): AgentSystem {
+export function agentSystem(options: AgentSystemOptions): AgentSystem {
+  const { directory, node, nowMs } = options
+  const leaseMs = Math.floor(options.nodeSilenceMs * LEASE_SHARE)
   const { runDir } = directory
   const launchOptions = (component: ComponentModel, command: CommandModel): LaunchOptions => ({
     argv: command.argv,
@@ -26,6 +33,7 @@ export function agentSystem({ directory, node, nowMs }: AgentSystemOptions): Age
       [COMPONENT_ENV.node]: node.name,
       [COMPONENT_ENV.nodeId]: String(node.id),
       [COMPONENT_ENV.hungMs]: String(component.hungMs),
+      [COMPONENT_ENV.leaseMs]: String(leaseMs),
     },
     cwd: component.workingDir,
     logFile: join(directory.components, `${component.name.replaceAll('/', '_')}.log`),

@@ -123,7 +123,12 @@ class NodeProcess {
       rmd,
       checkpoint,
       dispatch: (call) => services.dispatch(call),
-      system: agentSystem({ directory: this.#directory, node: this.#node, nowMs }),
+      system: agentSystem({
+        directory: this.#directory,
+        node: this.#node,
+        nowMs,
+        nodeSilenceMs: timing.nodeSilenceMs,
+      }),
       firstIncarnation: Math.floor(nowMs()),
       log: this.#log,
       onEnd: (how, why) => {
@@ -201,8 +206,10 @@ class NodeProcess {
       port: portNumber,
       name: `${what}:${name}`,
       log: this.#log.child({ part: 'ioc' }),
-      onHeartbeat: ({ beat, stampAgeMs }, component) =>
-        this.#agent?.onHeartbeat(component, beat, stampAgeMs),
+      onHeartbeat: ({ beat, stampAgeMs }, component) => {
+        this.#agent?.onHeartbeat(component, beat, stampAgeMs)
+        return true
+      },
     })
     return createRmd({ port })
   }

@@ -293,4 +293,6 @@ export const COMPONENT_ENV = {
   /** Pid of the node process: a component whose parent is somebody else at start ends at once. */
   parentPid: 'HOLDFAST_PARENT_PID',
   hungMs: 'HOLDFAST_HUNG_MS',
+  /** A component that holds ACTIVE ends when its agent answered no beat for so long. */
+  leaseMs: 'HOLDFAST_LEASE_MS',
 } as const

@@ -142,8 +142,8 @@ export interface EoClient {
   /**
    * Installs the functions of an interface. `functions` is null where `options.worker` is given. Several versions of an
    * interface stand side by side; the same version again covers the earlier table until it is uninstalled.
-   * @throws SdkError ALREADY_EXIST when the client id belongs to another interface; INVALID_CLIENTID for a platform id; NO_SPACE beyond
-   * `clEoConfig.userClients`; INVALID_PARAMETER when functions and methods do not match.
+   * @throws SdkError ALREADY_EXIST when the client id belongs to another interface; INVALID_CLIENTID for a platform id;
+   * NO_SPACE beyond `clEoConfig.userClients`; INVALID_PARAMETER when functions and methods do not match.
    */
   clientInstall<M extends MethodSpecs>(
     face: Interface<M>,

@@ -76,6 +76,7 @@ async function boot(booting: Booting): Promise<Booted> {
     component,
     nodeId: env.nodeId,
     hungMs: env.hungMs,
+    leaseMs: env.leaseMs ?? 0,
     parentPid: env.parentPid ?? 0,
     onFailure: (error) => crash('watchdog', error),
   })

@@ -13,6 +13,7 @@ const environmentSchema = z.object({
   nodeId: integer(1, 1023),
   parentPid: integer(1, 2 ** 31).optional(),
   hungMs: integer(50, 600_000).default(2_000),
+  leaseMs: integer(40, 600_000).optional(),
 })
 
 /** Who this process is, as its agent told it. `parentPid` is left out where nobody checks. */

@@ -24,8 +24,10 @@ import type { EoConfig } from './config.schema.ts'
 import { ExecutionObject } from './execution-object.ts'
 import { applyPriority, managementHandlers } from './management.ts'
 import { EoManagement } from './management-interface.ts'
+import { watchLoop, type LoopWatch } from './loop-watch.ts'
 import { bindMyEo } from './my-eo.ts'
 import { roleRmd } from './role-rmd.ts'
+import type { WatchdogLink } from './watchdog.ts'
 
 /** What a {@link ComponentProcess} is given. */
 export interface ComponentProcessOptions {
@@ -37,6 +39,7 @@ export interface ComponentProcessOptions {
   readonly crash: (kind: string, error: unknown) => void
   /** The agent asked for an orderly end, and the terminate callback is answered. */
   readonly onTerminated: () => void
+  readonly watchdog: Pick<WatchdogLink, 'setActive' | 'setRunning' | 'statistics'>
   readonly workerEntry?: URL
 }
 
@@ -57,6 +60,7 @@ export class ComponentProcess {
   readonly #cpm: CpmComponent
   readonly #libraries: OpenLibraries
   readonly #agent: IocAddress
+  readonly #loop: LoopWatch = watchLoop()
   #stopping: Promise<void> | undefined
 
   /** Opens the port and makes the parts; serves nothing yet. @throws SdkError ALREADY_EXIST when the port is taken. */
@@ -97,6 +101,10 @@ export class ComponentProcess {
       checkpoint: () => this.#checkpoint,
       isElsewhere: (csi) => this.#isElsewhere(csi),
       identity: () => this.app,
+      onActive: (active) => {
+        options.watchdog.setActive(active)
+      },
+      onRunning: options.watchdog.setRunning,
       log: (message, fields) => {
         log.warn(fields, message)
       },
@@ -171,6 +179,7 @@ export class ComponentProcess {
   }
 
   async #stop(): Promise<void> {
+    this.#loop.stop()
     await this.#eo.stop(STOP_CALLS_MS)
     await Promise.allSettled(this.#libraries.open.map((library) => library.close()))
     await this.#checkpoint.close()
@@ -194,7 +203,11 @@ export class ComponentProcess {
         },
         services: () => this.#eo.services(true),
         rmdStatistics: () => this.#rmd.statistics(),
-        eoStatistics: () => this.#eo.statistics(),
+        eoStatistics: () => ({
+          ...this.#eo.statistics(),
+          ...this.#loop.statistics(),
+          ...this.#options.watchdog.statistics(),
+        }),
         logLevel: {
           get: () => log.level,
           set: (level) => {

@@ -45,6 +45,7 @@ export async function runEo(options: EoRunOptions): Promise<RunningEo> {
     log,
     createCheckpoint: createCheckpointClient,
     crash,
+    watchdog,
     onTerminated: () => {
       end('terminate was asked for', false)
     },

@@ -22,6 +22,10 @@ export interface ExecutionObjectOptions {
   /** Monotonic milliseconds, the clock of deadlines. @defaultValue `performance.now` */
   readonly clock?: () => number
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  /** Told with each change of role whether the component may be doing an active's work. */
+  readonly onActive?: (active: boolean) => void
+  /** Told which function the EO's thread enters, and -1 when it is inside of none. */
+  readonly onRunning?: (functionNumber: number) => void
   /** What workers are bound to; asked for when the first one starts. */
   readonly identity: () => EoIdentity
   /** The compiled worker entry, where this code runs from sources. */
@@ -43,6 +47,7 @@ export class ExecutionObject {
   readonly #runner: JobRunner
   readonly #clock: () => number
   readonly #checkpoint: () => CheckpointService | null
+  readonly #onActive: ((active: boolean) => void) | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #customAction: CustomAction | undefined
 
@@ -50,12 +55,14 @@ export class ExecutionObject {
     const clock = options.clock ?? (() => performance.now())
     this.#clock = clock
     this.#checkpoint = options.checkpoint
+    this.#onActive = options.onActive
     this.#tables = new ClientTable(options.config.userClients)
     this.#runner = new JobRunner({
       config: options.config,
       clock,
       log: options.log,
       identity: options.identity,
+      ...(options.onRunning === undefined ? {} : { onRunning: options.onRunning }),
       ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
     })
     this.#receiver = new Receiver({
@@ -124,6 +131,7 @@ export class ExecutionObject {
   /** Sets where the component stands with a CSI. Calls that waited for it run, or are refused. */
   setRole(csi: string, state: RoleState | null, epoch: number): void {
     this.#roles.set(csi, state, epoch)
+    this.#onActive?.(this.#roles.holdsActive())
     if (state !== 'ACTIVE') this.#runner.endStreams(csi)
     this.#receiver.unpark()
   }

@@ -18,6 +18,7 @@ export interface JobRunnerOptions {
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
   /** What workers are bound to. */
   readonly identity: () => EoIdentity
+  readonly onRunning?: (functionNumber: number) => void
   readonly workerEntry?: URL
 }
 
@@ -210,8 +211,10 @@ export class JobRunner {
       this.#giveUp(job, asSdkError(error, job))
       return
     }
+    this.#options.onRunning?.(method.functionNumber)
     try {
       const output = run!(input, job.call)
+      this.#options.onRunning?.(-1)
       if (job.service.method.stream) this.#stream(job, output)
       else if (isThenable(output)) {
         output.then(
@@ -224,6 +227,7 @@ export class JobRunner {
         )
       } else this.#finished(job, output)
     } catch (error) {
+      this.#options.onRunning?.(-1)
       this.#threw(job, error)
     }
   }

@@ -9,7 +9,7 @@ export interface EoIdentity {
   readonly address: IocAddress
 }
 
-/** The same symbol in every thread; what it holds is the thread's own, because each thread has its own global object. */
+/** The same symbol in every thread; what it holds is the thread's own: each thread has its own global object. */
 const KEY = Symbol.for('holdfast.myEo')
 const place = globalThis as { [KEY]?: EoIdentity }
 

@@ -55,6 +55,14 @@ export class RoleTable {
     return [...this.#roles.keys()]
   }
 
+  /** True from a grant on until the role is given up for good: while the process may do an active's work. */
+  holdsActive(): boolean {
+    for (const { state } of this.#roles.values()) {
+      if (state === 'ACTIVE' || state === 'promoting' || state === 'QUIESCING') return true
+    }
+    return false
+  }
+
   /** The highest epoch under which this component is ACTIVE, 0 when it is not. */
   epoch(): Epoch {
     let epoch = 0

@@ -8,6 +8,8 @@ export interface WatchdogData {
   readonly beatMs: number
   /** Without an agent for this long, the process is ended. */
   readonly graceMs: number
+  /** While ACTIVE without an answered beat for this long, the process is ended. 0: no lease. */
+  readonly leaseMs: number
   /** 0: not checked. */
   readonly parentPid: number
   /** See {@link CELL}. */
@@ -22,8 +24,26 @@ export const CELL = {
   port: 1,
   /** 1: the component ends in order, and no beat is missed any more. */
   stop: 2,
+  /** 1: the component holds an ACTIVE role, and needs its lease. */
+  active: 3,
+  /** Number of the function that the judged thread is inside of, plus 1; 0: inside of none. */
+  running: 4,
+  /** Round trips of beats by {@link roundTripBucket}: {@link BUCKET_COUNT} cells from here. */
+  roundTrips: 5,
 } as const
-export const CELL_COUNT = 4
+export const BUCKET_COUNT = 32
+export const CELL_COUNT = CELL.roundTrips + BUCKET_COUNT
+
+/** Two buckets an octave, from 16 us on. */
+export function roundTripBucket(us: number): number {
+  const bucket = Math.ceil(2 * Math.log2(Math.max(16, us) / 16))
+  return Math.min(BUCKET_COUNT - 1, bucket)
+}
+
+/** The longest round trip in us that a bucket counts. */
+export function bucketLimitUs(bucket: number): number {
+  return 16 * 2 ** (bucket / 2)
+}
 
 /** Monotonic milliseconds, the same on every thread (performance.now() counts from the thread's start). */
 export function monotonicMs(): number {

@@ -8,7 +8,9 @@ import { writeSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { workerData } from 'node:worker_threads'
 import { encodeHeartbeat, encodeHello } from '../../ioc/light.ts'
-import { CELL, monotonicMs, type WatchdogData } from './watchdog-cells.ts'
+import { BeatEcho } from './beat-echo.ts'
+import { RoleLease } from './role-lease.ts'
+import { CELL, monotonicMs, roundTripBucket, type WatchdogData } from './watchdog-cells.ts'
 import { StampAge } from './stamp-age.ts'
 
 const RECONNECT_MS = 50
@@ -24,6 +26,11 @@ let connected = false
 let lostAtMs = monotonicMs()
 let lastTickMs = lostAtMs
 let beat = 0
+const lease = new RoleLease(data.leaseMs, lostAtMs)
+let wasActive = false
+/** The lack of progress is written down when it passes this, once. */
+const stuckMs = data.graceMs / 2
+let isStuck = false
 
 function dial(): void {
   if (Atomics.load(data.cells, CELL.stop) === 1) return
@@ -47,7 +54,37 @@ function dial(): void {
     connected = false
     setTimeout(dial, RECONNECT_MS)
   })
-  link.resume()
+  const echo = new BeatEcho()
+  link.on('data', (chunk: Buffer) => {
+    const beats = echo.push(chunk)
+    if (beats === null) link.destroy()
+    else for (const one of beats) answered(one)
+  })
+}
+
+function answered(number: number): void {
+  const underWayMs = lease.answered(number, monotonicMs())
+  if (underWayMs === null) return
+  Atomics.add(data.cells, CELL.roundTrips + roundTripBucket(underWayMs * 1_000), 1)
+}
+
+/** The lease counts while the component holds ACTIVE, from the grant on, and not through a standstill of everything. */
+function checkLease(nowMs: number, wasLate: boolean): void {
+  const isActive = Atomics.load(data.cells, CELL.active) === 1
+  if (wasLate || (isActive && !wasActive)) lease.restart(nowMs)
+  wasActive = isActive
+  if (!isActive || !lease.isOver(nowMs)) return
+  die(`its agent answered no beat for ${data.leaseMs} ms: the lease of its ACTIVE role is over`)
+}
+
+/** Names the function that holds the judged thread up, for whoever reads the log after a SIGKILL. */
+function noteProgress(stampAgeMs: number): void {
+  if (stampAgeMs <= stuckMs) isStuck = false
+  if (stampAgeMs <= stuckMs || isStuck) return
+  isStuck = true
+  const running = Atomics.load(data.cells, CELL.running) - 1
+  const where = running < 0 ? 'outside any function' : `in function ${running >> 6}.${running & 63}`
+  writeSync(2, `${data.component}: no progress for ${stampAgeMs} ms ${where}\n`)
 }
 
 function tick(): void {
@@ -57,14 +94,18 @@ function tick(): void {
     die(`its node process ${data.parentPid} is gone`)
   }
   // A machine that stood still has not delivered the connection either.
-  if (nowMs - lastTickMs > 3 * data.beatMs + LATE_TICK_MS) lostAtMs = nowMs
+  const wasLate = nowMs - lastTickMs > 3 * data.beatMs + LATE_TICK_MS
+  if (wasLate) lostAtMs = nowMs
   lastTickMs = nowMs
+  checkLease(nowMs, wasLate)
   const stampAgeMs = age.at(nowMs, Atomics.load(data.cells, CELL.stamp))
+  noteProgress(stampAgeMs)
   if (!connected && nowMs - lostAtMs > data.graceMs) {
     die(`no agent at ${data.socketPath} for ${data.graceMs} ms`)
   }
   if (socket === undefined || !connected || socket.writableLength > UNSENT_BYTES_MAX) return
   beat++
+  lease.sent(beat, nowMs)
   const source = { node: data.nodeId, port: Atomics.load(data.cells, CELL.port) }
   socket.write(encodeHeartbeat({ source, beat, stampAgeMs }))
 }

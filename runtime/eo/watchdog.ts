@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
-import { CELL, CELL_COUNT, monotonicMs, type WatchdogData } from './watchdog-cells.ts'
+import {
+  BUCKET_COUNT,
+  bucketLimitUs,
+  CELL,
+  CELL_COUNT,
+  monotonicMs,
+  type WatchdogData,
+} from './watchdog-cells.ts'
 
 /** What {@link startWatchdog} is given. */
 export interface WatchdogOptions {
@@ -12,6 +19,8 @@ export interface WatchdogOptions {
   readonly hungMs: number
   /** @defaultValue `hungMs` */
   readonly graceMs?: number
+  /** See {@link WatchdogData}. @defaultValue 0 */
+  readonly leaseMs?: number
   /** 0: not checked. */
   readonly parentPid: number
   /** The watchdog itself failed: nobody would notice a hang any more, so the process must end. */
@@ -24,6 +33,12 @@ export interface WatchdogOptions {
 export interface WatchdogLink {
   /** Tells it the component's port, which beats carry as their source. */
   setPort(port: number): void
+  /** Tells it whether the component holds an ACTIVE role: only then the lease counts. */
+  setActive(active: boolean): void
+  /** Tells it which function the judged thread enters; -1: none. Named when there is no progress. */
+  setRunning(functionNumber: number): void
+  /** Round trips of beats to the agent and back: p50 and p99 in us. */
+  statistics(): Readonly<Record<string, number>>
   /** Ends it in order: beats stop, and the process lives on. */
   stop(): Promise<void>
 }
@@ -50,6 +65,7 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
     nodeId: options.nodeId,
     beatMs,
     graceMs: options.graceMs ?? options.hungMs,
+    leaseMs: options.leaseMs ?? 0,
     parentPid: options.parentPid,
     cells,
   }
@@ -99,12 +115,35 @@ export function joinWatchdog(cells: Int32Array): WatchdogLink {
   }
 }
 
-function linkOf(cells: Int32Array): Pick<WatchdogLink, 'setPort'> {
+function linkOf(cells: Int32Array): Omit<WatchdogLink, 'stop'> {
   return {
     setPort: (port) => {
       Atomics.store(cells, CELL.port, port)
     },
+    setActive: (active) => {
+      Atomics.store(cells, CELL.active, active ? 1 : 0)
+    },
+    // A plain store: twice a job, and the watchdog reads it only when nothing moves any more.
+    setRunning: (functionNumber) => {
+      cells[CELL.running] = functionNumber + 1
+    },
+    statistics: () => ({
+      beatRoundTripP50Us: roundTripUs(cells, 0.5),
+      beatRoundTripP99Us: roundTripUs(cells, 0.99),
+    }),
   }
+}
+
+/** 0 while no beat came back. */
+function roundTripUs(cells: Int32Array, share: number): number {
+  const counts = cells.subarray(CELL.roundTrips, CELL.roundTrips + BUCKET_COUNT)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  let seen = 0
+  for (const [bucket, count] of counts.entries()) {
+    seen += count
+    if (total > 0 && seen >= share * total) return Math.round(bucketLimitUs(bucket))
+  }
+  return 0
 }
 
 function keepStamping(cells: Int32Array): () => void {

@@ -74,6 +74,8 @@ export class FakeAgent {
   readonly asked: [name: string, input: unknown][] = []
   members: ProtectionGroup['members'] = []
   complete = true
+  /** Whether beats are sent back: what renews the lease of a component that is ACTIVE. */
+  echoes = true
   #caller: string | undefined
   #waiting: (() => void)[] = []
   #invocation = 0
@@ -90,6 +92,7 @@ export class FakeAgent {
       onHeartbeat: (heartbeat, name) => {
         beats.push({ heartbeat, name, atMs: performance.now() })
         started.agent?.wake()
+        return started.agent?.echoes ?? true
       },
     })
     started.agent = new FakeAgent(runDir, createRmd({ port }), beats)
