@@ -113,8 +113,8 @@ async function start({ load, url, where }: Booting, started: Started): Promise<B
     process.exit(code)
   }
   const running = await runEo({ env, config, log, watchdog, crash, exit })
-  const { component: name, node, address } = running.app
-  const facts = { name, node, address, runDir: env.runDir, log }
+  const { component, node, address } = running.app
+  const facts = { component, node, address, runDir: env.runDir, log }
   return { main: receiveLoopMain(facts, ending.signal), thread: null }
 }
 

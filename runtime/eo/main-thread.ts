@@ -18,7 +18,8 @@ import { bindMyEo } from './my-eo.ts'
  * `connect({ runDir })`.
  */
 export interface MainThread {
-  readonly name: string
+  /** Name of this component. */
+  readonly component: string
   /** Name of the node this component runs on. */
   readonly node: string
   readonly address: IocAddress
@@ -81,12 +82,12 @@ export function startEoThread(options: EoThreadOptions): Promise<EoThread> {
   return new Promise((resolve) => {
     worker.on('message', (message: EoThreadMessage) => {
       if (message.kind === 'exit') return void leave(message.code)
-      const { component: name, node, runDir } = env
-      const main = mainThread({ name, node, runDir, address: message.address, log }, (ms) => {
+      const { component, node, runDir } = env
+      const main = mainThread({ component, node, runDir, address: message.address, log }, (ms) => {
         Atomics.wait(control, CONTROL.ending, 0, ms)
         return Atomics.load(control, CONTROL.ending) === 1
       })
-      bindMyEo({ component: name, node, address: message.address })
+      bindMyEo({ component, node, address: message.address })
       const run = (body: MainFunction): void => {
         application = Promise.resolve()
           .then(() => body(main(controller.signal)))
@@ -107,7 +108,7 @@ export function startEoThread(options: EoThreadOptions): Promise<EoThread> {
 
 /** The handle of a main thread that is the receive loop: everything but a way to block it. */
 export function receiveLoopMain(
-  facts: Pick<MainThread, 'name' | 'node' | 'runDir' | 'address' | 'log'>,
+  facts: Pick<MainThread, 'component' | 'node' | 'runDir' | 'address' | 'log'>,
   signal: AbortSignal,
 ): MainThread {
   return mainThread(facts, () => {
@@ -117,7 +118,7 @@ export function receiveLoopMain(
 }
 
 function mainThread(
-  facts: Pick<MainThread, 'name' | 'node' | 'runDir' | 'address' | 'log'>,
+  facts: Pick<MainThread, 'component' | 'node' | 'runDir' | 'address' | 'log'>,
   waitForEnd: (ms: number) => boolean,
 ): (signal: AbortSignal) => MainThread {
   return (signal) => Object.freeze({ ...facts, signal, waitForEnd })

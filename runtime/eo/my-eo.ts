@@ -3,7 +3,6 @@ import type { IocAddress } from '../../ioc/index.ts'
 
 /** Which Execution Object a thread belongs to: plain data, so that it can be handed to a thread. An `App` is one. */
 export interface EoIdentity {
-  /** The component's name. */
   readonly component: string
   readonly node: string
   readonly address: IocAddress
