@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { addAdminCommands } from './commands/admin.ts'
+import { addApplyCommand } from './commands/apply.ts'
 import { addCallCommand } from './commands/call.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addEventsCommand } from './commands/events.ts'
@@ -38,6 +39,7 @@ export function buildProgram(io: CliIo): Command {
   addQueryCommands(program, io)
   addWaitCommand(program, io)
   addAdminCommands(program, io)
+  addApplyCommand(program, io)
   addCallCommand(program, io)
   addEventsCommand(program, io)
   addCheckCommand(program, io)

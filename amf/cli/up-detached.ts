@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { isSdkError, SdkError } from '../../idl/index.ts'
 import { loadModel } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
+import { effectiveModel } from '../node/node-model.ts'
 import { openLink } from '../operator/link.ts'
 import { runDirOfCluster } from '../operator/run-dir.ts'
 import type { ClusterView } from '../operator/view.ts'
@@ -24,9 +25,11 @@ export async function runUpDetached(
   const timeoutMs = timeoutMsOf(options)
   const deadlineMs = performance.now() + timeoutMs
   // Problems of the model are this program's to tell: the background process has no terminal.
-  const model = loadModel(modelPath)
-  const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, model.cluster)
+  const { cluster } = loadModel(modelPath)
+  const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, cluster)
   mkdirSync(runDir, { recursive: true, mode: 0o700 })
+  const { model, notice } = effectiveModel(runDir, modelPath)
+  if (notice !== null) io.stderr(`${notice}\n`)
   const pid = await launchSupervisor(resolve(modelPath), realpathSync(runDir), timeoutMs)
   io.stderr(`started in the background (pid ${pid}); waiting until all is assigned\n`)
   await waitAssigned(io, { model, runDir: realpathSync(runDir) }, deadlineMs - performance.now())

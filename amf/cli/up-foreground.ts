@@ -1,9 +1,15 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync, watch } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadModel } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
-import { startSupervisor, type Supervisor, type SupervisorEvent } from '../node/supervisor.ts'
+import { APPLIED_MODEL_FILE, effectiveModel } from '../node/node-model.ts'
+import {
+  startSupervisor,
+  type SupervisedNode,
+  type Supervisor,
+  type SupervisorEvent,
+} from '../node/supervisor.ts'
 import { openLink } from '../operator/link.ts'
 import { runDirOfCluster } from '../operator/run-dir.ts'
 import { watchCluster, type ClusterWatch } from '../operator/watch.ts'
@@ -52,26 +58,29 @@ async function supervise(
   request: UpRequest,
   onStarted: () => void,
 ): Promise<void> {
-  const model = loadModel(request.model)
-  const runDir = prepareRunDir(io, options, model.cluster)
-  const supervisor = await startNodes(
-    model,
-    { modelPath: resolve(request.model), runDir },
-    io.isTerminal ? () => undefined : io.stderr,
-  )
+  const { cluster } = loadModel(request.model)
+  const runDir = prepareRunDir(io, options, cluster)
+  const place = { modelPath: resolve(request.model), runDir }
+  const { model, notice } = effectiveModel(runDir, request.model)
+  if (notice !== null) io.stderr(`${notice}\n`)
+  const supervisor = await startNodes(model, place, io.isTerminal ? () => undefined : io.stderr)
+  const follow = followModel(supervisor, place, io.stderr)
   onStarted()
   // A second Ctrl-C does not wait: the kernel ends every process below this one with it.
   const stopNow = io.signal.aborted ? Promise.resolve() : aborted(io.signal)
-  const watch = watchCluster((signal) => openLink(runDir, signal))
+  const clusterWatch = watchCluster((signal) => openLink(runDir, signal))
   const heading = `cluster ${model.cluster}, run directory ${runDir}`
-  const live = request.background ? null : showLive(quietWhenJson(io, options), watch, heading)
+  const live = request.background
+    ? null
+    : showLive(quietWhenJson(io, options), clusterWatch, heading)
   if (!io.isTerminal && !request.background) io.stderr(`${heading}\n`)
   try {
     await Promise.race([stopNow, supervisor.done])
   } finally {
+    follow.close()
     live?.stop()
     process.once('SIGINT', () => process.kill(process.pid, 'SIGKILL'))
-    await stopAll(io, supervisor, watch)
+    await stopAll(io, supervisor, clusterWatch)
   }
   if (options.json === true)
     io.stdout(`${JSON.stringify({ cluster: model.cluster, runDir, result: 'STOPPED' })}\n`)
@@ -84,24 +93,46 @@ async function stopAll(io: CliIo, supervisor: Supervisor, watch: ClusterWatch): 
   io.stderr('stopped\n')
 }
 
-function startNodes(
-  model: Model,
-  place: { readonly modelPath: string; readonly runDir: string },
-  say: (text: string) => void,
-): Promise<Supervisor> {
-  const { modelPath, runDir } = place
-  const tool = fileURLToPath(new URL('./main.js', import.meta.url))
+function startNodes(model: Model, place: Place, say: (text: string) => void): Promise<Supervisor> {
+  const { runDir } = place
   return startSupervisor({
     runDir,
     onEvent: (event) => {
       const text = eventText(event)
       if (text !== null) say(`${text}\n`)
     },
-    nodes: [...model.nodes.keys()].map((name) => ({
-      name,
-      argv: [process.execPath, tool, 'node', name, '--model', modelPath, '--run-dir', runDir],
-      env: {},
-    })),
+    nodes: nodesOf(model, place),
+  })
+}
+
+interface Place {
+  readonly modelPath: string
+  readonly runDir: string
+}
+
+function nodesOf(model: Model, { modelPath, runDir }: Place): SupervisedNode[] {
+  const tool = fileURLToPath(new URL('./main.js', import.meta.url))
+  return [...model.nodes.keys()].map((name) => ({
+    name,
+    argv: [process.execPath, tool, 'node', name, '--model', modelPath, '--run-dir', runDir],
+    env: {},
+  }))
+}
+
+/** Starts processes of nodes that an applied model adds, and ends those of nodes that it lacks. */
+function followModel(
+  supervisor: Supervisor,
+  place: Place,
+  say: (text: string) => void,
+): { close(): void } {
+  return watch(place.runDir, (_event, file) => {
+    if (file !== APPLIED_MODEL_FILE) return
+    try {
+      const { model } = effectiveModel(place.runDir, place.modelPath)
+      supervisor.setNodes(nodesOf(model, place))
+    } catch (error) {
+      say(`the applied model cannot be read: ${String(error)}\n`)
+    }
   })
 }
 

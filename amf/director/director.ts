@@ -5,15 +5,17 @@ import type { Backplane, MembershipView, ProcessIdentity } from '../../ioc/inter
 import { Dispatcher } from '../../runtime/internal.ts'
 import type { EngineEvent } from '../engine/contract.ts'
 import type { Model } from '../model/model.ts'
+import type { ModelSource } from '../model/source.ts'
 import { agentCommandOf, type NodeCommand } from './agent-command.ts'
 import { AgentLink } from './agent-link.ts'
+import { applyModel } from './apply-model.ts'
 import { ClusterStop } from './cluster-stop.ts'
 import { EngineLoop, type OutgoingCommand } from './engine-loop.ts'
 import type { Engine } from './engine-port.ts'
 import { History } from './history.ts'
 import type { ClusterStatus, NotificationRecord } from './interface.ts'
 import { DirectorNode, Management } from './interface.ts'
-import { managementHandlers } from './management.ts'
+import { type ApplyRequest, managementHandlers } from './management.ts'
 import { DIRECTOR_CSI, DIRECTOR_NAME, NameTable } from './name-table.ts'
 import { LaunchGate } from './launch-gate.ts'
 import { Nodes } from './nodes.ts'
@@ -21,6 +23,7 @@ import { Operations } from './operations.ts'
 import { ProtectionGroups } from './protection-groups.ts'
 import { RecordStore } from './record-store.ts'
 import { RunningTable } from './running-table.ts'
+import { afterSilence } from './silence-window.ts'
 import { StateWaiters } from './state-waiters.ts'
 
 /** Epochs are `term * EPOCH_BASE + counter`. */
@@ -33,6 +36,12 @@ const OVER = 'this director has ended: ask again, another one takes over'
 export interface DirectorOptions<State> {
   readonly engine: Engine<State>
   readonly model: Model
+  /** Of the model, when an operator applied it; null: it is the one of the file. */
+  readonly source: ModelSource | null
+  /** @throws SdkError INVALID_PARAMETER with every problem of a model's text. */
+  readonly parseModel: (source: ModelSource) => Model
+  /** An operator's model is in force and durable. */
+  readonly onModel: (model: Model, source: ModelSource) => void
   readonly node: string
   readonly term: number
   readonly backplane: Pick<Backplane, 'store' | 'proveGone'>
@@ -69,24 +78,28 @@ export class Director<State> {
   readonly #groups: ProtectionGroups
   readonly #running: RunningTable
   readonly #launches: LaunchGate
+  #source: ModelSource | null
   #clusterStop: ClusterStop | null = null
   #rmd: Rmd | null = null
   #view: MembershipView | null = null
-  #silenceTimer: NodeJS.Timeout | undefined
+  #stopSilence: () => void = () => undefined
   #changeCount = 0
   #stopping: Promise<void> | null = null
 
   constructor(options: DirectorOptions<State>) {
     const { engine, model, term, backplane, log } = options
     this.#options = options
+    this.#source = options.source
     this.#log = log.child({ part: 'director', term })
     this.#records = new RecordStore(backplane.store, term)
     this.#running = new RunningTable(model)
     this.#launches = new LaunchGate((commands) => this.#sendAll(commands), options.nowMs)
-    this.#waiters = new StateWaiters((entity) => engine.stateOf(model, this.#loop.state, entity))
+    this.#waiters = new StateWaiters((entity) =>
+      engine.stateOf(this.#model, this.#loop.state, entity),
+    )
     this.#groups = new ProtectionGroups({
       term,
-      members: (csi) => engine.protectionGroup(model, this.#loop.state, csi),
+      members: (csi) => engine.protectionGroup(this.#model, this.#loop.state, csi),
       send: (node, groups) => this.#links.get(node)?.sendGroups(groups) ?? Promise.resolve(),
     })
     this.#loop = new EngineLoop({
@@ -112,6 +125,10 @@ export class Director<State> {
     })
   }
 
+  get #model(): Model {
+    return this.#loop.model
+  }
+
   /** Opens the port, takes over what is recorded and waits for the agents. */
   async start(): Promise<void> {
     const rmd = await this.#options.openRmd()
@@ -131,7 +148,9 @@ export class Director<State> {
     this.#post({ kind: 'directorStarted', term, records: this.#records.engineRecords() })
     this.#fenceAbsent()
     rmd.serve((call) => dispatcher.serve(call))
-    this.#watchSilence(model.timing.nodeSilenceMs)
+    this.#stopSilence = afterSilence(model.timing.nodeSilenceMs, this.#options.nowMs, () => {
+      if (this.#stopping === null) this.#fenceSilent()
+    })
     this.#log.info({ node: this.#options.node, address: rmd.address }, 'director started')
   }
 
@@ -159,7 +178,7 @@ export class Director<State> {
     this.#loop.stop()
     this.#nodes.close()
     this.#launches.close()
-    clearInterval(this.#silenceTimer)
+    this.#stopSilence()
     this.#operations.close(OVER)
     this.#waiters.close(OVER)
     this.#groups.close()
@@ -186,31 +205,13 @@ export class Director<State> {
 
   /** Nodes of which no process can be left, as far as that is known at once. */
   #fenceAbsent(): void {
-    for (const node of this.#options.model.nodes.keys()) {
+    for (const node of this.#model.nodes.keys()) {
       const identity = this.#nodes.members.get(node)
       if (identity === undefined) void this.#nodes.fence(node, 'the node is not running')
       else if (!this.#options.isAlive(identity)) {
         void this.#nodes.fence(node, diedText(node, identity))
       }
     }
-  }
-
-  /** A window in which this process itself stood still starts again: the joins may lie unread. */
-  #watchSilence(silenceMs: number): void {
-    const { nowMs } = this.#options
-    const tickMs = Math.max(10, silenceMs / 10)
-    let lastMs = nowMs()
-    let sinceMs = lastMs
-    this.#silenceTimer = setInterval(() => {
-      const atMs = nowMs()
-      if (atMs - lastMs > tickMs + silenceMs / 4) sinceMs = atMs
-      lastMs = atMs
-      if (atMs - sinceMs < silenceMs) return
-      clearInterval(this.#silenceTimer)
-      setImmediate(() => {
-        if (this.#stopping === null) this.#fenceSilent()
-      })
-    }, tickMs)
   }
 
   /** Node processes that live, may have ACTIVE components, and did not come to this director. */
@@ -244,13 +245,14 @@ export class Director<State> {
       readonly nodeId: number
       readonly pid: number
       readonly session: number
+      readonly modelVersion: number
     },
     facts: Extract<EngineEvent, { kind: 'nodeJoined' }>['facts'],
     call: IncomingCall,
   ): Promise<void> {
     if (this.#clusterStop !== null) throw new SdkError('TRY_AGAIN', 'the cluster stops')
-    const { node, nodeId, pid, session } = input
-    const known = this.#options.model.nodes.get(node)
+    const { node, nodeId, pid, session, modelVersion } = input
+    const known = this.#model.nodes.get(node)
     if (known === undefined || known.id !== nodeId) {
       const wanted = known === undefined ? 'the model has no such node' : `its id is ${known.id}`
       throw new SdkError('INVALID_PARAMETER', `node ${node} with id ${nodeId} refused: ${wanted}`)
@@ -270,6 +272,11 @@ export class Director<State> {
     })
     this.#links.set(node, link)
     this.#log.info({ node, pid }, 'node joined')
+    // Before the first command: it may be about a component that the node's own model lacks.
+    if (this.#source !== null && modelVersion < this.#source.version) {
+      link.push({ kind: 'useModel', source: this.#source, why: `${node} has an older model` })
+      link.flush()
+    }
     this.#post({ kind: 'nodeJoined', node, facts })
     // It may have died while an earlier life was fenced: nobody would tell of that death again.
     const identity = this.#nodes.members.get(node)
@@ -287,9 +294,9 @@ export class Director<State> {
 
   #install(dispatcher: Dispatcher): void {
     dispatcher.install(DirectorNode, {
-      join: async ({ node, nodeId, term, pid, session, facts }, call) => {
+      join: async ({ term, facts, ...node }, call) => {
         this.#checkTerm(term)
-        await this.#join({ node, nodeId, pid, session }, facts, call)
+        await this.#join(node, facts, call)
         return { names: this.#names.entries }
       },
       events: ({ node, term, events }, call) => {
@@ -307,15 +314,15 @@ export class Director<State> {
     })
     const management = managementHandlers({
       status: () => this.#status(),
-      stateOf: (entity) =>
-        this.#options.engine.stateOf(this.#options.model, this.#loop.state, entity),
-      stateWords: (entity) => this.#options.engine.stateWords(this.#options.model, entity),
-      why: (entity) => this.#options.engine.why(this.#options.model, this.#loop.state, entity),
+      stateOf: (entity) => this.#options.engine.stateOf(this.#model, this.#loop.state, entity),
+      stateWords: (entity) => this.#options.engine.stateWords(this.#model, entity),
+      why: (entity) => this.#options.engine.why(this.#model, this.#loop.state, entity),
       term: this.#options.term,
       history: this.#history,
       waiters: this.#waiters,
       admin: (request) => this.#admin(request),
       stopCluster: () => this.#stopCluster(),
+      applyModel: (request) => this.#applyModel(request),
     })
     dispatcher.install(Management, management)
   }
@@ -338,7 +345,7 @@ export class Director<State> {
     inSync: boolean,
   ): Promise<Record<string, never>> {
     if (this.#clusterStop !== null) throw new SdkError('TRY_AGAIN', 'the cluster stops')
-    const node = [...this.#options.model.nodes.values()].find((one) => one.id === nodeId)?.name
+    const node = [...this.#model.nodes.values()].find((one) => one.id === nodeId)?.name
     if (node === undefined) throw new SdkError('INVALID_PARAMETER', `no node has the id ${nodeId}`)
     this.#changeCount += 1
     const id = `${OWN_ID_PREFIX}${this.#options.term}:${this.#changeCount}`
@@ -350,7 +357,11 @@ export class Director<State> {
   #admin(
     request: Omit<Extract<EngineEvent, { kind: 'admin' }>, 'kind'>,
   ): Promise<Record<string, never>> {
-    const { id } = request
+    return this.#request(request.id, () => ({ kind: 'admin', ...request }))
+  }
+
+  /** An operator's request, answered when the engine answers its id. */
+  #request(id: string, event: () => EngineEvent): Promise<Record<string, never>> {
     if (id === '' || id.length > ID_LENGTH_MAX || id.startsWith(OWN_ID_PREFIX)) {
       const message = `id ${id.slice(0, ID_LENGTH_MAX)}: 1 to ${ID_LENGTH_MAX} characters are allowed`
       return Promise.reject(new SdkError('INVALID_PARAMETER', message))
@@ -362,21 +373,37 @@ export class Director<State> {
     }
     const answer = this.#operations.wait(id)
     if (kept !== undefined) this.#operations.answer(id, kept)
-    else if (!again) this.#post({ kind: 'admin', ...request })
+    else if (!again) this.#post(event())
     return answer
   }
 
+  #applyModel(request: ApplyRequest): Promise<{ version: number; changes: string[] }> {
+    const { engine, parseModel, node } = this.#options
+    return applyModel(request, {
+      node,
+      version: () => this.#modelVersion,
+      parse: parseModel,
+      check: (after) => engine.checkChange(this.#model, this.#loop.state, after),
+      records: () => this.#records.engineRecords(),
+      request: (id, event) => this.#request(id, event),
+    })
+  }
+
+  get #modelVersion(): number {
+    return this.#source?.version ?? 0
+  }
+
   #status(): ClusterStatus {
-    const { engine, model, node, term } = this.#options
-    const status = engine.status(model, this.#loop.state)
-    return { ...status, cluster: model.cluster, director: { node, term } }
+    const { engine, node, term } = this.#options
+    const status = engine.status(this.#model, this.#loop.state)
+    return { ...status, cluster: this.#model.cluster, director: { node, term } }
   }
 
   #stopCluster(): Promise<void> {
     if (this.#clusterStop === null) {
       this.#log.info('the cluster stops')
       this.#clusterStop = new ClusterStop({
-        model: this.#options.model,
+        model: this.#model,
         running: this.#running,
         status: this.#status(),
         ownNode: this.#options.node,
@@ -397,6 +424,9 @@ export class Director<State> {
     const outgoing: NodeCommand[] = []
     for (const command of commands) {
       switch (command.kind) {
+        case 'useModel':
+          this.#useModel(command)
+          break
         case 'publishName':
           this.#publish(command, changedNames)
           break
@@ -421,6 +451,21 @@ export class Director<State> {
     setImmediate(() => {
       for (const notification of notifications) this.#log.info({ notification }, 'notification')
     })
+  }
+
+  /** Everybody here gets the model before any command that follows; nodes that are in it no more end. */
+  #useModel({ model, source, why }: Extract<OutgoingCommand, { kind: 'useModel' }>): void {
+    this.#source = source
+    this.#running.useModel(model)
+    this.#options.onModel(model, source)
+    for (const [node, link] of this.#links) {
+      link.push({ kind: 'useModel', source, why })
+      if (!model.nodes.has(node)) link.push({ kind: 'stopNode', why: `${node} left the model` })
+      link.flush()
+    }
+    const known = new Set([...model.csis.values()].map((csi) => csi.logicalName)).add(DIRECTOR_NAME)
+    if (!this.#names.keepOnly((name) => known.has(name))) return
+    for (const link of this.#links.values()) link.sendNames(this.#names.entries, true)
   }
 
   /** A command for a node that is not here is dropped: the engine hears of the node's end, or of its facts. */

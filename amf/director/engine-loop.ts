@@ -13,6 +13,7 @@ const TIMER_MS_MAX = 2_147_483_647
 
 export interface EngineLoopOptions<State> {
   readonly engine: Engine<State>
+  /** The model of the first step; a step with `useModel` changes it. */
   readonly model: Model
   readonly records: RecordStore
   readonly nowMs: () => number
@@ -35,6 +36,7 @@ export interface EngineLoopOptions<State> {
 export class EngineLoop<State> {
   readonly #options: EngineLoopOptions<State>
   readonly #queue: EngineEvent[] = []
+  #model: Model
   #state: State
   #running = false
   #stopped = false
@@ -43,11 +45,17 @@ export class EngineLoop<State> {
 
   constructor(options: EngineLoopOptions<State>) {
     this.#options = options
+    this.#model = options.model
     this.#state = options.engine.initialState(options.model)
   }
 
   get state(): State {
     return this.#state
+  }
+
+  /** The model that {@link state} belongs to. */
+  get model(): Model {
+    return this.#model
   }
 
   /** Broken invariants seen; always 0 without `check`. */
@@ -91,14 +99,19 @@ export class EngineLoop<State> {
   }
 
   #step(event: EngineEvent, out: OutgoingCommand[]): void {
-    const { engine, model, records, nowMs, check, isOperation, log } = this.#options
-    if (event.kind !== 'tick') log.debug({ event }, 'engine event')
-    const { state, commands } = engine.step(model, this.#state, event, nowMs())
+    const { engine, records, nowMs, check, isOperation, log } = this.#options
+    if (event.kind === 'modelChange') log.debug({ id: event.id }, 'engine event: model change')
+    else if (event.kind !== 'tick') log.debug({ event }, 'engine event')
+    const { state, commands } = engine.step(this.#model, this.#state, event, nowMs())
     this.#state = state
     for (const command of commands) {
       if (command.kind === 'persist') {
         records.putEngine(command.record)
         continue
+      }
+      if (command.kind === 'useModel') {
+        this.#model = command.model
+        records.putModel(command.source)
       }
       if (command.kind === 'answer' && isOperation(command.id)) {
         records.putAnswer(command.id, command.result)
@@ -106,7 +119,7 @@ export class EngineLoop<State> {
       out.push(command)
     }
     if (!check) return
-    for (const violation of engine.checkInvariants(model, state)) {
+    for (const violation of engine.checkInvariants(this.#model, state)) {
       this.#violationCount += 1
       log.error({ violation, event }, 'invariant broken')
     }
@@ -127,8 +140,8 @@ export class EngineLoop<State> {
   #arm(): void {
     clearTimeout(this.#timer)
     if (this.#stopped) return
-    const { engine, model, nowMs } = this.#options
-    const dueMs = engine.nextDeadlineMs(model, this.#state)
+    const { engine, nowMs } = this.#options
+    const dueMs = engine.nextDeadlineMs(this.#model, this.#state)
     if (dueMs === null) return
     // Node.js rounds timers down: one that fires early would tick once more for nothing.
     const delayMs = Math.min(TIMER_MS_MAX, Math.max(0, Math.ceil(dueMs - nowMs())))

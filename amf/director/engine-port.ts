@@ -1,4 +1,4 @@
-import type { Notification, Step } from '../engine/contract.ts'
+import type { AdminResult, Notification, Step } from '../engine/contract.ts'
 import type { Model } from '../model/model.ts'
 import type { GroupMembers } from '../engine/protection-group.ts'
 import type { ClusterStatus } from './interface.ts'
@@ -13,6 +13,12 @@ export interface EntityStates {
 /** What the engine knows of {@link ClusterStatus}; the director adds who directs. */
 export type EngineStatus = Omit<ClusterStatus, 'cluster' | 'director'>
 
+/** What a new model would change, one entity a line, and the refusal it would get. */
+export interface ModelCheck {
+  readonly changes: readonly string[]
+  readonly refusal: Extract<AdminResult, { ok: false }> | null
+}
+
 /**
  * What the director needs from the engine, all pure and synchronous. `State` is the engine's own; a state that was
  * given to `step` is never used again.
@@ -24,6 +30,8 @@ export interface Engine<State> {
   nextDeadlineMs(model: Model, state: State): number | null
   /** Broken invariants in words; empty when all hold. */
   checkInvariants(model: Model, state: State): readonly string[]
+  /** What a change to `after` would change, and why it would be refused. */
+  checkChange(model: Model, state: State, after: Model): ModelCheck
   status(model: Model, state: State): EngineStatus
   /** undefined: no such entity. */
   stateOf(model: Model, state: State, entity: string): EntityStates | undefined

@@ -105,6 +105,16 @@ export const agentEventSchema = z.discriminatedUnion('kind', [
 ])
 export type AgentEvent = z.infer<typeof agentEventSchema>
 
+/** Characters of a model at most: its text travels in one message and is kept in one record. */
+export const MODEL_LENGTH_MAX = 4_000_000
+
+/** A model that an operator applied: see `ModelSource`. */
+export const modelSourceSchema = z.strictObject({
+  text: z.string(),
+  path: z.string(),
+  version: z.int(),
+})
+
 export const agentCommandSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('instantiate'), component: z.string(), why: z.string() }),
   z.strictObject({
@@ -147,6 +157,8 @@ export const agentCommandSchema = z.discriminatedUnion('kind', [
     why: z.string(),
   }),
   z.strictObject({ kind: z.literal('restartNode'), why: z.string() }),
+  /** From here on this is the model: the commands that follow are about it. */
+  z.strictObject({ kind: z.literal('useModel'), source: modelSourceSchema, why: z.string() }),
   /** The director forgot nothing of this node: the agent may end itself and its components (cluster stops). */
   z.strictObject({ kind: z.literal('stopNode'), why: z.string() }),
 ])
@@ -166,6 +178,8 @@ export const DirectorNode = defineInterface({
         nodeId: z.int(),
         term: z.int(),
         pid: z.int(),
+        /** Of the model that the agent has: see `ModelSource`. */
+        modelVersion: z.int(),
         /** Counts the agent's joins, over all directors. Commands carry it back: see `AgentCommands.commands`. */
         session: z.int(),
         facts: z.array(componentFactsSchema),
@@ -371,5 +385,26 @@ export const Management = defineInterface({
     },
     /** Stops every component in order, then every node; answered when no component is left. */
     stopCluster: { serviceId: 6, input: none, output: none },
+    /**
+     * Makes `text` the model of the running cluster, all of it or nothing; `path` is where its relative paths are
+     * looked up from. Answered when it is durable and in force; the same `id` asked again, also of the next director,
+     * gets the same answer. With `dryRun` only what would change, and the errors. Errors: INVALID_PARAMETER (every
+     * problem of the text), BAD_OPERATION (every reason why the running cluster cannot take it), TRY_AGAIN.
+     */
+    applyModel: {
+      serviceId: 7,
+      input: z.strictObject({
+        id: z.string(),
+        text: z.string().max(MODEL_LENGTH_MAX),
+        path: z.string(),
+        dryRun: z.boolean(),
+      }),
+      output: z.object({
+        /** Of the model in force afterwards. */
+        version: z.int(),
+        /** One line an entity: `+` added, `-` removed, `~` modified with its keys. */
+        changes: z.array(z.string()),
+      }),
+    },
   },
 })

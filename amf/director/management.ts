@@ -7,6 +7,14 @@ import type { History } from './history.ts'
 import type { ClusterStatus, Management, NotificationRecord } from './interface.ts'
 import type { StateWaiters } from './state-waiters.ts'
 
+/** A new model for the running cluster. */
+export interface ApplyRequest {
+  readonly id: string
+  readonly text: string
+  readonly path: string
+  readonly dryRun: boolean
+}
+
 /** What the management table asks of the director. */
 export interface ManagementPort {
   readonly term: number
@@ -22,6 +30,7 @@ export interface ManagementPort {
     readonly entity: string
   }): Promise<Record<string, never>>
   stopCluster(): Promise<void>
+  applyModel(request: ApplyRequest): Promise<{ version: number; changes: string[] }>
 }
 
 /** Functions of the `Management` interface. Each answers from the engine's present state; only some wait. */
@@ -57,6 +66,7 @@ export function managementHandlers(
       await port.stopCluster()
       return {}
     },
+    applyModel: (request) => port.applyModel(request),
   }
 }
 

@@ -28,6 +28,13 @@ export class NameTable {
     return true
   }
 
+  /** Forgets names that are not to be known any more. @returns whether there was one. */
+  keepOnly(isKnown: (name: string) => boolean): boolean {
+    const gone = [...this.#entries.keys()].filter((name) => !isKnown(name))
+    for (const name of gone) this.#entries.delete(name)
+    return gone.length > 0
+  }
+
   /** Takes changed entries in. @returns those that really differ. */
   merge(entries: readonly NameEntry[]): NameEntry[] {
     return entries.filter((entry) => this.set(entry))
@@ -36,10 +43,7 @@ export class NameTable {
   /** Takes a whole table in: names that it lacks are gone. @returns whether anything changed. */
   replace(entries: readonly NameEntry[]): boolean {
     const wanted = new Set(entries.map((entry) => entry.name))
-    let changed = false
-    for (const name of [...this.#entries.keys()]) {
-      if (!wanted.has(name)) changed = this.#entries.delete(name) || changed
-    }
+    const changed = this.keepOnly((name) => wanted.has(name))
     return this.merge(entries).length > 0 || changed
   }
 }

@@ -1,6 +1,7 @@
 import { decodeValue, encodeValue } from '../../idl/index.ts'
 import type { ProcessIdentity, Store } from '../../ioc/internal.ts'
 import type { AdminResult, PersistedRecord } from '../engine/contract.ts'
+import type { ModelSource } from '../model/source.ts'
 
 /** Keys of the control store that belong to the director. Versioned: a later format takes another prefix. */
 const PREFIX = {
@@ -8,6 +9,7 @@ const PREFIX = {
   member: 'amf1/member/',
   answer: 'amf1/answer/',
 } as const
+const MODEL_KEY = 'amf1/model'
 
 /** Answers of finished operations kept, for tools that ask again after a change of director. */
 const ANSWERS_KEPT = 64
@@ -58,6 +60,10 @@ export class RecordStore {
     return members
   }
 
+  putModel(source: ModelSource): void {
+    this.#put(MODEL_KEY, source)
+  }
+
   /** Answer of an operation that was finished, perhaps by an earlier director. */
   answerOf(id: string): AdminResult | undefined {
     return this.#answers.get(id)?.result
@@ -93,4 +99,10 @@ export class RecordStore {
   #put(key: string, value: unknown): void {
     this.#pending.set(key, value === null || value === undefined ? null : encodeValue(value))
   }
+}
+
+/** The model that an operator applied last; null while it is the one that the cluster was brought up with. */
+export function storedModel(store: Pick<Store, 'get'>): ModelSource | null {
+  const entry = store.get(MODEL_KEY)
+  return entry === undefined ? null : (decodeValue(entry.value) as ModelSource)
 }

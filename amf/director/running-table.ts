@@ -6,7 +6,7 @@ export const ANY_INCARNATION = 0
 
 /** Which components may have a process, by what agents reported: what stopping the cluster has to wait for. */
 export class RunningTable {
-  readonly #model: Model
+  #model: Model
   readonly #running = new Map<string, number>()
 
   constructor(model: Model) {
@@ -16,6 +16,11 @@ export class RunningTable {
   /** Components that may have a process, with their incarnation as far as it is known. */
   get components(): ReadonlyMap<string, number> {
     return this.#running
+  }
+
+  /** Components that left had no process. */
+  useModel(model: Model): void {
+    this.#model = model
   }
 
   /** An agent was told to launch. */

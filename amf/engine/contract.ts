@@ -6,6 +6,7 @@ import type {
   Transition,
 } from '../../runtime/internal.ts'
 import type { Model } from '../model/model.ts'
+import type { ModelSource } from '../model/source.ts'
 
 /**
  * The engine's contract: `step(model, state, event, nowMs) -> { state, commands }`, pure and synchronous.
@@ -149,6 +150,18 @@ export type EngineEvent =
       readonly csi: string | null
       readonly state: HaReadiness
     }
+  /**
+   * An operator's new model, checked against the running one. Refused whole, or taken whole: then the state that the
+   * step gives belongs to the new model, and `useModel` is the first command. Answered in the same step. `records`:
+   * what is recorded, for CSIs that come back and for entities that go.
+   */
+  | {
+      readonly kind: 'modelChange'
+      readonly id: string
+      readonly model: Model
+      readonly source: ModelSource
+      readonly records: readonly PersistedRecord[]
+    }
   | { readonly kind: 'tick' }
 
 export interface PersistedRecord {
@@ -228,6 +241,16 @@ export type EngineCommand =
     }
   /** Node failover or failfast: end the node process and everything of it; it comes back through its supervisor. */
   | { readonly kind: 'restartNode'; readonly node: string; readonly why: string }
+  /**
+   * From here on this is the model: every later step gets it. Durable, as all that a step persists, before anything
+   * follows from it; agents have it before the next command reaches them.
+   */
+  | {
+      readonly kind: 'useModel'
+      readonly model: Model
+      readonly source: ModelSource
+      readonly why: string
+    }
   | {
       readonly kind: 'answer'
       readonly id: string

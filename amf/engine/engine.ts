@@ -1,4 +1,5 @@
 /** The door of the engine: everything that the director and the tools on the AMF floor take from it. */
+export { checkChange, refusalOf } from './change-rules.ts'
 export { nextDeadlineMs } from './deadlines.ts'
 export { clusterStatus, stateOf, whyOf } from './explain.ts'
 export { stateWords } from './explain-scopes.ts'

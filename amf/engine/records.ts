@@ -57,6 +57,33 @@ export function restoreRecords(draft: Draft, records: readonly PersistedRecord[]
   }
 }
 
+/** A CSI that comes back into the model finds who holds what was acknowledged, and the epochs that were used. */
+export function restoreCsi(draft: Draft, csi: string, records: readonly PersistedRecord[]): void {
+  const keys = [`grant/${csi}`, `insync/${csi}`]
+  restoreRecords(
+    draft,
+    records.filter(({ key }) => keys.includes(key)),
+  )
+}
+
+/** Forgets what was recorded of entities that left the model; what guards the data of a CSI stays. */
+export function forgetRecords(
+  draft: Draft,
+  removed: readonly { readonly class: string; readonly name: string }[],
+  records: readonly PersistedRecord[],
+): void {
+  const names = new Set(removed.map(({ name }) => name))
+  const admins = new Set(removed.map(({ class: kind, name }) => `admin/${kind}/${name}`))
+  for (const { key } of records) {
+    const slash = key.indexOf('/')
+    const kind = key.slice(0, slash)
+    const isOver = kind === 'admin' ? admins.has(key) : names.has(key.slice(slash + 1))
+    if (isOver && !KEPT_RECORDS.has(kind)) draft.persist(key, null, 'its entity left the model')
+  }
+}
+
+const KEPT_RECORDS: ReadonlySet<string> = new Set(['grant', 'insync', 'operation'])
+
 type Restore = (draft: Draft, name: string, value: unknown) => void
 
 const RESTORE: Readonly<Record<string, Restore>> = {

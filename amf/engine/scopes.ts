@@ -20,6 +20,16 @@ export function initialScopes(model: Model): Map<string, ScopeState> {
   return scopes
 }
 
+/** The scopes of another model: those that were there keep their administrative state. */
+export function carryScopes(known: Scopes, after: Model): Map<string, ScopeState> {
+  const scopes = initialScopes(after)
+  for (const key of scopes.keys()) {
+    const scope = known.get(key)
+    if (scope) scopes.set(key, scope)
+  }
+  return scopes
+}
+
 function keyOf(kind: ScopeState['kind'], name: string): string {
   return `${kind}/${name}`
 }

@@ -1,5 +1,5 @@
 import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
-import type { Model } from '../model/model.ts'
+import type { Model, NodeModel } from '../model/model.ts'
 import type {
   AdminOperation,
   AdminResult,
@@ -238,24 +238,33 @@ export function initialState(model: Model): EngineState {
     invocationCount: 0,
     startedAtMs: 0,
     scopes,
-    nodes: [...model.nodes.values()].map((node) => ({
-      name: node.name,
-      scopes: scopesOfNode(model, scopes, node.name),
-      membership: 'UNKNOWN',
-      admin: node.adminState,
-      disabled: false,
-      recovery: null,
-      deadlineMs: null,
-      failovers: NO_WINDOW,
-      history: [],
-    })),
+    nodes: [...model.nodes.values()].map((node) => initialNode(model, node, scopes, 'UNKNOWN')),
     groups: [...model.serviceGroups.keys()].map((name) => initialGroup(model, name, scopes)),
     operations: [],
     index: buildIndex(model),
   }
 }
 
-function initialGroup(model: Model, name: string, scopes: Scopes): GroupState {
+export function initialNode(
+  model: Model,
+  node: NodeModel,
+  scopes: Scopes,
+  membership: NodeState['membership'],
+): NodeState {
+  return {
+    name: node.name,
+    scopes: scopesOfNode(model, scopes, node.name),
+    membership,
+    admin: node.adminState,
+    disabled: false,
+    recovery: null,
+    deadlineMs: null,
+    failovers: NO_WINDOW,
+    history: [],
+  }
+}
+
+export function initialGroup(model: Model, name: string, scopes: Scopes): GroupState {
   const group = model.serviceGroups.get(name)
   if (!group) throw new Error(`no service group ${name} in the model`)
   const units = group.serviceUnits
@@ -341,7 +350,7 @@ function mapCopy<T>(map: ReadonlyMap<string, T>, copy: (value: T) => T): Map<str
   return result
 }
 
-function buildIndex(model: Model): StateIndex {
+export function buildIndex(model: Model): StateIndex {
   const groupsOnNode = new Map<string, string[]>()
   const dependants = new Map<string, string[]>()
   const linkedGroups = new Map<string, string[]>()

@@ -15,6 +15,7 @@ import {
 } from './facts.ts'
 import { haReadinessChanged } from './ha-readiness.ts'
 import { inSyncChange } from './in-sync.ts'
+import { changeModel } from './model-change.ts'
 import { nodeGone, nodeJoined } from './nodes.ts'
 import { finishNodeRecoveries, reconcileGroup } from './reconcile.ts'
 import { restoreRecords } from './records.ts'
@@ -27,9 +28,12 @@ import type { EngineState } from './state.ts'
  * plan and facts becomes the next safe commands; operations whose effect is complete are answered.
  */
 export const step: Step<EngineState> = (model, state, event, nowMs) => {
-  const draft = new Draft(model, state, nowMs)
+  const draft =
+    event.kind === 'modelChange'
+      ? changeModel(model, state, event, nowMs)
+      : new Draft(model, state, nowMs)
   apply(draft, event)
-  converge(draft, model)
+  converge(draft, draft.model)
   return draft.finish()
 }
 
@@ -66,6 +70,8 @@ function apply(draft: Draft, event: EngineEvent): void {
       return busy(draft, event)
     case 'haReadiness':
       return haReadinessChanged(draft, event)
+    case 'modelChange':
+      return
     case 'tick':
       return tick(draft)
     default:

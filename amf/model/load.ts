@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { SdkError } from '../../idl/index.ts'
 import type { Model } from './model.ts'
 import { parseModel } from './parse.ts'
+import type { ModelSource } from './source.ts'
 
 /**
  * Reads and parses a model file. `cliPath` is by default the program built beside this module.
@@ -19,9 +20,18 @@ export function loadModel(path: string, options: { readonly cliPath?: string } =
       cause,
     })
   }
+  return parseHere(text, absolute, options.cliPath)
+}
+
+/** Parses a model that was applied. @throws SdkError INVALID_PARAMETER with every problem of its text. */
+export function parseSource({ text, path }: Pick<ModelSource, 'text' | 'path'>): Model {
+  return parseHere(text, path)
+}
+
+function parseHere(text: string, path: string, cliPath?: string): Model {
   return parseModel(text, {
-    path: absolute,
-    cliPath: options.cliPath ?? fileURLToPath(new URL('../cli/main.js', import.meta.url)),
+    path,
+    cliPath: cliPath ?? fileURLToPath(new URL('../cli/main.js', import.meta.url)),
     nodePath: process.execPath,
     fileExists: existsSync,
   })

@@ -18,6 +18,7 @@ export interface DirectorLinkOptions {
   readonly node: string
   readonly nodeId: number
   readonly pid: number
+  readonly modelVersion: () => number
   readonly log: Logger
   /** The whole truth about this node, at this instant. */
   readonly facts: () => ComponentFactsRecord[]
@@ -122,7 +123,7 @@ export class DirectorLink {
   }
 
   async #join(session: Session): Promise<void> {
-    const { node, nodeId, pid, facts, log, onJoined } = this.#options
+    const { node, nodeId, pid, modelVersion, facts, log, onJoined } = this.#options
     session.state = 'joining'
     let delayMs: number = RETRY_DELAY_MS.first
     while (isJoining(session)) {
@@ -134,6 +135,7 @@ export class DirectorLink {
         nodeId,
         term: session.term,
         pid,
+        modelVersion: modelVersion(),
         session: this.#joinCount,
         facts: facts(),
       }

@@ -49,15 +49,21 @@ export class AgentHealth {
     this.#log = log
   }
 
+  /** Watches these from now on; again with another set when the model changes. */
   start(runners: Iterable<ComponentRunner>): void {
+    this.#runners.clear()
     for (const runner of runners) {
       // Others have no watchdog thread: their exit is all that can be seen.
       if (runner.model.category === 'saAware') this.#runners.set(runner.model.name, runner)
     }
+    clearInterval(this.#timer)
     if (this.#runners.size === 0) return
     const hungMs = Math.min(...[...this.#runners.values()].map(({ model }) => model.hungMs))
     const tickMs = Math.min(TICK_MS.max, Math.max(TICK_MS.min, hungMs / TICKS_PER_WINDOW))
-    this.#liveness = createLiveness({ tickMs, hungMs }, this.#ports.nowMs())
+    const fresh = createLiveness({ tickMs, hungMs }, this.#ports.nowMs())
+    const known = [...(this.#liveness?.components ?? [])]
+    const components = new Map(known.filter(([name]) => this.#runners.has(name)))
+    this.#liveness = { ...fresh, components }
     this.#timer = setInterval(() => this.#tick(), tickMs)
   }
 

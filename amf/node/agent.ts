@@ -5,6 +5,7 @@ import { Cpm, CpmCallbacks, Dispatcher } from '../../runtime/internal.ts'
 import { type AgentCommand, AgentCommands, type AgentEvent } from '../director/interface.ts'
 import { ANY_INCARNATION } from '../director/running-table.ts'
 import type { Model, NodeModel } from '../model/model.ts'
+import type { ModelSource } from '../model/source.ts'
 import { cpmHandlers } from './agent-cpm.ts'
 import { DirectorLink } from './agent-director-link.ts'
 import { AgentGroups } from './agent-groups.ts'
@@ -42,6 +43,10 @@ export type AgentSystem = Pick<RunnerPorts, 'launch' | 'runCommand' | 'isDead' |
 
 export interface AgentOptions {
   readonly model: Model
+  /** Version of the model that the agent has now. */
+  readonly modelVersion: () => number
+  /** Takes a newer model in, for the whole node. @throws SdkError when it cannot be read here. */
+  readonly takeModel: (source: ModelSource) => Model
   readonly node: NodeModel
   readonly pid: number
   readonly rmd: Rmd
@@ -73,7 +78,8 @@ export class Agent {
   readonly #groups: AgentGroups
   readonly #health: AgentHealth
   readonly #monitoring: AgentMonitoring
-  readonly #nodeIds: ReadonlyMap<string, number>
+  #nodeIds: ReadonlyMap<string, number> = new Map()
+  readonly #ports: RunnerPorts
   #incarnation: number
   #invocation = 0
   #highestTerm = 0
@@ -84,7 +90,6 @@ export class Agent {
     this.#options = options
     this.#log = log.child({ part: 'agent' })
     this.#incarnation = options.firstIncarnation
-    this.#nodeIds = new Map([...model.nodes.values()].map(({ name, id }) => [name, id]))
     this.#names = new AgentNames({ callbacks: (caller) => this.#callbacks(caller), log: this.#log })
     this.#groups = new AgentGroups({
       callbacks: (caller) => this.#callbacks(caller),
@@ -109,15 +114,13 @@ export class Agent {
       node: node.name,
       nodeId: node.id,
       pid: options.pid,
+      modelVersion: options.modelVersion,
       log: this.#log,
       facts: () => [...this.#runners.values()].map((runner) => runner.facts),
       onJoined: (names) => this.#onJoined(names),
     })
-    const ports = this.#runnerPorts()
-    for (const component of model.components.values()) {
-      if (component.node !== node.name) continue
-      this.#runners.set(component.name, new ComponentRunner(component, ports, this.#log))
-    }
+    this.#ports = this.#runnerPorts()
+    this.#useComponents(model)
     this.#dispatcher = new Dispatcher(this.#log)
     this.#install()
   }
@@ -163,6 +166,31 @@ export class Agent {
   /** A beat of a component's watchdog thread. */
   onHeartbeat(component: string, beat: number, stampAgeMs: number): void {
     this.#health.onHeartbeat(component, beat, stampAgeMs)
+  }
+
+  /**
+   * Goes by another model from now on. What runs goes on; changed commands count from the next time they are run.
+   * Components that left the model had no process: otherwise the director would not have taken it.
+   */
+  useModel(model: Model): void {
+    this.#useComponents(model)
+    this.#health.start(this.#runners.values())
+  }
+
+  #useComponents(model: Model): void {
+    const { node } = this.#options
+    this.#nodeIds = new Map([...model.nodes.values()].map(({ name, id }) => [name, id]))
+    for (const component of model.components.values()) {
+      const runner = this.#runners.get(component.name)
+      if (component.node !== node.name) continue
+      if (runner !== undefined) runner.useModel(component)
+      else this.#runners.set(component.name, new ComponentRunner(component, this.#ports, this.#log))
+    }
+    for (const [name, runner] of this.#runners) {
+      if (model.components.get(name)?.node === node.name) continue
+      if (runner.phase.kind !== 'idle') runner.terminate(ANY_INCARNATION, 'it left the model')
+      this.#runners.delete(name)
+    }
   }
 
   /** Ends every component in reverse order of instantiation, then stops watching. Repeats share one run. */
@@ -312,6 +340,10 @@ export class Agent {
         return this.#options.onEnd('restart', why)
       case 'stopNode':
         return this.#options.onEnd('stop', why)
+      case 'useModel':
+        if (command.source.version <= this.#options.modelVersion()) return
+        this.#log.info({ version: command.source.version, why }, 'another model')
+        return this.useModel(this.#options.takeModel(command.source))
       case 'setReplicas': {
         const { csi, epoch } = command
         return this.#options.checkpoint.setReplicas({ csi, epoch, ...this.#numbers(command) })

@@ -24,7 +24,7 @@ const oneWay = { oneWay: true } as const
  * that cannot be delivered means that the component has failed.
  */
 export class ComponentRoles {
-  readonly #model: ComponentModel
+  #model: ComponentModel
   readonly #ports: Ports
   readonly #fail: (life: Life, cause: string) => void
 
@@ -32,6 +32,10 @@ export class ComponentRoles {
     this.#model = model
     this.#ports = ports
     this.#fail = fail
+  }
+
+  useModel(model: ComponentModel): void {
+    this.#model = model
   }
 
   set(life: Life, command: CsiSetCommand): void {

@@ -39,7 +39,7 @@ const KILL_TIMEOUT_MS = 10_000
  *    gets no role: ACTIVE needs a new epoch, and only a director gives one.
  */
 export class ComponentRunner {
-  readonly model: ComponentModel
+  #model: ComponentModel
   readonly #ports: RunnerPorts
   readonly #log: Logger
   readonly #roles: ComponentRoles
@@ -51,12 +51,22 @@ export class ComponentRunner {
   #busy = { stamp: false, healthCheck: false, started: false }
 
   constructor(model: ComponentModel, ports: RunnerPorts, log: Logger) {
-    this.model = model
+    this.#model = model
     this.#ports = ports
     this.#log = log.child({ component: model.name })
     this.#roles = new ComponentRoles(model, ports, (life, cause) =>
       this.#fail(life, cause, 'noRecommendation'),
     )
+  }
+
+  get model(): ComponentModel {
+    return this.#model
+  }
+
+  /** The same component, described anew: counts for everything that is begun from now on. */
+  useModel(model: ComponentModel): void {
+    this.#model = model
+    this.#roles.useModel(model)
   }
 
   get phase(): Phase {

@@ -16,9 +16,10 @@ import {
 } from '../../runtime/services/internal.ts'
 import { Director } from '../director/director.ts'
 import { engine } from '../director/engine-binding.ts'
+import { storedModel } from '../director/record-store.ts'
 import type { EngineState } from '../engine/engine.ts'
-import { loadModel } from '../model/load.ts'
-import type { Model, NodeModel } from '../model/model.ts'
+import { parseSource } from '../model/load.ts'
+import type { NodeModel } from '../model/model.ts'
 import { Agent } from './agent.ts'
 import { agentSystem } from './agent-system.ts'
 import {
@@ -27,6 +28,7 @@ import {
   removeNodeFile,
   writeNodeFiles,
 } from './node-directory.ts'
+import { effectiveModel, NodeModels } from './node-model.ts'
 import { sweepOrphans } from './orphans.ts'
 
 /** Exit codes of a node process. 0 means "on purpose": a supervisor does not start it again. */
@@ -68,7 +70,7 @@ export async function runNode(options: NodeProcessOptions): Promise<void> {
 
 class NodeProcess {
   readonly #log: Logger
-  readonly #model: Model
+  readonly #models: NodeModels
   readonly #node: NodeModel
   readonly #directory: NodeDirectory
   readonly #modelPath: string
@@ -87,14 +89,16 @@ class NodeProcess {
   constructor(options: NodeProcessOptions, log: Logger) {
     this.#log = log
     this.#modelPath = options.modelPath
-    this.#model = loadModel(options.modelPath)
-    const node = this.#model.nodes.get(options.node)
+    const effective = effectiveModel(options.runDir, options.modelPath)
+    if (effective.notice !== null) log.warn(effective.notice)
+    const node = effective.model.nodes.get(options.node)
     if (node === undefined) {
-      const names = [...this.#model.nodes.keys()].join(', ')
+      const names = [...effective.model.nodes.keys()].join(', ')
       throw new SdkError('NOT_EXIST', `the model has no node ${options.node}; it has: ${names}`)
     }
     this.#node = node
     this.#directory = prepareNodeDirectory(options.runDir, node.name)
+    this.#models = new NodeModels(this.#directory.runDir, effective)
   }
 
   async start(): Promise<void> {
@@ -105,7 +109,7 @@ class NodeProcess {
     writeNodeFiles(this.#directory, this.#self, this.#modelPath)
     const swept = await sweepOrphans(runDir, node)
     if (swept.length > 0) this.#log.warn({ pids: swept }, 'killed what an earlier life left behind')
-    const { timing } = this.#model
+    const { timing } = this.#models.model
     const checkpoint = createCheckpointServer({
       nodeId: id,
       directory: this.#directory.checkpoint,
@@ -117,7 +121,9 @@ class NodeProcess {
     this.#checkpoint = checkpoint
     const services = this.#startServices(rmd)
     this.#agent = new Agent({
-      model: this.#model,
+      model: this.#models.model,
+      modelVersion: () => this.#models.version,
+      takeModel: (source) => this.#models.take(source),
       node: this.#node,
       pid: process.pid,
       rmd,
@@ -151,13 +157,12 @@ class NodeProcess {
   }
 
   #startServices(rmd: Rmd): NodeServices {
-    const nodes = new Map([...this.#model.nodes.values()].map(({ name, id }) => [id, name]))
     const services = new NodeServices({
       node: this.#node.name,
       nodeId: this.#node.id,
-      cluster: this.#model.cluster,
+      cluster: this.#models.model.cluster,
       directory: this.#directory.services,
-      nodeName: (id) => nodes.get(id),
+      nodeName: (id) => [...this.#models.model.nodes.values()].find((one) => one.id === id)?.name,
       componentOf: (caller) => this.#agent?.componentOf(caller) ?? null,
       rmd,
       log: this.#log.child({ part: 'services' }),
@@ -229,8 +234,10 @@ class NodeProcess {
       case 'leaderLost':
         return this.#leaderLost()
       case 'membership':
+        // A member that the model lacks was added by a change that this node has not heard of.
+        if (this.#backplane !== null) this.#readStoredModel(this.#backplane)
         this.#present = event.view.members.flatMap(
-          ({ node }) => this.#model.nodes.get(node)?.id ?? [],
+          ({ node }) => this.#models.model.nodes.get(node)?.id ?? [],
         )
         return this.#director?.onMembership(event.view)
     }
@@ -258,9 +265,13 @@ class NodeProcess {
       return
     }
     const { runDir } = this.#directory
+    this.#readStoredModel(backplane)
     const director = new Director({
       engine,
-      model: this.#model,
+      model: this.#models.model,
+      source: this.#models.source,
+      parseModel: parseSource,
+      onModel: (model, source) => this.#agent?.useModel(this.#models.taken(model, source)),
       node: this.#node.name,
       term,
       backplane,
@@ -280,9 +291,17 @@ class NodeProcess {
     this.#services?.lead(term, this.#present)
   }
 
+  /** What an operator applied while this node did not hear of it. */
+  #readStoredModel(backplane: Backplane): void {
+    const stored = storedModel(backplane.store)
+    if (stored === null || stored.version <= this.#models.version) return
+    this.#agent?.useModel(this.#models.take(stored))
+  }
+
   async #follow(leader: Leader): Promise<void> {
     await this.#endDirector()
-    const node = this.#model.nodes.get(leader.node)
+    if (this.#backplane !== null) this.#readStoredModel(this.#backplane)
+    const node = this.#models.model.nodes.get(leader.node)
     if (node === undefined) {
       this.#log.error({ leader }, 'the leader is no node of this model: the models differ')
       return

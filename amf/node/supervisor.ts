@@ -9,6 +9,9 @@ import { sweepOrphans } from './orphans.ts'
 import { launchProcess, type LaunchedProcess, type ProcessEnd } from './process-launcher.ts'
 import { afterEnd, DEFAULT_BACKOFF, type RestartBackoff } from './restart-backoff.ts'
 
+/** A node that was taken out is empty: it ends at once, or it hangs. */
+const LEAVE_TIMEOUT_MS = 5_000
+
 /** One node process that the supervisor keeps running. */
 export interface SupervisedNode {
   readonly name: string
@@ -50,6 +53,11 @@ export interface Supervisor {
    * exit code 0.
    */
   readonly done: Promise<void>
+  /**
+   * Keeps these nodes running from now on: starts the ones that are new, ends (SIGTERM, then SIGKILL) and forgets those
+   * that are not there any more. The others are left alone.
+   */
+  setNodes(nodes: readonly SupervisedNode[]): void
   /** Pid of a node's process; null while it does not run. */
   pidOf(node: string): number | null
   /**
@@ -103,11 +111,15 @@ function lockRunDir(runDir: string): () => void {
 
 class NodeSupervisor implements Supervisor {
   readonly done: Promise<void>
-  readonly #nodes: readonly NodeKeeper[]
+  readonly #options: SupervisorOptions
   readonly #runDir: string
+  #nodes: readonly NodeKeeper[]
+  /** Of nodes that were taken out and have not ended yet. */
+  readonly #leaving = new Set<NodeKeeper>()
   #stopping: Promise<void> | null = null
 
   constructor(options: SupervisorOptions, release: () => void) {
+    this.#options = options
     this.#runDir = options.runDir
     this.#nodes = options.nodes.map((node) => new NodeKeeper(node, options))
     this.done = this.#end(release)
@@ -115,6 +127,17 @@ class NodeSupervisor implements Supervisor {
 
   pidOf(node: string): number | null {
     return this.#nodes.find(({ name }) => name === node)?.pid ?? null
+  }
+
+  setNodes(nodes: readonly SupervisedNode[]): void {
+    if (this.#stopping !== null) return
+    const wanted = new Set(nodes.map(({ name }) => name))
+    for (const keeper of this.#nodes.filter(({ name }) => !wanted.has(name))) {
+      this.#leaving.add(keeper)
+      void keeper.stop(LEAVE_TIMEOUT_MS).then(() => this.#leaving.delete(keeper))
+    }
+    const known = new Map(this.#nodes.map((keeper) => [keeper.name, keeper]))
+    this.#nodes = nodes.map((node) => known.get(node.name) ?? new NodeKeeper(node, this.#options))
   }
 
   stop(timeoutMs: number): Promise<void> {
@@ -134,8 +157,16 @@ class NodeSupervisor implements Supervisor {
     await this.done
   }
 
+  #all(): NodeKeeper[] {
+    return [...this.#nodes, ...this.#leaving]
+  }
+
   async #end(release: () => void): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => node.done))
+    // Nodes may be added, or may leave, while the others are waited for.
+    for (let ended = new Set<NodeKeeper>(); !this.#all().every((node) => ended.has(node));) {
+      ended = new Set(this.#all())
+      await Promise.all([...ended].map((node) => node.done))
+    }
     try {
       await sweepOrphans(this.#runDir)
     } finally {

@@ -30,6 +30,7 @@ async function run(words: readonly string[], env?: Record<string, string>) {
 
 const COMMANDS = [
   'adjust',
+  'apply',
   'up',
   'down',
   'node',

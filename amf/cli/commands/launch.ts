@@ -1,7 +1,6 @@
 import { Option, type Command } from 'commander'
 import { loadModel } from '../../model/load.ts'
 import { runDirOfCluster } from '../../operator/run-dir.ts'
-import { CommandFailure, EXIT } from '../exit-code.ts'
 import { optionsOf, type CliIo, type GlobalOptions } from '../context.ts'
 
 interface NodeOptions extends GlobalOptions {
@@ -48,16 +47,10 @@ export function addLaunchCommands(program: Command, io: CliIo): void {
 }
 
 async function runNodeCommand(io: CliIo, options: NodeOptions, name: string): Promise<void> {
-  const model = loadModel(options.model)
-  if (!model.nodes.has(name)) {
-    const known = [...model.nodes.keys()].join(', ')
-    throw new CommandFailure(
-      'NOT_EXIST',
-      `the model has no node "${name}"; it has: ${known}`,
-      EXIT.notFound,
-    )
-  }
-  const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, model.cluster)
+  // The file tells where the cluster is; which model it goes by is for the run directory to say.
+  const isNamed = (options.runDir ?? io.env['HOLDFAST_RUN_DIR'] ?? '') !== ''
+  const cluster = isNamed ? '' : loadModel(options.model).cluster
+  const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, cluster)
   const { runNode } = await import('../../node/node-process.ts')
   await runNode({ modelPath: options.model, node: name, runDir })
   // It runs now, and ends the process by itself.

@@ -23,6 +23,13 @@ import {
 } from '../../../ioc/index.ts'
 import type { ProcessIdentity, Store, StoreEntry } from '../../../ioc/internal.ts'
 
+const SURROUNDINGS = {
+  path: '/test/cluster.yaml',
+  cliPath: '/cli.js',
+  nodePath: '/node',
+  fileExists: () => true,
+}
+
 export const model: Model = parseModel(
   `
 cluster: test
@@ -39,7 +46,7 @@ serviceGroups:
     serviceInstances:
       si: { csis: { csi: { name: work } } }
 `,
-  { path: '/test/cluster.yaml', cliPath: '/cli.js', nodePath: '/node', fileExists: () => true },
+  SURROUNDINGS,
 )
 
 export const identity = (pid: number): ProcessIdentity => ({ pid, startTime: pid, bootId: 'b' })
@@ -88,6 +95,7 @@ export interface Script {
   states: Record<string, string>
   /** Who has each CSI. */
   groups: Record<string, ProtectionGroup['members']>
+  changes: string[]
 }
 
 function scripted(script: Script): Engine<null> {
@@ -99,6 +107,7 @@ function scripted(script: Script): Engine<null> {
     },
     nextDeadlineMs: () => null,
     checkInvariants: () => [],
+    checkChange: () => ({ changes: script.changes, refusal: null }),
     status: () => ({
       scopes: [],
       nodes: [],
@@ -176,6 +185,7 @@ export class FakeAgent {
       nodeId,
       term,
       pid,
+      modelVersion: 0,
       session: 1,
       facts: facts.map(({ component, incarnation }) => ({
         component,
@@ -195,7 +205,13 @@ export class FakeAgent {
 export class DirectorKit {
   readonly store = new MemoryStore()
   readonly transport: Transport = memoryTransport()
-  readonly script: Script = { events: [], react: () => [], states: {}, groups: {} }
+  readonly script: Script = {
+    events: [],
+    react: () => [],
+    states: {},
+    groups: {},
+    changes: [],
+  }
   /** What was done to make sure that processes are gone, in order. */
   readonly fences: string[] = []
   readonly alive = new Set<number>([101, 102, 103])
@@ -217,6 +233,9 @@ export class DirectorKit {
     const director = new Director<null>({
       engine: scripted(this.script),
       model,
+      source: null,
+      parseModel: ({ text, path }) => parseModel(text, { ...SURROUNDINGS, path }),
+      onModel: () => undefined,
       node: 'node1',
       term,
       backplane: {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { EngineCommand } from '../../../amf/engine/contract.ts'
+import { storedModel } from '../../../amf/director/record-store.ts'
+import type { EngineCommand, EngineEvent } from '../../../amf/engine/contract.ts'
 import { SdkError } from '../../../idl/index.ts'
 import { DirectorKit, until } from './director-kit.ts'
 
@@ -323,5 +324,84 @@ describe('operators', () => {
     await until(() => order.length === 4, 'nodes')
     expect(order.slice(2)).toEqual(['stopNode node2', 'stopNode node1'])
     expect(kit.fences).toEqual([])
+  })
+})
+
+describe('another model', () => {
+  const text = `
+cluster: test
+nodes: { node1: {} }
+componentTypes: { sequence: { command: [/bin/true] } }
+serviceGroups:
+  sg:
+    redundancy: 2N
+    serviceUnits: { su1: { node: node1, components: { c1: sequence } } }
+    serviceInstances: { si: { csis: { csi: { name: other } } } }
+`
+  const request = { id: 'a1', text, path: '/test/cluster.yaml', dryRun: false }
+  const take = (event: EngineEvent): EngineCommand[] =>
+    event.kind !== 'modelChange'
+      ? []
+      : [
+          { kind: 'useModel', model: event.model, source: event.source, why },
+          instantiate('node2', 'c2'),
+          { kind: 'answer', id: event.id, result: { ok: true }, why },
+        ]
+
+  it('is durable, and with the agents before the next command, when it is answered', async () => {
+    const taken: number[] = []
+    kit.script.react = take
+    kit.script.changes = ['- nodes.node2']
+    await kit.start(1, { onModel: (_model, { version }) => void taken.push(version) })
+    const agent = await kit.agent('node2')
+    await agent.join(1, 102)
+    const management = await kit.management()
+    expect(await management.applyModel(request)).toEqual({ version: 1, changes: ['- nodes.node2'] })
+    expect(storedModel(kit.store)).toEqual({ text, path: '/test/cluster.yaml', version: 1 })
+    expect(taken).toEqual([1])
+    await until(() => agent.commands.length === 3, 'commands')
+    expect(agent.commands.map(({ kind }) => kind)).toEqual(['useModel', 'stopNode', 'instantiate'])
+  })
+
+  it('goes to an agent that comes with an older one, before any command', async () => {
+    const source = { text, path: '/test/cluster.yaml', version: 4 }
+    kit.script.react = (event) => (event.kind === 'nodeJoined' ? [instantiate('node2', 'c2')] : [])
+    await kit.start(1, { source })
+    const agent = await kit.agent('node2')
+    await agent.join(1, 102)
+    await until(() => agent.commands.length === 2, 'commands')
+    expect(agent.commands[0]).toMatchObject({ kind: 'useModel', source })
+  })
+
+  it('asked for again, of the next director too, is the same request', async () => {
+    kit.script.react = take
+    const first = await kit.start(1)
+    await (await kit.management()).applyModel(request)
+    await first.stop()
+    kit.script.events = []
+    kit.store.term = 2
+    await kit.start(2, { source: storedModel(kit.store) })
+    expect(await (await kit.management()).applyModel(request)).toMatchObject({ version: 1 })
+    expect(kit.eventKinds()).not.toContain('modelChange')
+  })
+
+  it.each([
+    ['a text with problems', { text: 'cluster: 7' }, 'INVALID_PARAMETER'],
+    ['one without the director', { text: text.replaceAll('node1', 'node2') }, 'BAD_OPERATION'],
+  ])('refuses %s', async (_, changes, code) => {
+    await kit.start(1)
+    const management = await kit.management()
+    await expect(management.applyModel({ ...request, ...changes })).rejects.toMatchObject({ code })
+    expect(kit.eventKinds()).not.toContain('modelChange')
+    expect(storedModel(kit.store)).toBeNull()
+  })
+
+  it('is not touched by a dry run', async () => {
+    kit.script.changes = ['+ nodes.node3']
+    await kit.start(1)
+    const management = await kit.management()
+    const answer = await management.applyModel({ ...request, dryRun: true })
+    expect(answer).toEqual({ version: 0, changes: ['+ nodes.node3'] })
+    expect(kit.eventKinds()).not.toContain('modelChange')
   })
 })

@@ -17,6 +17,8 @@ import type {
 import type { Model } from '../../../amf/model/model.ts'
 import type { HaReadiness, HaState, Recovery } from '../../../runtime/internal.ts'
 
+/** Longer than usual: a whole small cluster in one place. */
+
 /** One component as it really is on its node: the truth that the engine only hears of. */
 interface Process {
   presence:
@@ -56,7 +58,7 @@ export interface Mischief {
  * the agents' truth.
  */
 export class World {
-  readonly model: Model
+  model: Model
   state: EngineState
   nowMs = 0
   term = 0
@@ -76,6 +78,7 @@ export class World {
   readonly #reported: EngineEvent[] = []
   #incarnations = 0
   #ids = 0
+  #modelVersion = 0
 
   constructor(model: Model, mischief: Mischief = { holds: () => false }) {
     this.model = model
@@ -178,6 +181,17 @@ export class World {
     return id
   }
 
+  /** An operator gives the cluster another model. @returns the id of the answer. */
+  changeModel(model: Model): string {
+    this.#ids += 1
+    this.#modelVersion += 1
+    const id = `apply-${String(this.#ids)}`
+    const source = { text: '', path: '', version: this.#modelVersion }
+    const records = [...this.store].map(([key, value]) => ({ key, value }))
+    this.step({ kind: 'modelChange', id, model, source, records })
+    return id
+  }
+
   csiState(csi: string): { readonly epoch: number; readonly inSync: readonly string[] | null } {
     for (const group of this.state.groups) {
       const found = group.csis.get(csi)
@@ -274,7 +288,9 @@ export class World {
     const result = step(this.model, this.state, event, this.nowMs)
     this.state = result.state
     for (const command of result.commands) {
-      if (command.kind === 'persist' || !this.crashing) this.#perform(command)
+      // The model is durable with the records: the next director has it.
+      const isDurable = command.kind === 'persist' || command.kind === 'useModel'
+      if (isDurable || !this.crashing) this.#perform(command)
     }
     const broken = [...checkInvariants(this.model, this.state), ...this.truthBroken()]
     if (broken.length > 0) throw new Error(`after ${JSON.stringify(event)}:\n${broken.join('\n')}`)
@@ -304,6 +320,24 @@ export class World {
     return broken
   }
 
+  /** What leaves the model has no process; what joins it starts with none. */
+  #useModel(model: Model): void {
+    for (const [name, process] of this.processes) {
+      const moved = model.components.get(name)?.node !== this.model.components.get(name)?.node
+      if (!moved) continue
+      if (process.presence !== 'UNINSTANTIATED' && process.presence !== 'INSTANTIATION_FAILED') {
+        throw new Error(`${name} left its node while it was ${process.presence}`)
+      }
+      this.processes.delete(name)
+    }
+    for (const name of model.components.keys()) {
+      if (!this.processes.has(name)) this.processes.set(name, newProcess())
+    }
+    this.#drop(({ component }) => !this.processes.has(component))
+    for (const node of this.nodesUp) if (!model.nodes.has(node)) this.nodesUp.delete(node)
+    this.model = model
+  }
+
   #drop(which: (answer: Answer) => boolean): void {
     for (const answer of this.answers.filter(which)) {
       this.answers.splice(this.answers.indexOf(answer), 1)
@@ -330,6 +364,9 @@ export class World {
         }
         return
       }
+      case 'useModel':
+        this.#useModel(command.model)
+        return
       case 'publishName':
         this.names.set(command.name, command.component)
         return

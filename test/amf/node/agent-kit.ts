@@ -7,6 +7,7 @@ import {
   DirectorNode,
 } from '../../../amf/director/interface.ts'
 import type { ComponentFacts } from '../../../amf/engine/contract.ts'
+import type { Model } from '../../../amf/model/model.ts'
 import { parseModel } from '../../../amf/model/parse.ts'
 import { Agent } from '../../../amf/node/agent.ts'
 import type { ProcessView } from '../../../amf/node/passive-monitor.ts'
@@ -23,8 +24,7 @@ import { FakeProcess } from './agent-runner-kit.ts'
 
 const log = pino({ enabled: false })
 
-const model = parseModel(
-  `
+export const MODEL_TEXT = `
 cluster: test
 nodes: { node1: {}, node2: {} }
 componentTypes:
@@ -38,9 +38,16 @@ serviceGroups:
       su2: { node: node2, components: { c2: sequence } }
     serviceInstances:
       si: { csis: { csi: { name: work } } }
-`,
-  { path: '/test/cluster.yaml', cliPath: '/cli.js', nodePath: '/node', fileExists: () => true },
-)
+`
+
+const parse = (text: string): Model =>
+  parseModel(text, {
+    path: '/test/cluster.yaml',
+    cliPath: '/cli.js',
+    nodePath: '/node',
+    fileExists: () => true,
+  })
+const model = parse(MODEL_TEXT)
 
 /** A director as agents see it. */
 export class FakeDirector {
@@ -151,6 +158,7 @@ export class AgentKit {
   /** Processes of the machine, for passive monitoring. */
   readonly table = new Map<number, ProcessView>()
   nowMs = 0
+  modelVersion = 0
   #agent: Agent | null = null
   readonly #open: { close(): Promise<unknown> }[] = []
 
@@ -171,6 +179,11 @@ export class AgentKit {
     if (node === undefined) throw new Error('no node1')
     this.#agent = new Agent({
       model,
+      modelVersion: () => this.modelVersion,
+      takeModel: ({ text, version }) => {
+        this.modelVersion = version
+        return parse(text)
+      },
       node,
       pid: 1,
       rmd: await this.rmd(1, 1),

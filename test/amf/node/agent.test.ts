@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AgentCommand } from '../../../amf/director/interface.ts'
 import { until } from '../director/director-kit.ts'
-import { AgentKit, type FakeComponent, type FakeDirector } from './agent-kit.ts'
+import { AgentKit, MODEL_TEXT, type FakeComponent, type FakeDirector } from './agent-kit.ts'
 
 const why = 'test'
 const instantiate: AgentCommand = { kind: 'instantiate', component: 'c1', why }
@@ -250,5 +250,50 @@ describe('components', () => {
     await kit.agent.stop()
     expect(component.calls).toEqual(['terminate -1'])
     expect(kit.processes[0]?.killed).toBe(false)
+  })
+})
+
+describe('another model', () => {
+  const useModel = (version: number, text: string): AgentCommand => ({
+    kind: 'useModel',
+    source: { text, path: '/test/cluster.yaml', version },
+    why,
+  })
+  const withC3 = MODEL_TEXT.replace(
+    'components: { c1: sequence } }',
+    'components: { c1: sequence } }\n      su3: { node: node1, components: { c3: sequence } }',
+  )
+
+  it('adds components for the commands that follow, and disturbs none that runs', async () => {
+    const director = await joined()
+    await running(director)
+    await director.command(useModel(1, withC3))
+    await director.command({ kind: 'instantiate', component: 'c3', why })
+    await until(() => kit.processes.length === 2, 'a launch of c3')
+    expect(kit.processes[0]?.killed).toBe(false)
+    expect(director.events.map(({ kind }) => kind)).toEqual(['componentRegistered'])
+  })
+
+  it('is not gone back from, and is told of at the next join', async () => {
+    const director = await joined()
+    await director.command(useModel(2, withC3))
+    await director.command(useModel(1, MODEL_TEXT))
+    kit.agent.directorLost()
+    const next = await kit.director(2, 23)
+    kit.follow(next)
+    await until(() => next.joins.length === 1, 'join')
+    expect(kit.modelVersion).toBe(2)
+    expect(next.joins[0]?.map(({ component }) => component)).toEqual(['c1', 'c3'])
+  })
+
+  it('forgets components that left', async () => {
+    const director = await joined()
+    await director.command(useModel(1, withC3))
+    await director.command(useModel(2, MODEL_TEXT))
+    kit.agent.directorLost()
+    const next = await kit.director(2, 23)
+    kit.follow(next)
+    await until(() => next.joins.length === 1, 'join')
+    expect(next.joins[0]?.map(({ component }) => component)).toEqual(['c1'])
   })
 })

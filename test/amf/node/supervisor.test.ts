@@ -102,6 +102,22 @@ describe('supervisor', () => {
     expect(existsSync(join(runDir, 'up.json'))).toBe(false)
   })
 
+  it('takes nodes in and out while it runs, and leaves the others alone', async () => {
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => node(name, 'exec sleep 60'))
+    if (!a || !b || !c) throw new Error('three nodes')
+    const supervisor = await start([a, b])
+    await expect.poll(() => supervisor.pidOf('b')).not.toBeNull()
+    const pids = [supervisor.pidOf('a'), supervisor.pidOf('b')]
+    supervisor.setNodes([b, c])
+    await expect.poll(() => supervisor.pidOf('c')).not.toBeNull()
+    expect(supervisor.pidOf('b')).toBe(pids[1])
+    await expect.poll(() => count('nodeExited')).toBe(1)
+    expect(tree()).not.toContain(pids[0])
+    supervisor.setNodes([])
+    await supervisor.done
+    expect(count('nodeStarted')).toBe(3)
+  })
+
   it('says what cannot be started and tries again', async () => {
     const supervisor = await start([{ name: 'n1', argv: ['/no/such'], env: {} }])
     await expect.poll(() => count('nodeStartFailed'), { timeout: 5_000 }).toBeGreaterThan(1)
