@@ -3,6 +3,7 @@ import { SdkError } from '../../idl/index.ts'
 import type { IncomingCall, NameEntry, Rmd } from '../../ioc/index.ts'
 import type { Backplane, MembershipView, ProcessIdentity } from '../../ioc/internal.ts'
 import { Dispatcher } from '../../runtime/internal.ts'
+import type { Recovery } from '../../runtime/internal.ts'
 import type { EngineEvent } from '../engine/contract.ts'
 import type { Model } from '../model/model.ts'
 import type { ModelSource } from '../model/source.ts'
@@ -310,6 +311,8 @@ export class Director<State> {
         this.#checkJoined(node, call)
         return { groups: this.#groups.track(node, track, read) }
       },
+      errorReport: (report) => this.#errorReport(report),
+      errorClear: ({ component }) => this.#errorClear(component),
       inSyncChange: ({ csi, epoch, node, inSync }) => this.#changeInSync(csi, epoch, node, inSync),
     })
     const management = managementHandlers({
@@ -336,6 +339,34 @@ export class Director<State> {
   #checkJoined(node: string, call: IncomingCall): void {
     if (this.#links.get(node)?.caller === call.caller) return
     throw new SdkError('INVALID_STATE', `node ${node} has to join first`)
+  }
+
+  #errorReport({
+    component,
+    recovery,
+    cause,
+  }: {
+    readonly component: string
+    readonly recovery: Recovery
+    readonly cause: string
+  }): Record<string, never> {
+    const node = this.#options.model.components.get(component)?.node
+    if (node === undefined) throw new SdkError('NOT_EXIST', `there is no component ${component}`)
+    const link = this.#links.get(node)
+    if (link === undefined) throw new SdkError('TRY_AGAIN', `node ${node} is not there`)
+    link.push({ kind: 'errorReport', component, recovery, why: cause })
+    link.flush()
+    return {}
+  }
+
+  /** The same as an operator's repair of the component, asked by a component. */
+  #errorClear(component: string): Promise<Record<string, never>> {
+    if (!this.#options.model.components.has(component)) {
+      throw new SdkError('NOT_EXIST', `there is no component ${component}`)
+    }
+    this.#changeCount += 1
+    const id = `error-clear:${this.#options.term}:${this.#changeCount}`
+    return this.#admin({ id, operation: 'repair', entity: component })
   }
 
   async #changeInSync(

@@ -156,6 +156,13 @@ export const agentCommandSchema = z.discriminatedUnion('kind', [
     inSync: z.array(z.string()).nullable(),
     why: z.string(),
   }),
+  /** Somebody on another node found out that the component does not work. */
+  z.strictObject({
+    kind: z.literal('errorReport'),
+    component: z.string(),
+    recovery: recoverySchema,
+    why: z.string(),
+  }),
   z.strictObject({ kind: z.literal('restartNode'), why: z.string() }),
   /** From here on this is the model: the commands that follow are about it. */
   z.strictObject({ kind: z.literal('useModel'), source: modelSourceSchema, why: z.string() }),
@@ -200,6 +207,21 @@ export const DirectorNode = defineInterface({
         node: z.int(),
         inSync: z.boolean(),
       }),
+      output: none,
+    },
+    /**
+     * A component of another node was found not to work: its agent kills it. Errors: `NOT_EXIST`; `TRY_AGAIN` while its
+     * node is not there.
+     */
+    errorReport: {
+      serviceId: 3,
+      input: z.strictObject({ component: z.string(), recovery: recoverySchema, cause: z.string() }),
+      output: none,
+    },
+    /** The component works, whoever found that it failed: it is repaired. Errors: as of `Management.admin`. */
+    errorClear: {
+      serviceId: 4,
+      input: z.strictObject({ component: z.string() }),
       output: none,
     },
     /**

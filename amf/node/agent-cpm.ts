@@ -3,6 +3,7 @@ import type { HandlersOf } from '../../idl/index.ts'
 import type { IncomingCall } from '../../ioc/index.ts'
 import type { Cpm } from '../../runtime/internal.ts'
 import type { Model } from '../model/model.ts'
+import type { DirectorLink } from './agent-director-link.ts'
 import type { AgentGroups } from './agent-groups.ts'
 import type { AgentHealth } from './agent-health.ts'
 import type { AgentMonitoring } from './agent-monitoring.ts'
@@ -20,6 +21,8 @@ export interface CpmPort {
   readonly groups: AgentGroups
   readonly health: AgentHealth
   readonly monitoring: AgentMonitoring
+  /** The director, for what concerns more than this node. */
+  readonly elsewhere: Pick<DirectorLink, 'errorReport' | 'errorClear'>
   runner(component: string): ComponentRunner | undefined
   /** The runner whose present life opened this connection. */
   runnerOf(caller: string): ComponentRunner | undefined
@@ -62,9 +65,15 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       runner.quiesced(life, invocation, rc)
       return {}
     },
-    errorReport: ({ component, recovery, message, causes }) => {
-      const chain = [...causes, message].join(' -> ')
-      known(port, component).fail(`an error was reported: ${chain}`, recovery)
+    errorReport: async ({ component, recovery, message, causes }) => {
+      const cause = `an error was reported: ${[...causes, message].join(' -> ')}`
+      const runner = port.runner(component)
+      if (runner !== undefined) runner.fail(cause, recovery)
+      else await port.elsewhere.errorReport({ component, recovery, cause })
+      return {}
+    },
+    errorClear: async ({ component }) => {
+      await port.elsewhere.errorClear({ component })
       return {}
     },
     haStateGet: ({ component, csi }) => {

@@ -3,6 +3,7 @@ import { isSdkError, SdkError } from '../../idl/index.ts'
 import type { ClientOf } from '../../idl/index.ts'
 import type { IocAddress, NameEntry, Rmd, RmdCallOptions } from '../../ioc/index.ts'
 import type { ProtectionGroup } from '../../runtime/internal.ts'
+import type { Recovery } from '../../runtime/internal.ts'
 import type { AgentEvent } from '../director/interface.ts'
 import { DirectorNode } from '../director/interface.ts'
 import type { ComponentFactsRecord } from './component-facts.ts'
@@ -120,6 +121,25 @@ export class DirectorLink {
     } catch (error) {
       throw new SdkError('TRY_AGAIN', 'the director did not answer', { cause: error })
     }
+  }
+
+  /** A component of another node failed. @throws SdkError NOT_EXIST; TRY_AGAIN while there is no director. */
+  async errorReport(report: {
+    readonly component: string
+    readonly recovery: Recovery
+    readonly cause: string
+  }): Promise<void> {
+    await this.#joinedClient().errorReport(report)
+  }
+
+  /** What failed works again. @throws SdkError NOT_EXIST, NO_OP; TRY_AGAIN while there is no director. */
+  async errorClear(component: { readonly component: string }): Promise<void> {
+    await this.#joinedClient().errorClear(component)
+  }
+
+  #joinedClient(): Session['client'] {
+    if (this.#session?.state === 'joined') return this.#session.client
+    throw new SdkError('TRY_AGAIN', 'there is no director now')
   }
 
   async #join(session: Session): Promise<void> {

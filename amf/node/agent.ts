@@ -292,6 +292,7 @@ export class Agent {
       groups: this.#groups,
       health: this.#health,
       monitoring: this.#monitoring,
+      elsewhere: this.#director,
       runner: (component) => this.#runners.get(component),
       runnerOf: (caller) => this.#callers.get(caller),
       bind: (caller, runner) => this.#callers.set(caller, runner),
@@ -382,5 +383,7 @@ function performOn(runner: ComponentRunner, command: ComponentCommand): void {
       return runner.csiSet(command)
     case 'csiRemove':
       return runner.csiRemove(command)
+    case 'errorReport':
+      return runner.fail(command.why, command.recovery)
   }
 }

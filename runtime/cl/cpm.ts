@@ -138,3 +138,8 @@ export function clCpmComponentFailureReport(
 ): Promise<ClRcT> {
   return rcOfAsync(() => handle.app.cpm.errorReport(message, recovery, compName))
 }
+
+/** `app.cpm.errorClear`. */
+export function clCpmComponentFailureClear(handle: ClCpmHandleT, compName: string): Promise<ClRcT> {
+  return rcOfAsync(() => handle.app.cpm.errorClear(compName))
+}

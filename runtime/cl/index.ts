@@ -11,6 +11,7 @@ export {
   CL_AMS_HA_STATE_STANDBY,
   clCpmClientFinalize,
   clCpmClientInitialize,
+  clCpmComponentFailureClear,
   clCpmComponentFailureReport,
   clCpmComponentNameGet,
   clCpmComponentRegister,

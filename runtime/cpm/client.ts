@@ -121,6 +121,10 @@ export class CpmComponent implements CpmClient {
     await this.#agent.errorReport({ component, recovery, message, causes: [...causes] })
   }
 
+  async errorClear(component = this.#options.component): Promise<void> {
+    await this.#agent.errorClear({ component })
+  }
+
   async haReadinessStateSet(request: {
     readonly csi: string
     readonly state: HaReadiness

@@ -149,6 +149,8 @@ export const Cpm = defineInterface({
       }),
       output: none,
     },
+    /** What failed works again: a component that nobody repairs by itself is ENABLED. */
+    errorClear: { serviceId: 9, input: z.strictObject({ component: z.string() }), output: none },
     haStateGet: {
       serviceId: 6,
       input: z.strictObject({ component: z.string(), csi: z.string() }),

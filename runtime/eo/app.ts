@@ -65,6 +65,11 @@ export interface CpmClient {
     component?: string,
     causes?: readonly string[],
   ): Promise<void>
+  /**
+   * Says that a component works again that AMF holds for failed, and that nobody repairs by itself: the same as an
+   * operator's repair of it. @throws SdkError NOT_EXIST; NO_OP when it is ENABLED; TRY_AGAIN without a director.
+   */
+  errorClear(component?: string): Promise<void>
   haStateGet(csi: string): HaState | null
   /**
    * Says how far this component is able to take a CSI, or all of them, whatever was said before. AMF moves what has to

@@ -247,6 +247,34 @@ describe('operators', () => {
     expect(kit.eventKinds().filter((kind) => kind === 'admin')).toHaveLength(1)
   })
 
+  it('error reports go to the node of the component, clears are repairs', async () => {
+    await kit.start(1)
+    const [one, two] = [await kit.agent('node1'), await kit.agent('node2')]
+    await one.join(1, 101)
+    const report = { component: 'c2', recovery: 'suFailover', cause: 'ill' } as const
+    expect(await code(one.director.errorReport(report))).toBe('TRY_AGAIN')
+    expect(await code(one.director.errorReport({ ...report, component: 'x' }))).toBe('NOT_EXIST')
+    await two.join(1, 102)
+    await one.director.errorReport(report)
+    await until(() => two.commands.length === 1, 'the command')
+    const why = 'ill'
+    expect(two.commands).toEqual([
+      { kind: 'errorReport', component: 'c2', recovery: 'suFailover', why },
+    ])
+    expect(await code(one.director.errorClear({ component: 'x' }))).toBe('NOT_EXIST')
+    const cleared = one.director.errorClear({ component: 'c2' })
+    await until(() => kit.eventKinds().includes('admin'), 'admin')
+    const asked = kit.script.events.find((event) => event.kind === 'admin')
+    expect(asked).toMatchObject({ operation: 'repair', entity: 'c2' })
+    kit.script.react = (event) =>
+      event.kind === 'busy' && asked?.kind === 'admin'
+        ? [{ kind: 'answer', id: asked.id, result: { ok: true }, why }]
+        : []
+    const busy = { kind: 'busy', component: 'c2', busy: true, delayMs: 1 } as const
+    await two.director.events({ node: 'node2', term: 1, events: [busy] })
+    expect(await cleared).toEqual({})
+  })
+
   it('wait for a state, and for notifications', async () => {
     kit.script.react = (event) => {
       if (event.kind !== 'nodeJoined') return []

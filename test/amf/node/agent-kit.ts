@@ -55,6 +55,7 @@ export class FakeDirector {
   readonly term: number
   readonly joins: ComponentFacts[][] = []
   readonly events: AgentEvent[] = []
+  readonly reports: object[] = []
   caller = ''
   session = 0
   /** What the agent tracks, and what it hears. */
@@ -84,6 +85,14 @@ export class FakeDirector {
         this.tracked = track
         const csis = [...new Set([...track, ...read])]
         return { groups: csis.flatMap((csi) => this.groups.get(csi) ?? []) }
+      },
+      errorReport: (report) => {
+        this.reports.push(report)
+        return {}
+      },
+      errorClear: ({ component }) => {
+        this.reports.push({ component })
+        return {}
       },
       inSyncChange: ({ epoch }) => {
         if (epoch < 5) throw new SdkError('STALE_EPOCH', 'old')

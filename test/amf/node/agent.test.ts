@@ -241,6 +241,21 @@ describe('components', () => {
     expect(director.events[1]).toMatchObject({ recovery: 'suFailover', cause })
   })
 
+  it('of another node are reported to the director; what works again always is', async () => {
+    const director = await joined()
+    const component = await running(director)
+    const report = { component: 'other', recovery: 'suFailover', message: 'bad' } as const
+    await component.agent.errorReport({ ...report, causes: [] })
+    await component.agent.errorClear({ component: 'c1' })
+    const cause = 'an error was reported: bad'
+    const told = [{ component: 'other', recovery: 'suFailover', cause }, { component: 'c1' }]
+    expect(director.reports).toEqual(told)
+    kit.agent.directorLost()
+    await expect(component.agent.errorReport({ ...report, causes: [] })).rejects.toMatchObject({
+      code: 'TRY_AGAIN',
+    })
+  })
+
   it('are terminated when the node stops', async () => {
     const director = await joined()
     const component = await running(director)

@@ -121,6 +121,7 @@ export class FakeAgent {
         this.wake()
         return {}
       },
+      errorClear: () => ({}),
       haStateGet: () => ({ haState: null }),
       namesWatch: (_, call) => {
         this.#watchers.add(call.caller)
