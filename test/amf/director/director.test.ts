@@ -248,6 +248,7 @@ describe('operators', () => {
   })
 
   it('error reports go to the node of the component, clears are repairs', async () => {
+    const code = (of: Promise<unknown>): Promise<unknown> => of.catch((error) => error.code)
     await kit.start(1)
     const [one, two] = [await kit.agent('node1'), await kit.agent('node2')]
     await one.join(1, 101)
