@@ -33,7 +33,7 @@ export class UsageError extends Error {
 
 /** A result that is no exception of the SDK but still not success, with the exit code that says so. */
 export class CommandFailure extends Error {
-  override readonly name = 'CommandFailure'
+  override readonly name: string = 'CommandFailure'
   readonly code: string
   readonly exitCode: ExitCode
 
@@ -42,6 +42,11 @@ export class CommandFailure extends Error {
     this.code = code
     this.exitCode = exitCode
   }
+}
+
+/** A verdict on a result that is printed already: with `--json` nothing more goes to standard output. */
+export class PrintedFailure extends CommandFailure {
+  override readonly name = 'PrintedFailure'
 }
 
 /** Maps a stable error code to the exit code of the tool; what is not listed has simply failed. */

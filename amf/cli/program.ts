@@ -7,10 +7,11 @@ import { addEventsCommand } from './commands/events.ts'
 import { addImportCommand } from './commands/import.ts'
 import { addLaunchCommands } from './commands/launch.ts'
 import { addQueryCommands } from './commands/query.ts'
+import { addSimulateCommand } from './commands/simulate.ts'
 import { addUpCommands } from './commands/up.ts'
 import { addWaitCommand } from './commands/wait.ts'
 import { parseSeconds, type CliIo } from './context.ts'
-import { codeOf, EXIT, exitCodeOf, type ExitCode } from './exit-code.ts'
+import { codeOf, EXIT, exitCodeOf, PrintedFailure, type ExitCode } from './exit-code.ts'
 
 const OVERVIEW = `
 A cluster is known on its machine by its run directory: --run-dir DIR, else HOLDFAST_RUN_DIR,
@@ -44,6 +45,7 @@ export function buildProgram(io: CliIo): Command {
   addEventsCommand(program, io)
   addCheckCommand(program, io)
   addImportCommand(program, io)
+  addSimulateCommand(program, io)
   addLaunchCommands(program, io)
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showSuggestionAfterError(true).configureHelp({ showGlobalOptions: true })
@@ -74,6 +76,7 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
       return EXIT.usage
     }
     const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof PrintedFailure) report.json = false
     reportError(io, report, codeOf(error), message)
     if (report.debug && error instanceof Error) io.stderr(`${stackOf(error)}\n`)
     return exitCodeOf(error)

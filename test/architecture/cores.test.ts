@@ -14,6 +14,7 @@ const CORES: readonly string[] = [
   'amf/node/health-checks.ts',
   'amf/node/liveness.ts',
   'amf/node/passive-monitor.ts',
+  'amf/simulate/',
   'idl/',
   'ioc/address-text.ts',
   'ioc/address.ts',

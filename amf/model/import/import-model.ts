@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { findProblems } from '../parse.ts'
 import { pathText } from '../problem.ts'
-import { Draft, type ClusterDraft } from './draft.ts'
+import { compact, Draft, type ClusterDraft } from './draft.ts'
 import { Findings, type Finding } from './findings.ts'
 import { readImmFile } from './imm-file.ts'
 import type { ClassDefinition, RawObject } from './imm-objects.ts'
@@ -135,11 +135,7 @@ function checkResult(draft: Draft): void {
 
 function yamlOf(model: ClusterDraft, sources: readonly ImportSource[]): string {
   const from = sources.map(({ file }) => `# Imported from ${file.replace(/[^\x20-\x7e]/g, '?')}`)
-  const text = Object.fromEntries(
-    Object.entries(model).filter(
-      ([, value]) => typeof value !== 'object' || Object.keys(value).length > 0,
-    ),
-  )
-  const whole = { ...text, serviceGroups: model.serviceGroups }
+  const { cluster, adminState, startupTimeoutMs, serviceGroups, ...rest } = model
+  const whole = { ...compact({ cluster, adminState, startupTimeoutMs, ...rest }), serviceGroups }
   return `${from.join('\n')}\n${stringify(whole, { lineWidth: 100 })}`
 }

@@ -73,6 +73,8 @@ export function commandsOf(
   }
 }
 
+const PREFIX = 'saAmfNodeSwBundlePathPrefix'
+
 function lifeCycle(command: readonly string[], timeoutMs: number | undefined): Keys {
   return timeoutMs === undefined ? { command } : { command, timeoutMs }
 }
@@ -87,7 +89,12 @@ function prefixOf(
   if (bundle === undefined) return null
   const installed = objects.ofClass('SaAmfNodeSwBundle').filter(({ name }) => name.value === bundle)
   const here = installed.find(({ name }) => nodes.get(name.parent) === node) ?? installed[0]
-  const prefix = here?.source.text('saAmfNodeSwBundlePathPrefix')
+  const prefix = here?.source.text(PREFIX)
+  const isChosen = here !== undefined && nodes.get(here.name.parent) !== node
+  if (isChosen && installed.some((each) => each.source.text(PREFIX) !== prefix)) {
+    const message = `the prefix differs by node; of a node group's, that of ${here.name.parent} is taken`
+    type.source.note('saAmfCtSwBundle', message)
+  }
   if (prefix !== undefined) return prefix.replace(/\/+$/, '')
   type.source.note(
     'saAmfCtSwBundle',

@@ -2,6 +2,7 @@ import { compact, shareKeys, type Keys } from './draft.ts'
 import type { ImmObject } from './imm-objects.ts'
 import { commandsOf } from './opensaf-commands.ts'
 import { NS_PER_MS, type OpenSafContext } from './opensaf-context.ts'
+import { either } from './source-object.ts'
 
 interface Imported {
   readonly path: readonly string[]
@@ -80,34 +81,40 @@ function componentKeys(
   const callbackMs = from.ms('saAmfCtDefCallbackTimeout', { perMs: NS_PER_MS, min: 10 })
   const ms = (attribute: string, min = 10): number | undefined =>
     own.ms(attribute, { perMs: NS_PER_MS, min })
-  const quick =
-    own.int('saAmfCompNumMaxInstantiateWithoutDelay') ??
-    globals?.int('saAmfNumMaxInstantiateWithoutDelay') ??
-    2
-  const delayed =
-    own.int('saAmfCompNumMaxInstantiateWithDelay') ??
-    globals?.int('saAmfNumMaxInstantiateWithDelay') ??
-    0
-  const delayMs =
-    ms('saAmfCompDelayBetweenInstantiateAttempts', 0) ??
-    globals?.ms('saAmfDelayBetweenInstantiateAttempts', { perMs: NS_PER_MS })
+  const int = (attribute: string, ofGlobals: string): number | undefined =>
+    either(own.int(attribute), globals?.int(ofGlobals))
+  const quick = int('saAmfCompNumMaxInstantiateWithoutDelay', 'saAmfNumMaxInstantiateWithoutDelay')
+  const delayed = int('saAmfCompNumMaxInstantiateWithDelay', 'saAmfNumMaxInstantiateWithDelay')
+  const delayMs = either(
+    ms('saAmfCompDelayBetweenInstantiateAttempts', 0),
+    globals?.ms('saAmfDelayBetweenInstantiateAttempts', { perMs: NS_PER_MS }),
+  )
+  // OpenSAF tries twice unless told otherwise.
+  const attempts = Math.min(1_000, Math.max(1, (quick ?? 2) + (delayed ?? 0)))
   const commands = commandsOf(context, component, { type, node })
   return compact({
     ...commands,
-    instantiationLevel:
-      own.int('saAmfCompInstantiationLevel') ?? from.int('saAmfCtDefInstantiationLevel'),
-    instantiateAttemptsMax: Math.min(1_000, Math.max(1, quick + delayed)),
-    instantiateDelayMs: delayed > 0 ? delayMs : undefined,
+    instantiationLevel: either(
+      own.int('saAmfCompInstantiationLevel'),
+      from.int('saAmfCtDefInstantiationLevel'),
+    ),
+    instantiateAttemptsMax: attempts,
+    instantiateDelayMs: (delayed ?? 0) > 0 ? delayMs : undefined,
     csiSetTimeoutMs: ms('saAmfCompCSISetCallbackTimeout') ?? callbackMs,
     csiRemoveTimeoutMs: ms('saAmfCompCSIRmvCallbackTimeout') ?? callbackMs,
-    quiescingTimeoutMs:
-      ms('saAmfCompQuiescingCompleteTimeout') ??
+    quiescingTimeoutMs: either(
+      ms('saAmfCompQuiescingCompleteTimeout'),
       from.ms('saAmfCtDefQuiescingCompleteTimeout', { perMs: NS_PER_MS, min: 10 }),
+    ),
     healthCheck: healthCheckOf(context, component, type),
-    recovery:
-      own.choice('saAmfCompRecoveryOnError', RECOVERIES) ??
+    recovery: either(
+      own.choice('saAmfCompRecoveryOnError', RECOVERIES),
       from.choice('saAmfCtDefRecoveryOnError', RECOVERIES),
-    disableRestart: own.flag('saAmfCompDisableRestart') ?? from.flag('saAmfCtDefDisableRestart'),
+    ),
+    disableRestart: either(
+      own.flag('saAmfCompDisableRestart'),
+      from.flag('saAmfCtDefDisableRestart'),
+    ),
     csTypes: csTypesOf(context, component, type),
   })
 }
@@ -130,7 +137,7 @@ function csTypesOf(context: OpenSafContext, component: ImmObject, type: ImmObjec
     const capability = supported.source.choice('saAmfCtCompCapability', CAPABILITIES)
     const own = ownOf.get(supported.name.value)?.source
     const maximum = (attribute: string, ofType: string): number | undefined => {
-      const value = own?.int(attribute) ?? supported.source.int(ofType)
+      const value = either(own?.int(attribute), supported.source.int(ofType))
       return value === 0 ? undefined : value
     }
     const maxActive = maximum('saAmfCompNumMaxActiveCSIs', 'saAmfCtDefNumMaxActiveCSIs')
@@ -174,8 +181,10 @@ function healthCheckOf(
   const mine = own.find(({ name }) => name.value === key)?.source
   const ofType = types.find(({ name }) => name.value === key)?.source
   const ms = (attribute: string, typeAttribute: string, min: number): number | undefined =>
-    mine?.ms(attribute, { perMs: NS_PER_MS, min }) ??
-    ofType?.ms(typeAttribute, { perMs: NS_PER_MS, min })
+    either(
+      mine?.ms(attribute, { perMs: NS_PER_MS, min }),
+      ofType?.ms(typeAttribute, { perMs: NS_PER_MS, min }),
+    )
   return compact({
     periodMs: ms('saAmfHealthcheckPeriod', 'saAmfHctDefPeriod', 10),
     timeoutMs: ms('saAmfHealthcheckMaxDuration', 'saAmfHctDefMaxDuration', 20),

@@ -7,6 +7,7 @@ import {
 } from './imm-objects.ts'
 import { parseImmName } from './imm-name.ts'
 import { asName } from './names.ts'
+import { either } from './source-object.ts'
 import { checkImmTypes, noteUnused } from './opensaf-checks.ts'
 import { addComponents } from './opensaf-components.ts'
 import { addNodeGroups, addNodes, placementOf } from './opensaf-nodes.ts'
@@ -96,17 +97,21 @@ function addGroup(context: OpenSafContext, sg: ImmObject): void {
 /** An attribute that the group leaves empty comes from its type. */
 function recoveryKeys({ source }: ImmObject, type: ImmObject | undefined): Keys {
   const ms = (own: string, ofType: string, min: number): number | undefined =>
-    source.ms(own, { perMs: NS_PER_MS, min }) ?? type?.source.ms(ofType, { perMs: NS_PER_MS, min })
+    either(
+      source.ms(own, { perMs: NS_PER_MS, min }),
+      type?.source.ms(ofType, { perMs: NS_PER_MS, min }),
+    )
   const flag = (own: string, ofType: string): boolean | undefined =>
-    source.flag(own) ?? type?.source.flag(ofType)
+    either(source.flag(own), type?.source.flag(ofType))
+  const int = (own: string, ofType: string): number | undefined =>
+    either(source.int(own), type?.source.int(ofType))
   return {
     autoRepair: flag('saAmfSGAutoRepair', 'saAmfSgtDefAutoRepair'),
     autoAdjust: flag('saAmfSGAutoAdjust', 'saAmfSgtDefAutoAdjust'),
     autoAdjustProbationMs: ms('saAmfSGAutoAdjustProb', 'saAmfSgtDefAutoAdjustProb', 0),
-    componentRestartMax:
-      source.int('saAmfSGCompRestartMax') ?? type?.source.int('saAmfSgtDefCompRestartMax'),
+    componentRestartMax: int('saAmfSGCompRestartMax', 'saAmfSgtDefCompRestartMax'),
     componentRestartWindowMs: ms('saAmfSGCompRestartProb', 'saAmfSgtDefCompRestartProb', 1),
-    suRestartMax: source.int('saAmfSGSuRestartMax') ?? type?.source.int('saAmfSgtDefSuRestartMax'),
+    suRestartMax: int('saAmfSGSuRestartMax', 'saAmfSgtDefSuRestartMax'),
     suRestartWindowMs: ms('saAmfSGSuRestartProb', 'saAmfSgtDefSuRestartProb', 1),
   }
 }
@@ -144,7 +149,7 @@ function unitKeys(context: OpenSafContext, unit: ImmObject): Keys {
     ...placementOf(context, unit, 'saAmfSUHostNodeOrNodeGroup'),
     rank: source.int('saAmfSURank'),
     adminState: source.choice('saAmfSUAdminState', ADMIN_STATES),
-    failover: source.flag('saAmfSUFailover') ?? type?.source.flag('saAmfSutDefSUFailover'),
+    failover: either(source.flag('saAmfSUFailover'), type?.source.flag('saAmfSutDefSUFailover')),
     maintenanceCampaign: campaign && asName(parseImmName(campaign)?.value ?? campaign),
   })
 }

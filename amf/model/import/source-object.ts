@@ -158,3 +158,8 @@ export class SourceObject implements Place {
 }
 
 const HOUR_MS = 3_600_000
+
+/** The first value that is given. Both are read by then, so that neither is noted as left out. */
+export function either<T>(own: T | undefined, otherwise: T | undefined): T | undefined {
+  return own ?? otherwise
+}
