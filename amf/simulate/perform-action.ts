@@ -37,7 +37,7 @@ function failText(cluster: VirtualCluster, entity: string): string {
     .map(({ name }) => name)
     .filter((name) => cluster.failComponent(name))
   if (dead.length === 0) return `nothing of ${entity} runs: nothing can fail`
-  return dead.length === 1 && dead[0] === entity ? `${entity} dies` : `${dead.join(', ')} die`
+  return `${dead.join(', ')} ${dead.length === 1 ? 'dies' : 'die'}`
 }
 
 /** Null when the action can be done to the entity; else why not. */

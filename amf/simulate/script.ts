@@ -47,8 +47,12 @@ export function parseScript(text: string): {
 function pairsOf(items: readonly { key: unknown; value: unknown }[]): [string, string][] {
   return items.map(({ key, value }) => [
     isScalar(key) ? String(key.value) : '',
-    isScalar(value) ? String(value.value ?? '') : '',
+    isScalar(value) ? textOf(value.value) : '',
   ])
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 }
 
 /** The action, or what is wrong with it. */

@@ -140,9 +140,9 @@ export class VirtualCluster {
 
   /** The process dies now. False when there is none. */
   failComponent(component: string): boolean {
-    const process = this.process(component)
-    if (process.presence === 'UNINSTANTIATED') return false
-    const { incarnation } = process
+    const actual = this.process(component)
+    if (actual.presence === 'UNINSTANTIATED') return false
+    const { incarnation } = actual
     const node = this.model.components.get(component)?.node ?? ''
     this.#put(component, { ...NO_PROCESS, incarnation })
     this.#queue.remove((task) => task.component === component)
@@ -247,19 +247,19 @@ export class VirtualCluster {
 
   #order(command: Order): void {
     const { component, node } = command
-    const process = this.process(component)
+    const actual = this.process(component)
     if (command.kind === 'instantiate') {
       this.#launch(node, component)
       return
     }
-    if (command.incarnation !== process.incarnation) return
+    if (command.incarnation !== actual.incarnation) return
     const { terminateMs, cleanupMs } = this.#options.durations
     if (command.kind === 'csiSet' || command.kind === 'csiRemove') this.#assign(command)
     else {
-      const { incarnation } = process
-      if (process.presence !== 'UNINSTANTIATED') {
-        const roles = [...process.roles].map(([csi, role]) => [csi, silent(role)] as const)
-        this.#put(component, { ...process, presence: 'TERMINATING', roles: new Map(roles) })
+      const { incarnation } = actual
+      if (actual.presence !== 'UNINSTANTIATED') {
+        const roles = [...actual.roles].map(([csi, role]) => [csi, silent(role)] as const)
+        this.#put(component, { ...actual, presence: 'TERMINATING', roles: new Map(roles) })
       }
       this.#queue.remove((task) => task.component === component)
       this.#later(command.kind === 'terminate' ? terminateMs : cleanupMs, {
@@ -271,9 +271,9 @@ export class VirtualCluster {
   }
 
   #launch(node: string, component: string): void {
-    const process = this.process(component)
-    if (process.presence === 'TERMINATING' || process.presence === 'INSTANTIATING') return
-    if (process.presence === 'UNINSTANTIATED') {
+    const actual = this.process(component)
+    if (actual.presence === 'TERMINATING' || actual.presence === 'INSTANTIATING') return
+    if (actual.presence === 'UNINSTANTIATED') {
       this.#incarnations += 1
       const incarnation = this.#incarnations
       this.#put(component, { presence: 'INSTANTIATING', incarnation, roles: new Map() })
@@ -294,12 +294,12 @@ export class VirtualCluster {
 
   #assign(command: Role): void {
     const { component, node, incarnation, invocation } = command
-    const process = this.process(component)
-    if (process.presence !== 'INSTANTIATED') return
+    const actual = this.process(component)
+    if (actual.presence !== 'INSTANTIATED') return
     const { callbackMs, quiescingMs } = this.#options.durations
     if (command.kind === 'csiRemove') {
-      const role = process.roles.get(command.csi)
-      if (role) this.#put(component, withRole(process, command.csi, silent(role)))
+      const role = actual.roles.get(command.csi)
+      if (role) this.#put(component, withRole(actual, command.csi, silent(role)))
       const { csi } = command
       const event: EngineEvent = { kind: 'csiRemoveDone', component, incarnation, csi, invocation }
       this.#later(callbackMs, { node, component, event })
@@ -307,7 +307,7 @@ export class VirtualCluster {
     }
     const { haState } = command
     const { csi, epoch } = command.descriptor
-    const before = process.roles.get(csi)
+    const before = actual.roles.get(csi)
     const role: VirtualRole = {
       // A role is there from the asking on, and ends when its end is confirmed.
       haState: haState === 'ACTIVE' ? 'ACTIVE' : (before?.haState ?? haState),
@@ -316,7 +316,7 @@ export class VirtualCluster {
       confirmed: false,
       serves: before?.serves === true && (haState === 'ACTIVE' || haState === 'QUIESCING'),
     }
-    this.#put(component, withRole(process, csi, role))
+    this.#put(component, withRole(actual, csi, role))
     this.#later(callbackMs + (haState === 'QUIESCING' ? quiescingMs : 0), {
       node,
       component,
@@ -344,24 +344,24 @@ export class VirtualCluster {
 
   /** What an agent reports has become true on its node. */
   #becomeTrue(component: string, event: EngineEvent): void {
-    const process = this.process(component)
+    const actual = this.process(component)
     switch (event.kind) {
       case 'componentRegistered':
-        this.#put(component, { ...process, presence: 'INSTANTIATED' })
+        this.#put(component, { ...actual, presence: 'INSTANTIATED' })
         return
       case 'componentTerminated':
-        this.#put(component, { ...NO_PROCESS, incarnation: process.incarnation })
+        this.#put(component, { ...NO_PROCESS, incarnation: actual.incarnation })
         return
       case 'csiRemoveDone':
-        this.#put(component, withRole(process, event.csi, null))
+        this.#put(component, withRole(actual, event.csi, null))
         return
       case 'csiSetDone': {
-        const role = process.roles.get(event.csi)
+        const role = actual.roles.get(event.csi)
         if (!role) return
         const haState = event.haState === 'QUIESCING' ? 'QUIESCED' : event.haState
         const serves = haState === 'ACTIVE'
         const done = { ...role, haState, asked: haState, confirmed: true, serves }
-        this.#put(component, withRole(process, event.csi, done))
+        this.#put(component, withRole(actual, event.csi, done))
         return
       }
       default:
@@ -390,8 +390,8 @@ export class VirtualCluster {
     this.#queue.add({ ...task, atMs: this.nowMs + delayMs })
   }
 
-  #put(component: string, process: VirtualProcess): void {
-    this.#processes.set(component, process)
+  #put(component: string, actual: VirtualProcess): void {
+    this.#processes.set(component, actual)
     const group = this.model.components.get(component)?.serviceGroup
     if (group !== undefined) this.#meterGroup(group)
   }

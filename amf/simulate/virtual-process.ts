@@ -26,19 +26,19 @@ export const NO_PROCESS: VirtualProcess = {
 }
 
 export function withRole(
-  process: VirtualProcess,
+  actual: VirtualProcess,
   csi: string,
   role: VirtualRole | null,
 ): VirtualProcess {
-  const roles = new Map(process.roles)
+  const roles = new Map(actual.roles)
   if (role) roles.set(csi, role)
   else roles.delete(csi)
-  return { ...process, roles }
+  return { ...actual, roles }
 }
 
 /** What the agent of its node tells a director about it. */
-export function factsOf(component: string, process: VirtualProcess): ComponentFacts {
-  const { presence, incarnation, roles } = process
+export function factsOf(component: string, actual: VirtualProcess): ComponentFacts {
+  const { presence, incarnation, roles } = actual
   const isUp = presence === 'INSTANTIATED' || presence === 'TERMINATING'
   return {
     component,

@@ -41,6 +41,8 @@ const COMMANDS = [
   'wait',
   'call',
   'check',
+  'import',
+  'simulate',
   'events',
   'lock',
   'unlock',
