@@ -11,6 +11,7 @@ export {
 } from './frame.ts'
 export type { FrameHeader, Hello } from './frame.ts'
 export type { DedupeRequest, DedupeVerdict, KeptReply } from './rmd/dedupe-table.ts'
+export { flatStatistics } from './statistics.ts'
 export { socketDirectory, socketPath } from './transport/socket-directory.ts'
 // Types only: the backplane's own door brings its store library, which component processes do not load.
 export type {

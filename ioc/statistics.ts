@@ -56,3 +56,11 @@ export const addTraffic = (
   queuedBytes: a.queuedBytes + b.queuedBytes,
   queuedBytesHigh: Math.max(a.queuedBytesHigh, b.queuedBytesHigh),
 })
+
+/** A port's counters as plain numbers, drops as `drops.REASON`: for records that hold nothing else. */
+export function flatStatistics(statistics: PortStatistics): Record<string, number> {
+  const { drops, peers: _peers, ...counters } = statistics
+  const flat: Record<string, number> = { ...counters }
+  for (const [reason, count] of Object.entries(drops)) flat[`drops.${reason}`] = count
+  return flat
+}

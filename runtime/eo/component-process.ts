@@ -7,8 +7,10 @@ import {
   unixTransport,
   type IncomingCall,
   type IocAddress,
+  type Port,
   type Rmd,
 } from '../../ioc/index.ts'
+import { flatStatistics } from '../../ioc/internal.ts'
 import { CpmComponent } from '../cpm/client.ts'
 import { Cpm, CpmCallbacks } from '../cpm/interface.ts'
 import { NameWatch } from '../cpm/name-watch.ts'
@@ -53,6 +55,7 @@ const AGENT_TIMEOUT_MS = 10_000
 export class ComponentProcess {
   readonly app: App
   readonly #options: ComponentProcessOptions
+  readonly #port: Port
   readonly #rmd: Rmd
   readonly #names: NameWatch
   readonly #eo: ExecutionObject
@@ -77,14 +80,18 @@ export class ComponentProcess {
     // Function tables come after RMD, and RMD asks them which replies it is to keep.
     let dedupes: (functionNumber: number, version: number) => boolean = () => true
     const rmd = createRmd({ port, names, dedupe: (number, version) => dedupes(number, version) })
-    const process = new ComponentProcess(options, rmd, names)
+    const process = new ComponentProcess(options, { port, rmd, names })
     dedupes = process.#eo.dedupes
     return process
   }
 
-  private constructor(options: ComponentProcessOptions, rmd: Rmd, names: NameWatch) {
+  private constructor(
+    options: ComponentProcessOptions,
+    { port, rmd, names }: { port: Port; rmd: Rmd; names: NameWatch },
+  ) {
     const { env, config, log } = options
     this.#options = options
+    this.#port = port
     this.#rmd = rmd
     this.#names = names
     this.#agent = { node: env.nodeId, port: IOC_PORT.agent }
@@ -208,6 +215,7 @@ export class ComponentProcess {
           ...this.#loop.statistics(),
           ...this.#options.watchdog.statistics(),
         }),
+        iocStatistics: () => flatStatistics(this.#port.statistics()),
         logLevel: {
           get: () => log.level,
           set: (level) => {

@@ -60,13 +60,14 @@ export const EoManagement = defineInterface({
         status: z.enum(['alive', 'dead']),
       }),
     },
-    /** Counters of RMD in the original's order, and of the EO. */
+    /** Counters of RMD in the original's order, of the EO, and of its port (drops as `drops.REASON`). */
     statistics: {
       serviceId: 3,
       input: none,
       output: z.strictObject({
         rmd: z.record(z.string(), z.number()),
         eo: z.record(z.string(), z.number()),
+        ioc: z.record(z.string(), z.number()),
       }),
     },
     prioritySet: {

@@ -20,6 +20,7 @@ export interface ManagementOptions {
   readonly services: () => readonly Service[]
   readonly rmdStatistics: () => Readonly<Record<string, number>>
   readonly eoStatistics: () => Readonly<Record<string, number>>
+  readonly iocStatistics: () => Readonly<Record<string, number>>
   readonly logLevel: { get(): string; set(level: string): void }
   readonly customAction: () => CustomAction | undefined
 }
@@ -51,7 +52,11 @@ export function managementHandlers(options: ManagementOptions): Handlers {
       await options.config.healthCheck(feedback)
       return feedback
     },
-    statistics: () => ({ rmd: options.rmdStatistics(), eo: options.eoStatistics() }),
+    statistics: () => ({
+      rmd: options.rmdStatistics(),
+      eo: options.eoStatistics(),
+      ioc: options.iocStatistics(),
+    }),
     prioritySet: (input) => {
       applyPriority(input.priority)
       priority = input.priority

@@ -192,9 +192,10 @@ describe('the management table', () => {
     expect(await code(management.customAction({ type: 1, data: new Uint8Array(1) }))).toBe(
       'NOT_IMPLEMENTED',
     )
-    const { rmd, eo } = await management.statistics({})
+    const { rmd, eo, ioc } = await management.statistics({})
     expect(rmd['nRmdRequests']).toBeGreaterThan(5)
     expect(eo['suspended']).toBe(1)
+    expect(ioc['framesIn']).toBeGreaterThan(5)
   })
 
   test('a veto of stateChange leaves the state', async () => {
