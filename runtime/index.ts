@@ -35,6 +35,7 @@ export type {
   ClEoClientLibs,
   ClEoConfig,
   ComponentModule,
+  QueueCrossing,
 } from './eo/config.schema.ts'
 export type { MainFunction, MainThread } from './eo/main-thread.ts'
 export { bindMyEo, myEo } from './eo/my-eo.ts'

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { SdkError } from '../../idl/index.ts'
 import { LIBRARY_FLAGS } from '../services/libraries.ts'
+import type { RmdPriority } from '../../ioc/index.ts'
 import type { App } from './app.ts'
 import type { EoStateChange, HealthFeedback } from './health.ts'
 
@@ -28,6 +29,17 @@ export interface ClEoConfig {
   readonly queueCountMax?: number
   /** Old-generation heap of one worker in MiB; a worker above it is replaced and its job fails. @defaultValue 256 */
   readonly workerHeapMiB?: number
+  /** A queue this full, in percent of `queueCountMax`, is told as HIGH. 1 to 100. @defaultValue 80 */
+  readonly queueHighPercent?: number
+  /** One that was HIGH and is down to this is told as LOW. Below `queueHighPercent`. @defaultValue 50 */
+  readonly queueLowPercent?: number
+  /** Told of both, besides log and statistics; must not throw. The original's watermark action. */
+  readonly onWatermark?: (crossing: QueueCrossing) => void
+  /**
+   * How long a function may run past its deadline. On a worker its thread is then ended and replaced, on the EO it is
+   * called stuck in log and statistics. 100 to 600_000. @defaultValue 10_000
+   */
+  readonly overdueMs?: number
   /** Application initialisation: installs functions, opens checkpoints, registers. Must return. */
   readonly initialize: (app: App) => void | Promise<void>
   /** Deprecated in the original: must be null. */
@@ -36,6 +48,13 @@ export interface ClEoConfig {
   readonly stateChange?: (state: EoStateChange) => void | Promise<void>
   /** Fills the feedback of the management table's "is alive". */
   readonly healthCheck?: (feedback: HealthFeedback) => void | Promise<void>
+}
+
+/** A job queue crossed one of its marks. SAFplus EO, section 3.11. */
+export interface QueueCrossing {
+  readonly place: 'eo' | 'worker'
+  readonly priority: RmdPriority
+  readonly type: 'HIGH' | 'LOW'
 }
 
 const BASIC = ['osal', 'timer', 'buffer', 'ioc', 'rmd', 'eo', 'om', 'hal', 'dbal'] as const
@@ -72,26 +91,35 @@ export interface ComponentModule {
 const callback = <F>(): z.ZodType<F> =>
   z.custom<F>((value) => typeof value === 'function', { error: 'must be a function' })
 
-const eoConfigSchema = z.strictObject({
-  name: z.string().min(1).max(255),
-  threadPriority: z.enum(['default', 'low', 'medium', 'high']).default('default'),
-  threads: z
-    .int()
-    .min(1, { error: 'at least 1: jobs placed on workers need one' })
-    .max(64)
-    .default(1),
-  iocPort: z.int().min(0).max(1023).default(0),
-  userClients: z.int().min(1).max(1024).default(16),
-  threadModel: z.enum(['recv', 'app']).default('recv'),
-  queueCountMax: z.int().min(1).max(1_000_000).default(4_096),
-  workerHeapMiB: z.int().min(16).max(65_536).default(256),
-  initialize: callback<ClEoConfig['initialize']>(),
-  finalize: z
-    .null({ error: 'must be null: it is deprecated, use the terminate callback' })
-    .default(null),
-  stateChange: callback<NonNullable<ClEoConfig['stateChange']>>().optional(),
-  healthCheck: callback<NonNullable<ClEoConfig['healthCheck']>>().optional(),
-})
+const eoConfigSchema = z
+  .strictObject({
+    name: z.string().min(1).max(255),
+    threadPriority: z.enum(['default', 'low', 'medium', 'high']).default('default'),
+    threads: z
+      .int()
+      .min(1, { error: 'at least 1: jobs placed on workers need one' })
+      .max(64)
+      .default(1),
+    iocPort: z.int().min(0).max(1023).default(0),
+    userClients: z.int().min(1).max(1024).default(16),
+    threadModel: z.enum(['recv', 'app']).default('recv'),
+    queueCountMax: z.int().min(1).max(1_000_000).default(4_096),
+    workerHeapMiB: z.int().min(16).max(65_536).default(256),
+    queueHighPercent: z.int().min(1).max(100).default(80),
+    queueLowPercent: z.int().min(0).max(99).default(50),
+    onWatermark: callback<NonNullable<ClEoConfig['onWatermark']>>().optional(),
+    overdueMs: z.int().min(100).max(600_000).default(10_000),
+    initialize: callback<ClEoConfig['initialize']>(),
+    finalize: z
+      .null({ error: 'must be null: it is deprecated, use the terminate callback' })
+      .default(null),
+    stateChange: callback<NonNullable<ClEoConfig['stateChange']>>().optional(),
+    healthCheck: callback<NonNullable<ClEoConfig['healthCheck']>>().optional(),
+  })
+  .refine(({ queueLowPercent, queueHighPercent }) => queueLowPercent < queueHighPercent, {
+    path: ['queueLowPercent'],
+    error: 'must be below queueHighPercent',
+  })
 
 /** The complete configuration: every default filled in. */
 export type EoConfig = Readonly<z.output<typeof eoConfigSchema>> & {

@@ -13,6 +13,15 @@ export interface JobQueueLimits {
   readonly queuedCountMax: number
   /** Jobs of one priority that may run at a time; `ordered` is always 1. */
   readonly runningCountMax: number
+  /** Told when a queue fills up to the high mark, and when it is down at the low one again. */
+  readonly watermarks?: QueueWatermarks
+}
+
+/** Marks of every queue, as counts of waiting jobs. */
+export interface QueueWatermarks {
+  readonly highCount: number
+  readonly lowCount: number
+  readonly onCrossing: (crossing: { type: 'HIGH' | 'LOW'; priority: RmdPriority }) => void
 }
 
 /** What became of jobs, since the queue was made. */
@@ -21,6 +30,8 @@ export interface JobQueueCounters {
   overflowed: number
   expired: number
   started: number
+  /** How often a queue reached its high mark. */
+  watermarkHigh: number
 }
 
 /** First served first. Every {@link FAIRNESS_INTERVAL}th pick goes the other way, so that `low` never starves. */
@@ -42,7 +53,13 @@ const FAIRNESS_INTERVAL = 16
  * deadline has passed is never handed out to run.
  */
 export class JobQueue<T extends QueuedJob> {
-  readonly counters: JobQueueCounters = { accepted: 0, overflowed: 0, expired: 0, started: 0 }
+  readonly counters: JobQueueCounters = {
+    accepted: 0,
+    overflowed: 0,
+    expired: 0,
+    started: 0,
+    watermarkHigh: 0,
+  }
   readonly #limits: JobQueueLimits
   readonly #lanes: Readonly<Record<RmdPriority, Lane<T>>>
   #queuedCount = 0
@@ -80,6 +97,12 @@ export class JobQueue<T extends QueuedJob> {
     lane.push(job)
     this.#queuedCount++
     this.counters.accepted++
+    const { watermarks } = this.#limits
+    if (watermarks !== undefined && !lane.isHigh && lane.length >= watermarks.highCount) {
+      lane.isHigh = true
+      this.counters.watermarkHigh++
+      watermarks.onCrossing({ type: 'HIGH', priority: job.priority })
+    }
     return true
   }
 
@@ -109,6 +132,7 @@ export class JobQueue<T extends QueuedJob> {
       if (!expired && lane.runningCount >= lane.runningCountMax) continue
       const job = lane.shift()
       this.#queuedCount--
+      if (lane.isHigh) this.#maybeLow(priority)
       if (expired) {
         this.counters.expired++
         return { kind: 'expired', job }
@@ -133,7 +157,16 @@ export class JobQueue<T extends QueuedJob> {
     const removed: T[] = []
     for (const priority of ORDER) this.#lanes[priority].remove(drop, removed)
     this.#queuedCount -= removed.length
+    for (const priority of ORDER) if (this.#lanes[priority].isHigh) this.#maybeLow(priority)
     return removed
+  }
+
+  #maybeLow(priority: RmdPriority): void {
+    const { watermarks } = this.#limits
+    const lane = this.#lanes[priority]
+    if (watermarks === undefined || lane.length > watermarks.lowCount) return
+    lane.isHigh = false
+    watermarks.onCrossing({ type: 'LOW', priority })
   }
 
   /** Takes out every waiting job whose deadline has passed, and counts it. */
@@ -147,6 +180,7 @@ export class JobQueue<T extends QueuedJob> {
 /** One first-in-first-out lane: an array with a moving head. */
 class Lane<T> {
   runningCount = 0
+  isHigh = false
   readonly runningCountMax: number
   #items: T[] = []
   #head = 0

@@ -1,8 +1,11 @@
+/** Longer than usual: the stages of a job are one state machine, and what is promised of them is kept in one place. */
 import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
 import type { EoConfig } from './config.schema.ts'
 import { EoCall } from './eo-call.ts'
 import { handlerError, isTryAgain } from './handler-error.ts'
 import { JobQueue } from './job-queue.ts'
+import { OverdueJobs } from './overdue-jobs.ts'
+import { watermarks } from './queue-watermarks.ts'
 import type { Job } from './job.ts'
 import type { EoIdentity } from './my-eo.ts'
 import { Quarantine } from './quarantine.ts'
@@ -12,7 +15,16 @@ import { WorkerPool, type WorkerFailure } from './worker-pool.ts'
 
 /** What a {@link JobRunner} is given. */
 export interface JobRunnerOptions {
-  readonly config: Pick<EoConfig, 'threads' | 'queueCountMax' | 'workerHeapMiB'>
+  readonly config: Pick<
+    EoConfig,
+    | 'threads'
+    | 'queueCountMax'
+    | 'queueHighPercent'
+    | 'queueLowPercent'
+    | 'onWatermark'
+    | 'overdueMs'
+    | 'workerHeapMiB'
+  >
   /** Monotonic milliseconds: the clock of deadlines. */
   readonly clock: () => number
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
@@ -65,6 +77,7 @@ export class JobRunner {
   readonly #quarantine = new Quarantine({ deathCountMax: 2, windowMs: 60_000, jobCountMax: 1_000 })
   /** Admitted and not answered. */
   readonly #live = new Set<Job>()
+  readonly #overdue: OverdueJobs<Job>
   #drainWaiters: DrainWaiter[] = []
   #pool: WorkerPool | undefined
   #scheduled = false
@@ -75,7 +88,9 @@ export class JobRunner {
     this.#queue = new JobQueue({
       queuedCountMax: options.config.queueCountMax,
       runningCountMax: RUNNING_COUNT_MAX,
+      watermarks: watermarks('eo', options),
     })
+    this.#overdue = new OverdueJobs(options.config.overdueMs)
   }
 
   /** Prepares workers for the functions of a module. */
@@ -84,6 +99,8 @@ export class JobRunner {
       threads: this.#options.config.threads,
       queueCountMax: this.#options.config.queueCountMax,
       heapMiB: this.#options.config.workerHeapMiB,
+      overdueMs: this.#options.config.overdueMs,
+      watermarks: watermarks('worker', this.#options),
       identity: this.#options.identity,
       clock: this.#options.clock,
       log: this.#options.log,
@@ -100,8 +117,9 @@ export class JobRunner {
     return taken
   }
 
+  /** Calls that are not answered, and functions that run on after their answer: what `sweep` looks at. */
   get liveCount(): number {
-    return this.#live.size
+    return this.#live.size + this.#overdue.count + (this.#pool?.runningCount ?? 0)
   }
 
   /** Resolves when no job of the CSI (of any, when null) is queued, running or committing. */
@@ -140,6 +158,10 @@ export class JobRunner {
   sweep(nowMs: number): void {
     for (const job of this.#queue.removeExpired(nowMs)) this.#expire(job)
     this.#pool?.sweep(nowMs)
+    for (const job of this.#overdue.sweep(nowMs)) {
+      const overdueMs = Math.round(nowMs - job.deadlineMs)
+      this.#options.log('a function is stuck', { function: where(job.service), overdueMs })
+    }
     for (const job of this.#live) {
       if (job.deadlineMs > nowMs) continue
       if (job.stage === 'running') this.#abandon(job)
@@ -168,6 +190,8 @@ export class JobRunner {
       jobsStarted: this.#queue.counters.started,
       jobsOverflowed: this.#queue.counters.overflowed,
       jobsExpired: this.#queue.counters.expired,
+      watermarkHigh: this.#queue.counters.watermarkHigh,
+      ...this.#overdue.statistics(),
       streamsOpen: this.#streamCount,
       ...this.counters,
       ...prefixed('worker.', this.#pool?.statistics() ?? {}),
@@ -411,6 +435,7 @@ export class JobRunner {
     const error = timedOut(job)
     this.#leaveQueue(job)
     job.stage = 'abandoned'
+    if (job.service.placement.kind !== 'worker') this.#overdue.add(job, this.#options.clock())
     this.counters.abandoned++
     EoCall.abort(job.call, error)
     job.incoming.fail(error)
@@ -424,6 +449,7 @@ export class JobRunner {
   }
 
   #leaveQueue(job: Job): void {
+    if (job.stage === 'abandoned') this.#overdue.done(job)
     if (job.stage !== 'running' || job.service.placement.kind === 'worker') return
     this.#queue.release(job.priority)
     if (this.#queue.queuedCount > 0 && !this.#scheduled) {

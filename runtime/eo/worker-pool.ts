@@ -2,7 +2,7 @@ import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:wor
 import type { Piscina } from 'piscina'
 import { SdkError } from '../../idl/index.ts'
 import type { RmdPriority } from '../../ioc/index.ts'
-import { JobQueue } from './job-queue.ts'
+import { JobQueue, type QueueWatermarks } from './job-queue.ts'
 import type { EoIdentity } from './my-eo.ts'
 import {
   SLOT,
@@ -43,6 +43,9 @@ export interface WorkerPoolOptions {
   readonly threads: number
   readonly queueCountMax: number
   readonly heapMiB: number
+  /** A function that runs this much past its deadline is ended with its thread. */
+  readonly overdueMs: number
+  readonly watermarks?: QueueWatermarks
   /** Known when the first worker starts. */
   readonly identity: () => EoIdentity
   /** Monotonic milliseconds. */
@@ -59,7 +62,13 @@ const STALL_MS = 5
 /** Workers that may end one after the other without finishing a job before the waiting jobs are failed. */
 const FRUITLESS_DEATH_COUNT_MAX = 3
 
+/** Deaths of workers within {@link DEATH_WINDOW_MS}, a thread allowed; after that no thread starts for the rest of it. */
+const DEATHS_PER_THREAD = 4
+const DEATH_WINDOW_MS = 1_000
+
 interface Session {
+  /** Ends the thread, whatever it runs. */
+  readonly killer: AbortController
   readonly port: MessagePort
   readonly slots: Int32Array
   /** By slot, in the order they were assigned. */
@@ -89,6 +98,9 @@ export class WorkerPool {
   #closed = false
   #pumping = false
   #diedCount = 0
+  #overdueCount = 0
+  /** When workers ended, the latest last. */
+  #deathsMs: number[] = []
   #finishedCount = 0
 
   constructor(options: WorkerPoolOptions) {
@@ -96,6 +108,7 @@ export class WorkerPool {
     this.#queue = new JobQueue({
       queuedCountMax: options.queueCountMax,
       runningCountMax: Number.MAX_SAFE_INTEGER,
+      ...(options.watermarks === undefined ? {} : { watermarks: options.watermarks }),
     })
   }
 
@@ -116,6 +129,8 @@ export class WorkerPool {
     return {
       workers: this.#sessions.size,
       workersDied: this.#diedCount,
+      overdueEnded: this.#overdueCount,
+      watermarkHigh: this.#queue.counters.watermarkHigh,
       jobsQueued: this.#queue.queuedCount,
       jobsRunning: this.#queue.runningCount,
       jobsFinished: this.#finishedCount,
@@ -127,7 +142,13 @@ export class WorkerPool {
   /** Answers jobs whose deadline passed, and takes jobs back from stalled workers. The EO calls it now and then. */
   sweep(nowMs: number): void {
     for (const job of this.#queue.removeExpired(nowMs)) expire(job)
-    if (this.#queue.runningCount > 0) this.#rebalance(nowMs)
+    if (this.#queue.runningCount === 0) return
+    this.#endOverdue(nowMs)
+    this.#rebalance(nowMs)
+  }
+
+  get runningCount(): number {
+    return this.#queue.runningCount
   }
 
   /** Fails what waits or runs, and ends the threads. */
@@ -169,8 +190,29 @@ export class WorkerPool {
     }
     for (const session of this.#sessions) flush(session, nowMs)
     const wanted = this.#sessions.size + this.#startingCount
-    if (this.#queue.queuedCount > this.#startingCount && wanted < this.#options.threads) {
-      this.#startSession()
+    if (this.#queue.queuedCount <= this.#startingCount || wanted >= this.#options.threads) return
+    const waitMs = this.#startDelayMs(nowMs)
+    if (waitMs <= 0) this.#startSession()
+    else setTimeout(() => this.#schedule(), waitMs).unref()
+  }
+
+  /** Threads that die one after the other are not replaced as fast as they die. */
+  #startDelayMs(nowMs: number): number {
+    const count = DEATHS_PER_THREAD * this.#options.threads
+    const first = this.#deathsMs.at(-count)
+    return first === undefined ? 0 : first + DEATH_WINDOW_MS - nowMs
+  }
+
+  /** A function that ignores its deadline keeps its thread from everybody else: both end. Neighbours run elsewhere. */
+  #endOverdue(nowMs: number): void {
+    for (const session of this.#sessions) {
+      for (const [slot, job] of session.jobs) {
+        if (nowMs - job.deadlineMs < this.#options.overdueMs) continue
+        if (Atomics.load(session.slots, slot) !== SLOT.RUNNING) continue
+        if (session.killer.signal.aborted) continue
+        this.#overdueCount++
+        session.killer.abort(new Error(`${job.name} ran past its deadline for too long`))
+      }
     }
   }
 
@@ -214,6 +256,7 @@ export class WorkerPool {
   #runSession(piscina: Piscina): void {
     const { port1, port2 } = new MessageChannel()
     const session: Session = {
+      killer: new AbortController(),
       port: port1,
       slots: new Int32Array(new SharedArrayBuffer(4 * SLOT_COUNT)),
       jobs: new Map(),
@@ -232,14 +275,20 @@ export class WorkerPool {
       slots: session.slots,
       modules: [...this.#modules],
     }
-    piscina.run(task, { name: 'session', transferList: [port2] }).then(
-      () => {
-        this.#ended(session, 'its session ended')
-      },
-      (error: unknown) => {
-        this.#ended(session, error instanceof Error ? error.message : String(error))
-      },
-    )
+    piscina
+      .run(task, {
+        name: 'session',
+        transferList: [port2],
+        signal: session.killer.signal,
+      })
+      .then(
+        () => {
+          this.#ended(session, 'its session ended')
+        },
+        (error: unknown) => {
+          this.#ended(session, error instanceof Error ? error.message : String(error))
+        },
+      )
     this.#schedule()
   }
 
@@ -272,12 +321,15 @@ export class WorkerPool {
     const running = [...session.jobs.values()]
     this.#queue.putBack(back)
     this.#diedCount++
+    const deathCountMax = DEATHS_PER_THREAD * this.#options.threads
+    this.#deathsMs = [...this.#deathsMs, this.#options.clock()].slice(-deathCountMax)
     this.#fruitlessDeathCount = running.length > 0 ? 0 : this.#fruitlessDeathCount + 1
     this.#options.log('a worker thread ended', { cause, failed: running.length, back: back.length })
     for (const job of running) {
       this.#queue.release(job.priority)
       const message = `the worker thread ended while it ran ${job.name}: ${cause}`
-      job.failed(new SdkError('WORKER_DIED', message), true)
+      // One that was ended for its time did not end the worker by itself.
+      job.failed(new SdkError('WORKER_DIED', message), !session.killer.signal.aborted)
     }
     if (this.#fruitlessDeathCount >= FRUITLESS_DEATH_COUNT_MAX) {
       this.#fruitlessDeathCount = 0

@@ -35,6 +35,7 @@ const CORES: readonly string[] = [
   'runtime/cpm/protection-group.ts',
   'runtime/eo/beat-echo.ts',
   'runtime/eo/job-queue.ts',
+  'runtime/eo/overdue-jobs.ts',
   'runtime/eo/parking.ts',
   'runtime/eo/quarantine.ts',
   'runtime/eo/role-lease.ts',

@@ -75,6 +75,7 @@ function pool(threads: number): Contender {
     identity: () => ({ component: 'bench', node: 'bench', address: { node: 1, port: 1 } }),
     threads,
     queueCountMax: 4_096,
+    overdueMs: 10_000,
     heapMiB: 128,
     clock: () => performance.now(),
     log: () => undefined,

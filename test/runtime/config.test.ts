@@ -27,6 +27,9 @@ describe('clEoConfig', () => {
       userClients: 16,
       threadModel: 'recv',
       queueCountMax: 4_096,
+      queueHighPercent: 80,
+      queueLowPercent: 50,
+      overdueMs: 10_000,
       workerHeapMiB: 256,
       initialize,
       finalize: null,
@@ -54,6 +57,11 @@ describe('clEoConfig', () => {
       /threadModel: .*'app'|app/,
     ],
     ['finalize', { clEoConfig: { ...config, finalize: initialize } }, /finalize: must be null/],
+    [
+      'marks the wrong way round',
+      { clEoConfig: { ...config, queueHighPercent: 10 } },
+      /queueLowPercent: must be below queueHighPercent/,
+    ],
     ['a port out of range', { clEoConfig: { ...config, iocPort: 1024 } }, /clEoConfig\.iocPort/],
     ['an unknown key', { clEoConfig: { ...config, thread: 1 } }, /clEoConfig: .*thread/],
     [

@@ -133,3 +133,29 @@ describe('job queue', () => {
     )
   })
 })
+
+test('a queue tells its high mark once, and the low one when it is down again', () => {
+  const seen: string[] = []
+  const queue = new JobQueue<Omit<Job, 'id'>>({
+    queuedCountMax: 10,
+    runningCountMax: 100,
+    watermarks: {
+      highCount: 8,
+      lowCount: 5,
+      onCrossing: ({ type, priority }) => void seen.push(`${type} ${priority}`),
+    },
+  })
+  const job = { priority: 'high', deadlineMs: 1e9 } as const
+  for (let i = 0; i < 9; i++) queue.push(job)
+  expect(seen).toEqual(['HIGH high'])
+  for (let i = 0; i < 3; i++) queue.take(0)
+  queue.push(job)
+  expect(seen).toEqual(['HIGH high'])
+  queue.take(0)
+  queue.take(0)
+  expect(seen).toEqual(['HIGH high', 'LOW high'])
+  for (let i = 0; i < 5; i++) queue.push(job)
+  queue.remove(() => true)
+  expect(seen).toEqual(['HIGH high', 'LOW high', 'HIGH high', 'LOW high'])
+  expect(queue.counters.watermarkHigh).toBe(2)
+})

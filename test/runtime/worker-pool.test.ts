@@ -12,6 +12,7 @@ function start(options: { threads?: number; queueCountMax?: number; heapMiB?: nu
     threads: 2,
     queueCountMax: 10_000,
     heapMiB: 48,
+    overdueMs: 200,
     clock: () => performance.now(),
     log: () => undefined,
     identity: () => ({ component: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
@@ -127,4 +128,26 @@ test('closing fails what is left by code', async () => {
   const jobs = [run('hold', { ms: 5_000 }), run('square', { n: 1 })].map(outcome)
   await pool.close()
   expect(await Promise.all(jobs)).toEqual(['INTERRUPT', 'INTERRUPT'])
+})
+
+test('a function that ignores its deadline is ended with its thread, its neighbours are not', async () => {
+  start({ threads: 1 })
+  await Promise.all(Array.from({ length: 200 }, (_, n) => run('square', { n })))
+  const stuck = outcome(run('hold', { ms: 60_000 }, 50))
+  const neighbours = Promise.all(
+    Array.from({ length: 20 }, (_, n) => outcome(run('square', { n }))),
+  )
+  await sweepUntil(Promise.all([stuck, neighbours]))
+  expect(await stuck).toBe('WORKER_DIED')
+  expect(new Set(await neighbours)).toEqual(new Set(['done']))
+  expect(pool.statistics()).toMatchObject({ overdueEnded: 1, workersDied: 1 })
+})
+
+test('workers that die one after the other are replaced at a limited rate', async () => {
+  start({ threads: 1 })
+  await run('square', { n: 1 })
+  const startMs = performance.now()
+  for (let i = 0; i < 5; i++) expect(await outcome(run('exit', { code: i }))).toBe('WORKER_DIED')
+  // Four deaths a second for one thread: the fifth job waits for the rest of the first one's second.
+  expect(performance.now() - startMs).toBeGreaterThan(900)
 })

@@ -1,0 +1,53 @@
+/** Functions watched at most; of more, the oldest are forgotten. */
+const JOB_COUNT_MAX = 1_024
+
+/**
+ * Functions on the EO's thread that ran past their deadline and have not come back. Nothing can end one there without
+ * ending the component, so one that takes much longer is told once, by name. A core.
+ */
+export class OverdueJobs<T> {
+  readonly #overdueMs: number
+  /** Since when, by job; null once it was told. */
+  readonly #since = new Map<T, number | null>()
+  #toldCount = 0
+
+  /** @param overdueMs - how long past its deadline a function is called stuck. */
+  constructor(overdueMs: number) {
+    this.#overdueMs = overdueMs
+  }
+
+  get count(): number {
+    return this.#since.size
+  }
+
+  /** Functions that were called stuck, ever; and those that still are. */
+  statistics(): { readonly stuck: number; readonly stuckNow: number } {
+    let stuckNow = 0
+    for (const since of this.#since.values()) if (since === null) stuckNow++
+    return { stuck: this.#toldCount, stuckNow }
+  }
+
+  add(job: T, nowMs: number): void {
+    this.#since.set(job, nowMs)
+    if (this.#since.size <= JOB_COUNT_MAX) return
+    const oldest = this.#since.keys().next()
+    if (oldest.done !== true) this.#since.delete(oldest.value)
+  }
+
+  /** It came back after all, or never was overdue. */
+  done(job: T): void {
+    this.#since.delete(job)
+  }
+
+  /** Those that have become stuck by now. */
+  sweep(nowMs: number): T[] {
+    const stuck: T[] = []
+    for (const [job, since] of this.#since) {
+      if (since === null || nowMs - since < this.#overdueMs) continue
+      this.#since.set(job, null)
+      this.#toldCount++
+      stuck.push(job)
+    }
+    return stuck
+  }
+}
