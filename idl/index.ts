@@ -29,6 +29,27 @@ export { isSdkError, SdkError } from './sdk-error.ts'
 export type { SdkErrorOptions } from './sdk-error.ts'
 export { shapeSchema } from './shape-schema.ts'
 export type { LiteralValue, MemberShape, Shape } from './shape.ts'
+export {
+  CL_TYPES,
+  clBytes,
+  ClCharT,
+  ClDataVectorT,
+  ClDifferenceVectorT,
+  ClHandleT,
+  ClInt16T,
+  ClInt32T,
+  ClInt64T,
+  ClInt8T,
+  ClMD5T,
+  ClNameT,
+  ClStringT,
+  ClUint16T,
+  ClUint32T,
+  ClUint64T,
+  ClUint8T,
+  ClVersionT,
+  ClWordT,
+} from './types.ts'
 export { servesVersion, versionDistance, versionNumber, versionText } from './version.ts'
 export { decodeWireError, encodeWireError, fromWireError, toWireError } from './wire-error.ts'
 export type { WireError } from './wire-error.ts'

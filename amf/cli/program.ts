@@ -4,6 +4,7 @@ import { addApplyCommand } from './commands/apply.ts'
 import { addCallCommand } from './commands/call.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addEventsCommand } from './commands/events.ts'
+import { addIdlCommand } from './commands/idl.ts'
 import { addImportCommand } from './commands/import.ts'
 import { addLaunchCommands } from './commands/launch.ts'
 import { addQueryCommands } from './commands/query.ts'
@@ -46,8 +47,10 @@ export function buildProgram(io: CliIo): Command {
   addCheckCommand(program, io)
   addImportCommand(program, io)
   addSimulateCommand(program, io)
+  addIdlCommand(program, io)
   addLaunchCommands(program, io)
-  for (const command of [program, ...program.commands]) {
+  const nested = program.commands.flatMap(({ commands }) => commands)
+  for (const command of [program, ...program.commands, ...nested]) {
     command.exitOverride().showSuggestionAfterError(true).configureHelp({ showGlobalOptions: true })
     command.configureOutput({ writeOut: io.stdout, writeErr: () => undefined })
   }

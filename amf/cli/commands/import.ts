@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { SdkError } from '../../../idl/index.ts'
 import type { Finding } from '../../model/import/findings.ts'
 import { importModel, type ImportSource } from '../../model/import/import-model.ts'
-import { XML_LIMITS } from '../../model/import/xml.ts'
+import { XML_LIMITS } from '../../../idl/internal.ts'
 import { CommandFailure, EXIT } from '../exit-code.ts'
 import { optionsOf, print, type CliIo, type GlobalOptions } from '../context.ts'
 

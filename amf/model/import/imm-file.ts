@@ -1,6 +1,6 @@
 import type { ClassDefinition, RawObject } from './imm-objects.ts'
 import type { Findings } from './findings.ts'
-import type { XmlElement } from './xml.ts'
+import type { XmlElement } from '../../../idl/internal.ts'
 
 /** Reads the objects and class definitions of an IMM file (root `IMM-contents`). */
 export function readImmFile(

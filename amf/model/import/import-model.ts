@@ -10,7 +10,7 @@ import { importOpenSaf } from './opensaf.ts'
 import { importSafplus } from './safplus.ts'
 import { partOf } from './safplus-file.ts'
 import { readCampaign } from './smf-campaign.ts'
-import { readXml, XML_LIMITS, type XmlElement } from './xml.ts'
+import { readXml, XML_LIMITS, type XmlElement } from '../../../idl/internal.ts'
 
 /** A file to import: its name as messages shall show it, and its text. */
 export interface ImportSource {

@@ -1,7 +1,7 @@
 import { compact, type Draft, type GroupDraft, type Keys, type UnitDraft } from './draft.ts'
 import { asName, assignNames, type Unnamed } from './names.ts'
 import { SourceObject } from './source-object.ts'
-import type { XmlElement } from './xml.ts'
+import type { XmlElement } from '../../../idl/internal.ts'
 
 /**
  * Turns OpenSAF's configuration of before its information model (root `APPConfig`) into a cluster: prototypes of

@@ -1,7 +1,7 @@
 import { asName } from './names.ts'
 import { compact, type Keys } from './draft.ts'
 import type { SourceObject } from './source-object.ts'
-import type { XmlElement } from './xml.ts'
+import type { XmlElement } from '../../../idl/internal.ts'
 
 const FLAG = { CL_TRUE: true, CL_FALSE: false } as const
 const CATEGORIES = {

@@ -1,7 +1,7 @@
 import type { Findings } from './findings.ts'
 import { nameValuesOf } from './safplus-components.ts'
 import { SourceObject } from './source-object.ts'
-import type { XmlElement } from './xml.ts'
+import type { XmlElement } from '../../../idl/internal.ts'
 
 /** One instance of `clAmfConfig.xml`. */
 export interface SafplusEntity {

@@ -10,7 +10,7 @@ import { asName, assignNames, type Unnamed } from './names.ts'
 import { componentKeys } from './safplus-components.ts'
 import { readSafplusFiles, type SafplusEntity, type SafplusSources } from './safplus-file.ts'
 import type { SourceObject } from './source-object.ts'
-import type { XmlElement } from './xml.ts'
+import type { XmlElement } from '../../../idl/internal.ts'
 
 const ADMIN_STATES = {
   CL_AMS_ADMIN_STATE_UNLOCKED: 'UNLOCKED',

@@ -1,6 +1,6 @@
 import type { Findings } from './findings.ts'
 import type { RawObject } from './imm-objects.ts'
-import type { XmlElement } from './xml.ts'
+import type { XmlElement } from '../../../idl/internal.ts'
 
 /**
  * Reads the objects that an SMF upgrade campaign creates: entity types (`amfEntityTypes`), what it adds (`added`,

@@ -1,5 +1,9 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
-import type { Findings } from './findings.ts'
+
+/** Where {@link readXml} says why it refused. */
+export interface XmlFindings {
+  fileError(place: { readonly file: string; readonly line: number }, message: string): void
+}
 
 /** One element, without its namespace prefix. Text of an element is its own text, trimmed. */
 export interface XmlElement {
@@ -19,7 +23,7 @@ export const XML_LIMITS = { bytesMax: 32 * 1024 * 1024, depthMax: 64 } as const
  * (it is where entities would come from), of the references only the five of the standard and characters by number are
  * read. Null when the text was refused; the reason is in `findings`.
  */
-export function readXml(text: string, file: string, findings: Findings): XmlElement | null {
+export function readXml(text: string, file: string, findings: XmlFindings): XmlElement | null {
   const refuse = (line: number, message: string): null => {
     findings.fileError({ file, line }, message)
     return null

@@ -1,0 +1,12 @@
+/** The door for the floors above: what reads and writes files, which components never load. */
+export { compareInterfaces } from './compatibility.ts'
+export type { Difference } from './compatibility.ts'
+export { describeInterface, interfaceDescriptionSchema } from './describe.ts'
+export type { InterfaceDescription } from './describe.ts'
+export { generateModule } from './generate/generate.ts'
+export { buildInterfaces } from './xml/build.ts'
+export type { IdlDescription, IdlNote } from './xml/description.ts'
+export { readIdl } from './xml/read-idl.ts'
+export type { IdlProblem, IdlReadOptions, IdlSource } from './xml/read-idl.ts'
+export { readXml, XML_LIMITS } from './xml/xml.ts'
+export type { XmlElement } from './xml/xml.ts'
