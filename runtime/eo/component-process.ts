@@ -21,6 +21,7 @@ import type {
 import { CheckpointPush } from '../services/checkpoint/interface.ts'
 import { openLibraries, type OpenLibraries } from '../services/libraries.ts'
 import type { App } from './app.ts'
+import { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
 import type { EoConfig } from './config.schema.ts'
 import { ExecutionObject } from './execution-object.ts'
@@ -103,8 +104,10 @@ export class ComponentProcess {
         options.crash('STALE_EPOCH', new Error(`the role of ${csi} is gone`, { cause: error }))
       },
     })
+    const context = new CallContext()
     this.#eo = new ExecutionObject({
       config,
+      context,
       checkpoint: () => this.#checkpoint,
       isElsewhere: (csi) => this.#isElsewhere(csi),
       identity: () => this.app,
@@ -144,7 +147,7 @@ export class ComponentProcess {
       log,
       cpm: this.#cpm,
       eo: this.#eo.client,
-      rmd: roleRmd(rmd, () => this.#eo.roles.epoch()),
+      rmd: roleRmd(rmd, () => this.#eo.roles.epoch(), context),
       checkpoint: this.#checkpoint.client,
     }
     const libraries = Object.getOwnPropertyDescriptors(this.#libraries.app)

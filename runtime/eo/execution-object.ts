@@ -2,6 +2,7 @@ import { SdkError, type HandlersOf, type Interface, type MethodSpecs } from '../
 import type { IncomingCall } from '../../ioc/index.ts'
 import type { CheckpointService } from '../services/checkpoint/commit-gate.ts'
 import type { EoClient } from './app.ts'
+import type { CallContext } from './call-context.ts'
 import { ClientTable, type Service } from './client-table.ts'
 import type { EoConfig } from './config.schema.ts'
 import { createEoClient } from './eo-client.ts'
@@ -26,6 +27,8 @@ export interface ExecutionObjectOptions {
   readonly onActive?: (active: boolean) => void
   /** Told which function the EO's thread enters, and -1 when it is inside of none. */
   readonly onRunning?: (functionNumber: number) => void
+  /** In which functions on the EO's thread run. */
+  readonly context?: CallContext
   /** What workers are bound to; asked for when the first one starts. */
   readonly identity: () => EoIdentity
   /** The compiled worker entry, where this code runs from sources. */
@@ -62,6 +65,7 @@ export class ExecutionObject {
       clock,
       log: options.log,
       identity: options.identity,
+      ...(options.context === undefined ? {} : { context: options.context }),
       ...(options.onRunning === undefined ? {} : { onRunning: options.onRunning }),
       ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
     })

@@ -1,5 +1,6 @@
 /** Longer than usual: the stages of a job are one state machine, and what is promised of them is kept in one place. */
 import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
+import type { CallContext } from './call-context.ts'
 import type { EoConfig } from './config.schema.ts'
 import { EoCall } from './eo-call.ts'
 import { handlerError, isTryAgain } from './handler-error.ts'
@@ -30,6 +31,8 @@ export interface JobRunnerOptions {
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
   /** What workers are bound to. */
   readonly identity: () => EoIdentity
+  /** In which functions on the EO's thread run; left out: nobody asks for whom. */
+  readonly context?: CallContext
   readonly onRunning?: (functionNumber: number) => void
   readonly workerEntry?: URL
 }
@@ -237,7 +240,11 @@ export class JobRunner {
     }
     this.#options.onRunning?.(method.functionNumber)
     try {
-      const output = run!(input, job.call)
+      const { context } = this.#options
+      const output =
+        context === undefined
+          ? run!(input, job.call)
+          : context.run(job.call, () => run!(input, job.call))
       this.#options.onRunning?.(-1)
       if (job.service.method.stream) this.#stream(job, output)
       else if (isThenable(output)) {

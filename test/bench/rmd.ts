@@ -6,15 +6,20 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Bench, type BenchContext, median } from './bench.ts'
 import type { Measured } from './rmd/client.ts'
-import { SIZE_BYTES, SYSTEMS, type System } from './rmd/systems.ts'
+import { SIZES_BYTES, SYSTEMS, type System } from './rmd/systems.ts'
 
 /**
- * Calls of 64 bytes between two processes of one host, with 1, 64 and 1024 in flight: bare frames, a minimal msgpackr
- * RPC, ours, grpc-js. Every system has its own pair of processes; rounds take turns, so that a slow moment of the
+ * Calls of 64 bytes, 1 KiB and 64 KiB between two processes of one host, with 1, 64 and 1024 in flight: bare frames, a
+ * minimal msgpackr RPC, ours, and what else one would take. Every system has its own pair of processes; rounds take turns, so that a slow moment of the
  * machine meets all of them. One in flight: both ends on one core where `taskset` is there, since else the cost of
  * waking a core is all that is seen.
  */
 const IN_FLIGHT = [1, 64, 1024]
+/** With 1024 calls of 64 KiB only memory would be measured. */
+const BYTES_IN_FLIGHT_MAX = 8 * 1024 * 1024
+
+const HAS_NATS = spawnSync('nats-server', ['--version']).status === 0
+const PRESENT = SYSTEMS.filter((system) => system !== 'nats' || HAS_NATS)
 
 interface Pair {
   readonly system: System
@@ -36,36 +41,54 @@ async function level(context: BenchContext, directory: string, inFlight: number)
   const roundMs = context.quick ? 150 : 500
   const pairs: Pair[] = []
   try {
-    for (const system of SYSTEMS) {
-      pairs.push(await start(system, join(directory, `${system}${inFlight}`), inFlight === 1))
+    for (const system of PRESENT) {
+      pairs.push(
+        await start(
+          system,
+          join(directory, `${system.replace(' ', '')}${inFlight}`),
+          inFlight === 1,
+        ),
+      )
     }
-    const results = new Map<System, Measured[]>(SYSTEMS.map((system) => [system, []]))
-    for (let round = -1; round < rounds; round += 1) {
-      for (const { system, client, server } of pairs) {
-        context.progress(`${inFlight} in flight, round ${round + 1} of ${rounds}, ${system}`)
-        const result = await measure(client, server, { inFlight, ms: roundMs })
-        if (round >= 0) results.get(system)!.push(result)
+    for (const sizeBytes of SIZES_BYTES) {
+      if (sizeBytes * inFlight > BYTES_IN_FLIGHT_MAX) continue
+      const results = new Map<System, Measured[]>(PRESENT.map((system) => [system, []]))
+      for (let round = -1; round < rounds; round += 1) {
+        for (const { system, client, server } of pairs) {
+          const what = `${sizeBytes} bytes, ${inFlight} in flight`
+          context.progress(`${what}, round ${round + 1} of ${rounds}, ${system}`)
+          const order = { inFlight, ms: roundMs, sizeBytes }
+          const result = await measure(client, server, order)
+          if (round >= 0) results.get(system)!.push(result)
+        }
       }
-    }
-    for (const [system, measured] of results) {
-      const middle = (key: keyof Measured): number => median(measured.map((one) => one[key]))
-      context.report({
-        bench: 'rmd',
-        system,
-        sizeBytes: SIZE_BYTES,
-        inFlight,
-        perSecond: Math.round(middle('perSecond')),
-        p50Us: Number(middle('p50Us').toFixed(1)),
-        p99Us: Number(middle('p99Us').toFixed(1)),
-        cpuUs: Number(middle('cpuUs').toFixed(2)),
-        ofMinimal: Number(ratio(results, system).toFixed(2)),
-      })
+      reportAll(context, results, { sizeBytes, inFlight })
     }
   } finally {
     for (const { client, server } of pairs) {
       client.kill('SIGKILL')
       server.kill('SIGKILL')
     }
+  }
+}
+
+function reportAll(
+  context: BenchContext,
+  results: ReadonlyMap<System, readonly Measured[]>,
+  order: { readonly sizeBytes: number; readonly inFlight: number },
+): void {
+  for (const [system, measured] of results) {
+    const middle = (key: keyof Measured): number => median(measured.map((one) => one[key]))
+    context.report({
+      bench: 'rmd',
+      system,
+      ...order,
+      perSecond: Math.round(middle('perSecond')),
+      p50Us: Number(middle('p50Us').toFixed(1)),
+      p99Us: Number(middle('p99Us').toFixed(1)),
+      cpuUs: Number(middle('cpuUs').toFixed(2)),
+      ofMinimal: Number(ratio(results, system).toFixed(2)),
+    })
   }
 }
 
@@ -95,7 +118,7 @@ function program(name: string, args: readonly string[], oneCore: boolean): Child
 async function measure(
   client: ChildProcess,
   server: ChildProcess,
-  order: { inFlight: number; ms: number },
+  order: { inFlight: number; ms: number; sizeBytes: number },
 ): Promise<Measured> {
   const before = await ask<number>(server, 'cpu')
   const result = await ask<Measured & { calls: number }>(client, order)

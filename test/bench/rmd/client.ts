@@ -1,10 +1,18 @@
 import { Client, credentials } from '@grpc/grpc-js'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { pack, unpack } from 'msgpackr'
 import { quantile } from '../bench.ts'
 import { frames } from './frames.ts'
-import { built, echoInterface, GRPC_PATH, type System, TEXT } from './systems.ts'
+import {
+  built,
+  echoInterface,
+  GRPC_PATH,
+  moleculerBroker,
+  type PairPorts,
+  type System,
+} from './systems.ts'
 
 /** Result of one round. `cpuUs`: of one call, client and server. */
 export interface Measured {
@@ -17,20 +25,31 @@ export interface Measured {
 /** The calling process of one system: `client.ts SYSTEM DIRECTORY`. */
 const [system, directory = ''] = process.argv.slice(2)
 
+type Call = (text: string) => Promise<unknown>
+
+const rmdClient = async (): Promise<Call> => {
+  const { ioc } = await built()
+  const transport = ioc.unixTransport({ runDir: directory })
+  const port = await ioc.openPort({ transport, port: null, name: 'client' })
+  const client = ioc.createRmd({ port }).client(await echoInterface(), { to: '1:64' })
+  return (text) => client.echo({ text })
+}
+
+const ports = (): PairPorts => JSON.parse(readFileSync(`${directory}.json`, 'utf8')) as PairPorts
+
 /** Makes the function that makes one call. */
-const callers: Record<System, () => Promise<() => Promise<unknown>>> = {
+const callers: Record<System, () => Promise<Call>> = {
   bare: async () => {
-    const body = Buffer.from(TEXT)
     const waiting = new Map<number, (value: unknown) => void>()
     let lastId = 0
     const socket = connect(`${directory}.sock`)
     const send = frames(socket, (id, reply) => finish(waiting, id, reply))
     await once(socket, 'connect')
-    return () =>
+    return (text) =>
       new Promise((resolve) => {
         lastId += 1
         waiting.set(lastId, resolve)
-        send(lastId, body)
+        send(lastId, Buffer.from(text))
       })
   },
   minimal: async () => {
@@ -39,26 +58,32 @@ const callers: Record<System, () => Promise<() => Promise<unknown>>> = {
     const socket = connect(`${directory}.sock`)
     const send = frames(socket, (id, reply) => finish(waiting, id, unpack(reply)))
     await once(socket, 'connect')
-    return () =>
+    return (text) =>
       new Promise((resolve) => {
         lastId += 1
         waiting.set(lastId, resolve)
-        send(lastId, pack({ text: TEXT }))
+        send(lastId, pack({ text }))
       })
   },
-  holdfast: async () => {
-    const { ioc } = await built()
-    const transport = ioc.unixTransport({ runDir: directory })
-    const port = await ioc.openPort({ transport, port: null, name: 'client' })
-    const client = ioc.createRmd({ port }).client(await echoInterface(), { to: '1:64' })
-    return () => client.echo({ text: TEXT })
+  holdfast: rmdClient,
+  'holdfast eo': rmdClient,
+  'holdfast worker': rmdClient,
+  'moleculer tcp': async () => {
+    const broker = await moleculerBroker('client', ports())
+    await broker.start()
+    await broker.waitForServices('bench')
+    return (text) => broker.call('bench.echo', { text })
+  },
+  nats: async () => {
+    const { connect: connectNats } = await import('@nats-io/transport-node')
+    const connection = await connectNats({ servers: `127.0.0.1:${String(ports().server)}` })
+    return async (text) => unpack((await connection.request('echo', pack({ text }))).data)
   },
   'grpc-js': async () => {
     const client = new Client(`unix:${directory}.sock`, credentials.createInsecure())
-    const request = { text: TEXT }
-    return () =>
+    return (text) =>
       new Promise((resolve, reject) => {
-        client.makeUnaryRequest(GRPC_PATH, pack, unpack, request, (error, value) =>
+        client.makeUnaryRequest(GRPC_PATH, pack, unpack, { text }, (error, value) =>
           error === null ? resolve(value) : reject(error),
         )
       })
@@ -72,9 +97,10 @@ function finish(waiting: Map<number, (value: unknown) => void>, id: number, valu
 }
 
 async function measure(
-  call: () => Promise<unknown>,
-  order: { inFlight: number; ms: number },
+  call: Call,
+  order: { inFlight: number; ms: number; sizeBytes: number },
 ): Promise<Measured & { calls: number }> {
+  const text = 'x'.repeat(order.sizeBytes)
   const timesMs: number[] = []
   const before = process.cpuUsage()
   const startMs = performance.now()
@@ -83,7 +109,7 @@ async function measure(
     for (;;) {
       const sentMs = performance.now()
       if (sentMs >= endMs) return
-      await call()
+      await call(text)
       timesMs.push(performance.now() - sentMs)
     }
   }
@@ -102,7 +128,7 @@ async function measure(
 
 process.on('disconnect', () => process.exit())
 const call = await callers[system as System]()
-process.on('message', (order: { inFlight: number; ms: number }) => {
+process.on('message', (order: { inFlight: number; ms: number; sizeBytes: number }) => {
   void measure(call, order).then((measured) => process.send!(measured))
 })
 process.send!('ready')

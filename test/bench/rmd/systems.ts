@@ -1,11 +1,69 @@
+import { createServer, Server, type AddressInfo, type ListenOptions } from 'node:net'
+import type { ServiceBroker } from 'moleculer'
+
 /** What is compared; the names are those of the rows. */
-export const SYSTEMS = ['bare', 'minimal', 'holdfast', 'grpc-js'] as const
+export const SYSTEMS = [
+  'bare',
+  'minimal',
+  /** RMD alone: a dispatcher that answers on the receive path. */
+  'holdfast',
+  /** Through an Execution Object: tables, roles, job queue; functions on its thread, or on one worker. */
+  'holdfast eo',
+  'holdfast worker',
+  'grpc-js',
+  'moleculer tcp',
+  /** Only where a `nats-server` is installed. */
+  'nats',
+] as const
 export type System = (typeof SYSTEMS)[number]
 
 /** Bytes of text in each request and each reply. */
-export const SIZE_BYTES = 64
+export const SIZES_BYTES = [64, 1_024, 65_536]
 
-export const TEXT = 'x'.repeat(SIZE_BYTES)
+/** A free port of the loopback, for the systems that know no unix sockets. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Where the server of a pair says on which ports it is to be found. */
+export interface PairPorts {
+  readonly server: number
+  readonly client: number
+}
+
+/** Moleculer's broker at one end of a pair, bound to the loopback, without what a user can turn off. */
+export async function moleculerBroker(
+  nodeID: keyof PairPorts,
+  ports: PairPorts,
+): Promise<ServiceBroker> {
+  const { ServiceBroker } = (await import('moleculer')).default
+  onLoopbackOnly()
+  return new ServiceBroker({
+    nodeID,
+    logger: false,
+    transporter: {
+      type: 'TCP',
+      options: {
+        udpDiscovery: false,
+        port: ports[nodeID],
+        urls: Object.entries(ports).map(([id, port]) => `127.0.0.1:${String(port)}/${id}`),
+        useHostname: false,
+      },
+    },
+  })
+}
+
+/** Its TCP transporter would listen on every interface. */
+function onLoopbackOnly(): void {
+  const { listen } = Server.prototype
+  Server.prototype.listen = function (this: Server, options: ListenOptions, ready: () => void) {
+    return listen.call(this, { ...options, host: '127.0.0.1' }, ready)
+  } as typeof listen
+}
 
 /** The package's own code as it is built, so that nothing of a loader is measured. */
 export async function built(): Promise<{
