@@ -10,9 +10,9 @@ import { SIZES_BYTES, SYSTEMS, type System } from './rmd/systems.ts'
 
 /**
  * Calls of 64 bytes, 1 KiB and 64 KiB between two processes of one host, with 1, 64 and 1024 in flight: bare frames, a
- * minimal msgpackr RPC, ours, and what else one would take. Every system has its own pair of processes; rounds take turns, so that a slow moment of the
- * machine meets all of them. One in flight: both ends on one core where `taskset` is there, since else the cost of
- * waking a core is all that is seen.
+ * minimal msgpackr RPC, ours, and what else one would take. Every system has its own pair of processes; rounds take
+ * turns, so that a slow moment of the machine meets all of them. One in flight: both ends on one core where `taskset`
+ * is there, since else the cost of waking a core is all that is seen.
  */
 const IN_FLIGHT = [1, 64, 1024]
 /** With 1024 calls of 64 KiB only memory would be measured. */
