@@ -127,10 +127,11 @@ function renderChange(one: NotificationRecord): string {
 export function renderNotification(one: NotificationRecord, withCauses = true): string {
   const about = one.serviceInstance === undefined ? '' : ` for ${one.serviceInstance}`
   const change = one.from === null ? one.to : `${one.from} -> ${one.to}`
+  const asked = one.recommended === undefined ? '' : ` (recommended: ${one.recommended})`
   const epoch = one.epoch === undefined ? '' : ` [epoch ${epochText(one.epoch)}]`
   const causes =
     withCauses && one.causes.length > 0 ? `: ${one.causes.toReversed().join(' <- ')}` : ''
-  return `${timeText(one.atMs)} ${one.kind} ${one.entity}${about}: ${change}${epoch}${causes}`
+  return `${timeText(one.atMs)} ${one.kind} ${one.entity}${about}: ${change}${asked}${epoch}${causes}`
 }
 
 /** An epoch is `term * 2^32 + counter`; shown as `term.counter`. */

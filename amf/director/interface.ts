@@ -341,8 +341,12 @@ export type ClusterStatus = z.infer<typeof statusSchema>
 export const notificationSchema = z.object({
   kind: z.string(),
   entity: z.string(),
+  /** Minor id of the notification class, where SAF AMF B.04.01 section 11 has one. */
+  minorId: z.int().optional(),
   from: z.string().nullable(),
   to: z.string(),
+  /** Of a recovery: what was recommended; `to` is what is done. */
+  recommended: z.string().optional(),
   serviceInstance: z.string().optional(),
   serviceUnit: z.string().optional(),
   epoch: z.number().optional(),

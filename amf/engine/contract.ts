@@ -293,8 +293,12 @@ export interface Notification {
     | 'node'
     | 'inSync'
   readonly entity: string
+  /** Minor id of the notification class, where SAF AMF B.04.01 section 11 has one. */
+  readonly minorId?: number
   readonly from: string | null
   readonly to: string
+  /** Of a recovery: what was recommended; `to` is what is done. */
+  readonly recommended?: Recovery
   readonly serviceInstance?: string
   readonly serviceUnit?: string
   readonly epoch?: number

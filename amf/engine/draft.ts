@@ -1,5 +1,7 @@
 import type { Model } from '../model/model.ts'
 import type { AdminResult, EngineCommand, Notification, PersistedRecord } from './contract.ts'
+import { classOf } from './entities.ts'
+import { minorIdOf } from './notification-ids.ts'
 import {
   cloneGroup,
   type EngineState,
@@ -165,8 +167,10 @@ export class Draft {
   }
 
   /** Tells the world, and keeps the notification for "why". */
-  notify(group: GroupState | null, fields: Omit<Notification, 'atMs'>): void {
-    const notification: Notification = { ...fields, atMs: this.nowMs }
+  notify(group: GroupState | null, fields: Omit<Notification, 'atMs' | 'minorId'>): void {
+    const minorId = minorIdOf(fields, classOf(this.model, fields.entity))
+    const id = minorId === undefined ? {} : { minorId }
+    const notification: Notification = { ...fields, ...id, atMs: this.nowMs }
     this.send({ kind: 'notify', notification, why: chain(fields.causes) })
     if (group) {
       const names = new Set([fields.entity, fields.serviceUnit, fields.serviceInstance])

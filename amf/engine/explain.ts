@@ -1,5 +1,6 @@
 import type { ClusterStatus } from '../director/interface.ts'
 import type { Model, ServiceInstanceModel, ServiceUnitModel } from '../model/model.ts'
+import { isRaised } from './alarms.ts'
 import type { Notification } from './contract.ts'
 import { instanceAdminOf, sponsorsMissing } from './explain-instance.ts'
 import { groupStates, scopeStates } from './explain-scopes.ts'
@@ -193,14 +194,13 @@ function alarmsOf(model: Model, state: EngineState): ClusterStatus['alarms'] {
   const alarms: { entity: string; text: string }[] = []
   for (const group of state.groups) {
     for (const component of group.components.values()) {
-      if (component.presence.endsWith('_FAILED')) {
-        alarms.push({ entity: component.name, text: component.presence })
+      for (const text of group.alarms.get(component.name) ?? []) {
+        alarms.push({ entity: component.name, text })
       }
-      if (component.busy) alarms.push({ entity: component.name, text: 'busy' })
     }
     for (const instance of group.instances.values()) {
       const instanceModel = model.serviceInstances.get(instance.name)
-      if (!instance.alarm || !instanceModel) continue
+      if (!isRaised(group, instance.name, 'UNASSIGNED') || !instanceModel) continue
       const waits = waitingFor(model, state, instanceModel)
       alarms.push({ entity: instance.name, text: `UNASSIGNED: waits for ${waits ?? 'nothing'}` })
     }

@@ -1,6 +1,7 @@
 import type { HaState } from '../../runtime/internal.ts'
 import type { ComponentModel } from '../model/model.ts'
 import { ADOPTED } from './adopt.ts'
+import { raiseAlarm } from './alarms.ts'
 import type { EngineEvent } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { endGrant } from './grants.ts'
@@ -108,7 +109,6 @@ export function instantiationFailed(draft: Draft, event: Event<'instantiationFai
   component.failedStarts = 0
   const why = chain(group.causes)
   draft.persist(`failed/${model.name}`, { presence: 'INSTANTIATION_FAILED' }, why)
-  alarm(draft, group, model, 'INSTANTIATION_FAILED')
   maybeFailfast(draft, model, 'failfastOnInstantiationFailure')
 }
 
@@ -126,20 +126,7 @@ export function cleanupFailed(draft: Draft, event: Event<'cleanupFailed'>): void
   }
   setPresence(draft, group, model, component, 'TERMINATION_FAILED')
   draft.persist(`failed/${model.name}`, { presence: 'TERMINATION_FAILED' }, chain(group.causes))
-  alarm(draft, group, model, 'TERMINATION_FAILED')
   maybeFailfast(draft, model, 'failfastOnTerminationFailure')
-}
-
-function alarm(draft: Draft, group: GroupState, model: ComponentModel, to: string): void {
-  const { name: entity, serviceUnit } = model
-  draft.notify(group, {
-    kind: 'alarmRaised',
-    entity,
-    from: null,
-    to,
-    serviceUnit,
-    causes: group.causes,
-  })
 }
 
 /** SAF AMF B.04.01 sections 4.6 and 4.8: the node is restarted where the model allows it. */
@@ -269,13 +256,8 @@ export function busy(draft: Draft, event: Event<'busy'>): void {
   if (!place || place.component.busy === event.busy) return
   const { model, group, component } = place
   component.busy = event.busy
-  const late = `${model.name} answers ${String(Math.round(event.delayMs))} ms late`
-  draft.notify(group, {
-    kind: event.busy ? 'alarmRaised' : 'alarmCleared',
-    entity: model.name,
-    from: event.busy ? null : 'busy',
-    to: event.busy ? 'busy' : 'in time',
-    serviceUnit: model.serviceUnit,
-    causes: [event.busy ? late : `${model.name} answers in time`],
-  })
+  if (!event.busy) return
+  const { name: entity, serviceUnit } = model
+  const causes = [`${entity} answers ${String(Math.round(event.delayMs))} ms late`]
+  raiseAlarm(draft, group, { entity, alarm: 'busy', serviceUnit, causes })
 }

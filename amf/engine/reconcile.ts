@@ -1,5 +1,6 @@
 import type { ServiceGroupModel, ServiceUnitModel } from '../model/model.ts'
 import { instanceAdmin, instanceReady, isServing, watchSponsors } from './dependencies.ts'
+import { clearAlarm, raiseAlarm, updateComponentAlarms } from './alarms.ts'
 import { withCause, type Draft } from './draft.ts'
 import { awaitedUntilMs, executePlan } from './execute.ts'
 import { clearFailure } from './facts.ts'
@@ -18,6 +19,7 @@ import { persistNode } from './records.ts'
 import { beginNodeRecovery } from './recovery.ts'
 import { updateReplicas } from './replicas.ts'
 import { anyPending, holdsAnything, isSettled, unitRole } from './roles.ts'
+import { notifyStateChanges } from './state-changes.ts'
 import type { GroupState } from './state.ts'
 
 /**
@@ -37,6 +39,7 @@ export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
   for (const unit of sg.serviceUnits) maybeRepair(draft, sg, unit)
   updatePresence(draft, sg, plan)
   updateAlarms(draft, sg, group, plan)
+  notifyStateChanges(draft, sg, group)
   updateAdjustment(draft, sg, group, plan)
   updateDeadline(draft, sg, group, sponsorsDueMs)
   draft.takeOffTouched(sg.name)
@@ -111,10 +114,11 @@ export function repairUnit(draft: Draft, group: GroupState, unit: ServiceUnitMod
 
 /** The alarm "nobody serves it", raised once and cleared once. SAF AMF B.04.01 section 11. */
 function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState, plan: Plan): void {
+  updateComponentAlarms(draft, sg, group)
   for (const instance of sg.serviceInstances) {
-    const state = group.instances.get(instance.name)
-    if (!state) continue
-    const served = instance.csis.some((csi) => (group.csis.get(csi.name)?.grants.length ?? 0) > 0)
+    const grants = instance.csis.flatMap((csi) => group.csis.get(csi.name)?.grants ?? [])
+    // What an earlier director granted may be over: its node has to say so.
+    const served = grants.some(({ node }) => draft.peekNode(node).membership === 'MEMBER')
     // A component that restarts in place keeps its role; what an operator locked is no surprise to him.
     const kept = sg.serviceUnits.some((unit) =>
       isActiveRole(unitRole(group, unit, instance, 'effective') ?? undefined),
@@ -122,18 +126,16 @@ function updateAlarms(draft: Draft, sg: ServiceGroupModel, group: GroupState, pl
     const wanted = instanceAdmin(group, instance) === 'UNLOCKED'
     // A failover on its way is no alarm yet; its callbacks have deadlines.
     const isComing = plan.has(instance.name) && anyPending(group)
-    const isMissing = group.open && wanted && !served && !kept
-    const alarm = isMissing && (state.alarm || !isComing)
-    if (alarm === state.alarm) continue
-    state.alarm = alarm
-    draft.notify(group, {
-      kind: alarm ? 'alarmRaised' : 'alarmCleared',
-      entity: instance.name,
-      from: alarm ? null : 'UNASSIGNED',
-      to: alarm ? 'UNASSIGNED' : 'assigned',
-      serviceInstance: instance.name,
+    const isMissing = group.open && wanted && grants.length === 0 && !kept
+    const { name: entity } = instance
+    const news = {
+      entity,
+      alarm: 'UNASSIGNED',
+      serviceInstance: entity,
       causes: group.causes,
-    })
+    } as const
+    if (isMissing && !isComing) raiseAlarm(draft, group, news)
+    else if (served || kept || !wanted) clearAlarm(draft, group, 'assigned', news)
   }
 }
 

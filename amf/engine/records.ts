@@ -1,4 +1,5 @@
 import type { Model } from '../model/model.ts'
+import { ALARMS } from './alarms.ts'
 import type { AdminState, PersistedRecord } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { applyAdmin } from './admin-states.ts'
@@ -16,8 +17,8 @@ import type {
 
 /**
  * What outlives a director. Keys: `grant/CSI`, `insync/CSI`, `admin/CLASS/NAME`, `failed/COMPONENT`, `node/NODE`,
- * `escalation/SU`, `node-escalation/NODE`, `operation/ID`. Values are plain data. A record of an entity that the model
- * no longer has, or of a shape that is not understood, is left alone and not used.
+ * `escalation/SU`, `node-escalation/NODE`, `operation/ID`, `alarm/ENTITY/ALARM`. Values are plain data.
+ * A record of an entity that the model no longer has, or of a shape that is not understood, is left alone and not used.
  */
 
 export function persistNode(draft: Draft, node: NodeState, why: string): void {
@@ -133,6 +134,16 @@ const RESTORE: Readonly<Record<string, Restore>> = {
   'node-escalation': (draft, name, value) => {
     if (!draft.model.nodes.has(name) || !isRecord(value)) return
     draft.node(name).failovers = { count: numberOf(value['failovers']), sinceMs: draft.nowMs }
+  },
+  alarm: (draft, name, value) => {
+    const [entity = '', word] = name.split('/')
+    const alarm = ALARMS.find((each) => each === word)
+    const serviceGroup =
+      draft.model.components.get(entity)?.serviceGroup ??
+      draft.model.serviceInstances.get(entity)?.serviceGroup
+    if (value !== true || alarm === undefined || serviceGroup === undefined) return
+    const group = draft.group(serviceGroup)
+    group.alarms = new Map(group.alarms).set(entity, [...(group.alarms.get(entity) ?? []), alarm])
   },
   operation: (draft, id, value) => {
     if (!isRecord(value)) return

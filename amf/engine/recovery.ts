@@ -1,5 +1,6 @@
 import type { Recovery } from '../../runtime/internal.ts'
 import type { ComponentModel, ServiceUnitModel } from '../model/model.ts'
+import { raiseAlarm } from './alarms.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { groupsInScope } from './entities.ts'
 import { endGrant } from './grants.ts'
@@ -75,6 +76,7 @@ export function recoverComponent(draft: Draft, model: ComponentModel, failure: F
     entity: model.name,
     from: null,
     to: action,
+    recommended: failure.recovery,
     serviceUnit: unit.name,
     causes: group.causes,
   })
@@ -218,11 +220,9 @@ function apply(
     case 'clusterReset':
       loseProcess(draft, group, model, 'UNINSTANTIATED')
       component.failed = true
-      draft.notify(group, {
-        kind: 'alarmRaised',
+      raiseAlarm(draft, group, {
         entity: model.name,
-        from: null,
-        to: 'CLUSTER_RESET',
+        alarm: 'CLUSTER_RESET',
         serviceUnit: unit.name,
         causes: group.causes,
       })
@@ -331,17 +331,7 @@ export function loseProcess(
   component.endedIncarnation = component.incarnation
   component.pid = null
   component.address = null
-  if (component.busy) {
-    component.busy = false
-    const causes = group.causes
-    draft.notify(group, {
-      kind: 'alarmCleared',
-      entity: model.name,
-      from: 'busy',
-      to: 'gone',
-      causes,
-    })
-  }
+  component.busy = false
   setPresence(draft, group, model, component, presence)
 }
 

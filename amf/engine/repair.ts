@@ -64,13 +64,7 @@ export function startAgain(draft: Draft, model: ComponentModel, cause: string): 
   const component = componentState(group, model)
   clearFailure(draft, model, component)
   setPresence(draft, group, model, component, 'UNINSTANTIATED')
-  draft.notify(group, {
-    kind: 'alarmCleared',
-    entity: model.name,
-    from: 'INSTANTIATION_FAILED',
-    to: 'repaired',
-    causes: [cause],
-  })
+  group.causes = [cause]
 }
 
 export function continueRepair(draft: Draft, operation: OperationState): AdminResult | null {

@@ -1,5 +1,7 @@
 import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
 import type { Model, NodeModel } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
+import type { Alarm } from './alarms.ts'
 import type {
   AdminOperation,
   AdminResult,
@@ -100,6 +102,10 @@ export interface GroupState {
   adjusting: boolean
   /** The chain of causes of what happens now, the first cause first. */
   causes: readonly string[]
+  /** Alarms that are raised now, by entity. */
+  alarms: ReadonlyMap<string, readonly Alarm[]>
+  /** Derived states as they were told last under this director, by kind and entity. */
+  told: ReadonlyMap<string, string>
   /** Last notifications by entity name. */
   history: Map<string, readonly Notification[]>
   /** When something of this group is due; null: nothing is. */
@@ -176,8 +182,6 @@ export interface Pending {
 export interface InstanceState {
   readonly name: string
   admin: AdminState
-  /** The "unassigned" alarm is raised. */
-  alarm: boolean
   /** Sponsors that lost their last active one, and when. */
   sponsorLostAtMs: ReadonlyMap<string, number>
 }
@@ -284,7 +288,6 @@ export function initialGroup(model: Model, name: string, scopes: Scopes): GroupS
         {
           name: instance.name,
           admin: instance.adminState,
-          alarm: false,
           sponsorLostAtMs: new Map(),
         },
       ]),
@@ -294,6 +297,8 @@ export function initialGroup(model: Model, name: string, scopes: Scopes): GroupS
     adjustFromMs: null,
     adjusting: false,
     causes: [],
+    alarms: new Map(),
+    told: new Map(),
     history: new Map(),
     deadlineMs: null,
   }
