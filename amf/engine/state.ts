@@ -1,6 +1,5 @@
 import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
 import type { Model, NodeModel } from '../model/model.ts'
-import type { Model } from '../model/model.ts'
 import type { Alarm } from './alarms.ts'
 import type {
   AdminOperation,

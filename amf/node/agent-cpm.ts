@@ -16,7 +16,8 @@ export interface CpmPort {
   readonly node: string
   readonly nodeId: number
   readonly cluster: string
-  readonly model: Model
+  /** The newest that the node has. */
+  readonly model: () => Model
   readonly names: AgentNames
   readonly groups: AgentGroups
   readonly health: AgentHealth
@@ -109,7 +110,7 @@ function standingHandlers(port: CpmPort): StandingHandlers {
   const { monitoring } = port
   return {
     protectionGroupTrack: async ({ csi, watch }, call) => {
-      if (!port.model.csis.has(csi)) throw noCsi(csi)
+      if (!port.model().csis.has(csi)) throw noCsi(csi)
       return { group: await port.groups.track(call.caller, csi, watch) }
     },
     protectionGroupStop: ({ csi }, call) => {
@@ -118,9 +119,8 @@ function standingHandlers(port: CpmPort): StandingHandlers {
     },
     haReadinessSet: ({ component, csi, state }, call) => {
       const { runner, life } = caller(port, call, component)
-      const instance = port.model.serviceInstances.get(
-        port.model.csis.get(csi ?? '')?.serviceInstance ?? '',
-      )
+      const model = port.model()
+      const instance = model.serviceInstances.get(model.csis.get(csi ?? '')?.serviceInstance ?? '')
       if (csi !== null && instance?.serviceGroup !== runner.model.serviceGroup) throw noCsi(csi)
       runner.setHaReadiness(life, csi, state)
       return {}

@@ -80,6 +80,7 @@ export class Agent {
   readonly #monitoring: AgentMonitoring
   #nodeIds: ReadonlyMap<string, number> = new Map()
   readonly #ports: RunnerPorts
+  #model: Model
   #incarnation: number
   #invocation = 0
   #highestTerm = 0
@@ -88,6 +89,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     const { model, node, rmd, system, log } = options
     this.#options = options
+    this.#model = model
     this.#log = log.child({ part: 'agent' })
     this.#incarnation = options.firstIncarnation
     this.#names = new AgentNames({ callbacks: (caller) => this.#callbacks(caller), log: this.#log })
@@ -173,6 +175,7 @@ export class Agent {
    * Components that left the model had no process: otherwise the director would not have taken it.
    */
   useModel(model: Model): void {
+    this.#model = model
     this.#useComponents(model)
     this.#health.start(this.#runners.values())
   }
@@ -287,7 +290,7 @@ export class Agent {
       node: node.name,
       nodeId: node.id,
       cluster: model.cluster,
-      model,
+      model: () => this.#model,
       names: this.#names,
       groups: this.#groups,
       health: this.#health,
