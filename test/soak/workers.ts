@@ -103,9 +103,8 @@ function count(totals: Totals, outcome: string, wanted: string): void {
 function report({ calls, kills, wrong }: Totals, samples: readonly number[]): void {
   const outcomes = JSON.stringify(Object.fromEntries(wrong))
   const own = Math.round(process.memoryUsage.rss() / MIB)
-  console.log(
-    `calls ${calls}, workers killed ${kills}, wrong ${outcomes}, component ${samples.at(-1)} MiB, caller ${own} MiB`,
-  )
+  const memory = `component ${samples.at(-1)} MiB, caller ${own} MiB`
+  console.log(`calls ${calls}, workers killed ${kills}, wrong ${outcomes}, ${memory}`)
 }
 
 /** The lowest sample of a stretch is what is left after collection: that must not grow. */
