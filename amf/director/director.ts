@@ -1,4 +1,4 @@
-// Longer than usual: every call of agents and operators arrives here; what decides, waits or keeps is in files of its own.
+// Longer than usual: every call of agents and operators arrives here; what decides, waits or keeps has its own file.
 import type { Logger } from 'pino'
 import { SdkError } from '../../idl/index.ts'
 import type { IncomingCall, NameEntry, Rmd } from '../../ioc/index.ts'
