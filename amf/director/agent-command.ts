@@ -8,13 +8,16 @@ export type NodeCommand = Extract<OutgoingCommand, { readonly node: string }>
 export function agentCommandOf(command: NodeCommand): AgentCommand {
   switch (command.kind) {
     case 'instantiate': {
-      const { kind, component, why } = command
-      return { kind, component, why }
+      const { node: _, mediation, ...rest } = command
+      return { ...rest, mediation: mediationOf(mediation) }
     }
-    case 'terminate':
+    case 'terminate': {
+      const { node: _, ...rest } = command
+      return rest
+    }
     case 'cleanup': {
-      const { kind, component, incarnation, why } = command
-      return { kind, component, incarnation, why }
+      const { node: _, mediation, ...rest } = command
+      return { ...rest, mediation: mediationOf(mediation) }
     }
     case 'csiSet': {
       const { node: _, replicas, inSync, ...rest } = command
@@ -31,4 +34,12 @@ export function agentCommandOf(command: NodeCommand): AgentCommand {
     case 'restartNode':
       return { kind: 'restartNode', why: command.why }
   }
+}
+
+function mediationOf(
+  order: Extract<NodeCommand, { kind: 'cleanup' }>['mediation'],
+): Extract<AgentCommand, { kind: 'cleanup' }>['mediation'] {
+  if (order === null) return null
+  const { mediator, incarnation, kept } = order
+  return { mediator, incarnation, kept: kept && kept.map((one) => ({ ...one })) }
 }

@@ -66,6 +66,10 @@ export class ClusterStop {
         if (haState !== 'STANDBY') for (const { name } of components) active.add(name)
       }
     }
+    // What others act for goes first, while they can still end it.
+    await this.#terminate(
+      [...running.components.keys()].filter((name) => model.components.get(name)?.mediation),
+    )
     await this.#terminate([...active])
     const levels = new Map<number, string[]>()
     for (const name of running.components.keys()) {
@@ -84,11 +88,18 @@ export class ClusterStop {
     for (const component of names) {
       const found = model.components.get(component)
       const incarnation = running.components.get(component)
-      const link = found === undefined ? undefined : links.get(found.node)
-      if (found === undefined || incarnation === undefined || link === undefined) continue
+      if (found === undefined || incarnation === undefined) continue
+      // Whose node acts for it, that node knows.
+      const own = links.get(found.node)
+      const targets = found.mediation ? [...links.values()] : own ? [own] : []
+      if (targets.length === 0) continue
       timeoutMs = Math.max(timeoutMs, found.terminateTimeoutMs)
       const kind = incarnation === ANY_INCARNATION ? 'cleanup' : 'terminate'
-      link.push({ kind, component, incarnation, why: 'the cluster stops' })
+      const order = { component, incarnation, why: 'the cluster stops' }
+      for (const link of targets) {
+        if (kind === 'terminate') link.push({ kind, ...order })
+        else link.push({ kind, ...order, mediation: null })
+      }
     }
     for (const link of links.values()) link.flush()
     const gone = (): boolean => names.every((name) => !running.components.has(name))

@@ -33,6 +33,7 @@ export const componentFactsSchema = z.strictObject({
   pid: z.int().nullable(),
   incarnation: z.int(),
   address: addressSchema.nullable(),
+  mediator: z.string().nullable(),
   assignments: z.array(
     z.strictObject({
       csi: z.string(),
@@ -52,8 +53,8 @@ export const agentEventSchema = z.discriminatedUnion('kind', [
     kind: z.literal('componentRegistered'),
     component: z.string(),
     incarnation: z.int(),
-    pid: z.int(),
-    address: addressSchema,
+    pid: z.int().nullable(),
+    address: addressSchema.nullable(),
   }),
   z.strictObject({
     kind: z.literal('instantiationFailed'),
@@ -115,8 +116,23 @@ export const modelSourceSchema = z.strictObject({
   version: z.int(),
 })
 
+/** Who acts for a component without a process of its own, on the node that gets the command. */
+const mediationOrderSchema = z.strictObject({
+  mediator: z.string(),
+  incarnation: z.int(),
+  kept: z
+    .array(z.strictObject({ csi: z.string(), haState: haStateSchema, epoch: z.int() }))
+    .nullable(),
+})
+
 export const agentCommandSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('instantiate'), component: z.string(), why: z.string() }),
+  z.strictObject({
+    kind: z.literal('instantiate'),
+    component: z.string(),
+    mediation: mediationOrderSchema.nullable(),
+    descriptor: csiDescriptorSchema.nullable(),
+    why: z.string(),
+  }),
   z.strictObject({
     kind: z.literal('terminate'),
     component: z.string(),
@@ -127,6 +143,7 @@ export const agentCommandSchema = z.discriminatedUnion('kind', [
     kind: z.literal('cleanup'),
     component: z.string(),
     incarnation: z.int(),
+    mediation: mediationOrderSchema.nullable(),
     why: z.string(),
   }),
   z.strictObject({

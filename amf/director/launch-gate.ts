@@ -8,7 +8,8 @@ export const LAUNCH_AFTER_GRANT_MS = 50
 
 /**
  * Holds `instantiate` commands back for a moment after a role was given, so that a failover does not wait for the start
- * of its next standby. Everything else passes; a command for a component whose launch is held lets the launch go first.
+ * of its next standby. Everything else passes, also a launch that gives a role; a command for a component whose launch
+ * is held lets the launch go first.
  */
 export class LaunchGate {
   readonly #pass: (commands: readonly NodeCommand[]) => void
@@ -25,6 +26,7 @@ export class LaunchGate {
 
   /** @returns the commands that may leave now instead of this one, in order; none while it is held. */
   admit(command: NodeCommand): readonly NodeCommand[] {
+    if (command.kind === 'instantiate' && command.descriptor !== null) return [command]
     if (command.kind === 'csiSet' && command.haState === 'ACTIVE') {
       this.#openAtMs = this.#nowMs() + LAUNCH_AFTER_GRANT_MS
     }

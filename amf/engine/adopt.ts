@@ -2,11 +2,18 @@ import type { HaState } from '../../runtime/internal.ts'
 import type { ComponentModel } from '../model/model.ts'
 import type { ComponentFacts } from './contract.ts'
 import type { Draft } from './draft.ts'
-import { ANSWER_GRACE_MS } from './execute.ts'
 import { endGrant, persistGrants } from './grants.ts'
+import { persistAlive } from './mediation-state.ts'
 import { stop } from './presence.ts'
 import { componentState } from './readiness.ts'
-import { initialComponent, type Assignment, type ComponentState, type GroupState } from './state.ts'
+import {
+  ANSWER_GRACE_MS,
+  initialComponent,
+  NO_NODE,
+  type Assignment,
+  type ComponentState,
+  type GroupState,
+} from './state.ts'
 
 /** Invocation of what an earlier director asked for: its answer carries a number that nobody here knows. */
 export const ADOPTED = 0
@@ -32,6 +39,10 @@ export function adopt(
     address: facts?.address ?? null,
     busy: facts?.busy === true,
     haReadiness: new Map(facts?.haReadiness?.map(({ csi, state }) => [csi, state])),
+  }
+  if (facts && model.mediation) {
+    const running = facts.presence === 'INSTANTIATED' ? 'INSTANTIATED' : 'INSTANTIATING'
+    persistAlive(draft, model, isOverIn(facts) ? null : running)
   }
   if (!facts && before.presence.endsWith('_FAILED')) component.presence = before.presence
   group.components.set(model.name, component)
@@ -63,9 +74,9 @@ function adoptPresence(
     component.presence = 'INSTANTIATING'
     const attemptsMs = model.instantiateAttemptsMax * model.instantiate.timeoutMs
     const endMs = deadlineMs + attemptsMs
-    component.work = { kind: 'instantiate', deadlineMs: endMs, failure: null }
+    component.work = { kind: 'instantiate', deadlineMs: endMs, failure: null, descriptor: null }
   } else if (presence === 'TERMINATING') {
-    component.work = { kind: 'terminate', deadlineMs, failure: null }
+    component.work = { kind: 'terminate', deadlineMs, failure: null, descriptor: null }
   } else if (presence === 'TERMINATION_FAILED') component.failed = true
   if (component.presence === 'INSTANTIATED') component.failed = false
   group.components.set(model.name, component)
@@ -75,12 +86,13 @@ function adoptPresence(
 function adoptAssignment(draft: Draft, model: ComponentModel, fact: AssignmentFact): Assignment {
   const { csi, haState, confirmed } = fact
   const inFlight = !confirmed || haState === 'QUIESCING'
-  if (!inFlight) return { csi, haState, pending: null, told: null, restore: null }
+  const rest = { told: null, restore: null, again: false }
+  if (!inFlight) return { csi, haState, pending: null, ...rest }
   const quiescingMs = haState === 'QUIESCING' ? model.quiescingTimeoutMs : 0
   const deadlineMs = draft.nowMs + model.csiSetTimeoutMs + quiescingMs + ANSWER_GRACE_MS
   const causes = ['a new director continues what was in flight']
   const pending = { to: haState, invocation: ADOPTED, deadlineMs, causes }
-  return { csi, haState: confirmed ? haState : null, pending, told: null, restore: null }
+  return { csi, haState: confirmed ? haState : null, pending, ...rest }
 }
 
 type AssignmentFact = ComponentFacts['assignments'][number]
@@ -107,6 +119,7 @@ function adoptGrant(
       pending: null,
       told: null,
       restore: null,
+      again: false,
     } as const
     component.assignments.set(csiName, frozen)
     return
@@ -117,7 +130,8 @@ function adoptGrant(
   }
   const { incarnation, address } = component
   const epoch = fact.epoch > 0 ? fact.epoch : (recorded?.epoch ?? 0)
-  const grant = { component: model.name, node: model.node, incarnation, epoch, address }
+  const node = model.mediation?.kind === 'proxied' ? NO_NODE : model.node
+  const grant = { component: model.name, node, incarnation, epoch, address }
   csi.grants = [...csi.grants.filter((other) => other.component !== model.name), grant]
   if (epoch > csi.epoch) {
     csi.epoch = epoch

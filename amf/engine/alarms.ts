@@ -12,6 +12,7 @@ export const ALARMS = [
   'TERMINATION_FAILED',
   'CLUSTER_RESET',
   'UNASSIGNED',
+  'UNPROXIED',
   'busy',
 ] as const
 export type Alarm = (typeof ALARMS)[number]
@@ -62,6 +63,7 @@ export function updateComponentAlarms(
     for (const model of unit.components) {
       const component = componentState(group, model)
       if (component.busy) raiseBusy(draft, group, model)
+      if (component.orphaned) raiseUnproxied(draft, group, model)
       if (component.presence.endsWith('_FAILED')) raiseFailed(draft, group, model, component)
       if (group.alarms.has(model.name)) clearOver(draft, group, model, component)
     }
@@ -72,6 +74,12 @@ function raiseBusy(draft: Draft, group: GroupState, model: ComponentModel): void
   const { name: entity, serviceUnit } = model
   const causes = [`${entity} answers late`]
   raiseAlarm(draft, group, { entity, alarm: 'busy', serviceUnit, causes })
+}
+
+/** It may live, and nobody acts for it. */
+function raiseUnproxied(draft: Draft, group: GroupState, model: ComponentModel): void {
+  const { name: entity, serviceUnit } = model
+  raiseAlarm(draft, group, { entity, alarm: 'UNPROXIED', serviceUnit, causes: group.causes })
 }
 
 function raiseFailed(
@@ -99,6 +107,10 @@ function clearOver(
   if (presence === 'INSTANTIATED') {
     const alarm = 'CLUSTER_RESET'
     clearAlarm(draft, group, 'reset', { entity, alarm, serviceUnit, causes: group.causes })
+  }
+  if (!component.orphaned) {
+    const alarm = 'UNPROXIED'
+    clearAlarm(draft, group, 'PROXIED', { entity, alarm, serviceUnit, causes: group.causes })
   }
   if (busy) return
   const to = pid === null ? 'gone' : 'in time'

@@ -47,6 +47,8 @@ export interface ComponentFacts {
   /** Grows with each launch by the same agent: answers and failures of an earlier life are told apart by it. */
   readonly incarnation: number
   readonly address: { readonly node: number; readonly port: number } | null
+  /** The component of the same node that acts for it, for one that has no process of its own. */
+  readonly mediator: string | null
   /** Assignments that the component confirmed, and those it was asked for and has not answered. */
   readonly assignments: readonly {
     readonly csi: string
@@ -79,8 +81,10 @@ export type EngineEvent =
       readonly kind: 'componentRegistered'
       readonly component: string
       readonly incarnation: number
-      readonly pid: number
-      readonly address: { readonly node: number; readonly port: number }
+      /** Null where the agent knows of no process. */
+      readonly pid: number | null
+      /** Null where nothing can be called. */
+      readonly address: { readonly node: number; readonly port: number } | null
     }
   /** All attempts of the agent failed; nothing of the component is left. */
   | { readonly kind: 'instantiationFailed'; readonly component: string; readonly cause: string }
@@ -170,12 +174,25 @@ export interface PersistedRecord {
   readonly value: unknown
 }
 
+/** Who is to act for a component that has no process of its own, and under which number its life goes on. */
+export interface MediationOrder {
+  readonly mediator: string
+  readonly incarnation: number
+  /** It lives already, with these assignments: its new proxy only registers it. Null: it is to be instantiated. */
+  readonly kept:
+    readonly { readonly csi: string; readonly haState: HaState; readonly epoch: number }[] | null
+}
+
 export type EngineCommand =
   | { readonly kind: 'persist'; readonly record: PersistedRecord; readonly why: string }
   | {
       readonly kind: 'instantiate'
       readonly node: string
       readonly component: string
+      /** Who acts for a component without a process; it goes to that one's node. */
+      readonly mediation: MediationOrder | null
+      /** What a component that is not pre-instantiable is ACTIVE for as soon as it runs; null for all others. */
+      readonly descriptor: CsiDescriptor | null
       readonly why: string
     }
   /** Orderly: terminate callback, then cleanup when late. Ends with `componentTerminated` or `cleanupFailed`. */
@@ -192,6 +209,7 @@ export type EngineCommand =
       readonly node: string
       readonly component: string
       readonly incarnation: number
+      readonly mediation: MediationOrder | null
       readonly why: string
     }
   | {

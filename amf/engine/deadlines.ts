@@ -1,5 +1,6 @@
 import type { ComponentModel } from '../model/model.ts'
 import { chain, withCause, type Draft } from './draft.ts'
+import { repeatAdoption } from './mediation.ts'
 import { instantiate, stop } from './presence.ts'
 import { componentState } from './readiness.ts'
 import { orderNodeRestart } from './recovery.ts'
@@ -42,8 +43,12 @@ function expire(draft: Draft, group: GroupState, model: ComponentModel): void {
   const { work } = component
   if (work) {
     if (work.deadlineMs > draft.nowMs) return
-    if (work.kind === 'instantiate') instantiate(draft, group, model, component)
-    else {
+    const isKnown = model.preInstantiable || work.descriptor !== null
+    if (work.kind === 'instantiate' && isKnown) {
+      if (!repeatAdoption(draft, model, component)) {
+        instantiate(draft, group, model, component, work.descriptor)
+      }
+    } else {
       const failure = work.failure ? { failure: work.failure } : {}
       const reason = `${model.name} did not stop in time`
       stop(draft, group, model, { kind: 'cleanup', reason, ...failure })

@@ -4,6 +4,8 @@ import { classOf } from './entities.ts'
 import { minorIdOf } from './notification-ids.ts'
 import {
   cloneGroup,
+  EXTERNAL,
+  NO_NODE,
   type EngineState,
   type GroupState,
   type NodeState,
@@ -99,6 +101,7 @@ export class Draft {
   }
 
   peekNode(name: string): NodeState {
+    if (name === NO_NODE) return EXTERNAL
     const node = this.#nodes[this.index.nodeAt.get(name) ?? -1]
     if (!node) throw new Error(`no node ${name}`)
     return node

@@ -1,4 +1,5 @@
 import type { CsiDescriptor, HaState } from '../../runtime/internal.ts'
+import { isSaAware } from '../model/category.ts'
 import type {
   ComponentModel,
   CsiModel,
@@ -9,12 +10,22 @@ import type {
 import { dependantsLeaveFirst, instanceAdmin, instanceReady, isServing } from './dependencies.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { grantActive } from './grants.ts'
+import { holdsContained } from './mediation.ts'
+import { becomeActive, canBecomeActive, letGo, standBy } from './npi.ts'
+import { attributesOf, describe } from './descriptor.ts'
 import { placeCsis, type RoleWish } from './place-csis.ts'
 import type { Plan } from './plan/planner.ts'
 import { componentState, unitAdmin } from './readiness.ts'
 import { anyPending, csiRank, sponsorsFirst, takesCallbacks, unitRole } from './roles.ts'
 import { replicasOf } from './replicas.ts'
-import type { Assignment, ComponentState, GroupState, NodeState } from './state.ts'
+import {
+  ANSWER_GRACE_MS,
+  NO_NODE,
+  type Assignment,
+  type ComponentState,
+  type GroupState,
+  type NodeState,
+} from './state.ts'
 
 /**
  * From wanted assignments to the next safe commands. SAF AMF B.04.01 sections 3.6 and 7; order of calls:
@@ -36,9 +47,6 @@ export function executePlan(draft: Draft, sg: ServiceGroupModel, plan: Plan): vo
   if (standbysMustWait(run)) return
   for (const slot of staying) if (slot.wanted?.role === 'STANDBY') maybeStandby(run, slot)
 }
-
-/** An answer may come this much later than the agent's own time-out before it counts as lost. */
-export const ANSWER_GRACE_MS = 1_000
 
 interface Run {
   readonly draft: Draft
@@ -114,6 +122,12 @@ function takeAway(run: Run, slot: Slot): void {
     component.assignments.delete(csi.name)
     return
   }
+  if (!slot.model.preInstantiable) {
+    letGo(run.draft, { ...slot, group: run.group }, assignment, () => {
+      return !isDoomed(run, slot) && !mustWaitForDependants(run, slot)
+    })
+    return
+  }
   if (!takesCallbacks(component) || isDoomed(run, slot)) return
   const { haState, pending } = assignment
   if (pending) {
@@ -154,6 +168,7 @@ function isGraceful({ draft, group }: Run, { unit, instance }: Slot): boolean {
 /** Dependants let go first: CSIs inside the unit, then service instances on the same way out. */
 function mustWaitForDependants(run: Run, slot: Slot): boolean {
   const { draft, group, slots } = run
+  if (holdsContained(draft, slot.component.name, slot.csi.name)) return true
   const inside = slots.some(
     (other) =>
       other.unit === slot.unit &&
@@ -211,7 +226,7 @@ function remove({ draft, group }: Run, slot: Slot): void {
   assignment.pending = { to: 'REMOVED', invocation, deadlineMs, causes }
   draft.send({
     kind: 'csiRemove',
-    node: unit.node,
+    node: component.mediator?.node ?? unit.node,
     component: component.name,
     incarnation: component.incarnation,
     invocation,
@@ -225,18 +240,23 @@ function remove({ draft, group }: Run, slot: Slot): void {
 function maybeActivate(run: Run, slot: Slot): void {
   const { component, csi } = slot
   const assignment = component.assignments.get(csi.name)
-  if (!takesCallbacks(component)) return
+  if (!canTake(run, slot)) return
   if (assignment?.pending && assignment.pending.to !== 'QUIESCING') return
-  if (assignment?.haState === 'ACTIVE' && !assignment.pending) return
+  if (assignment?.haState === 'ACTIVE' && !assignment.pending && !assignment.again) return
   if (someoneElseMayBeActive(run, slot) || !sponsorsServe(run, slot)) return
   if (mustDropFirst(run, slot) || isFull(run, slot, 'ACTIVE')) return
   const fresh = assignment?.haState == null && !assignment?.pending
   sendSet(run, slot, {
     to: 'ACTIVE',
-    flags: fresh ? 'ADD_ONE' : 'TARGET_ONE',
+    flags: fresh || assignment?.again === true ? 'ADD_ONE' : 'TARGET_ONE',
     timeoutMs: slot.model.csiSetTimeoutMs,
     reason: activeReason(run, slot),
   })
+}
+
+function canTake({ group }: Run, slot: Slot): boolean {
+  const { model, component } = slot
+  return model.preInstantiable ? takesCallbacks(component) : canBecomeActive({ ...slot, group })
 }
 
 /** I2, for the whole service instance: its CSIs move together. */
@@ -354,15 +374,16 @@ export function awaitedUntilMs(draft: Draft): number {
 function maybeStandby(run: Run, slot: Slot): void {
   const { component, csi, instance, wanted } = slot
   const assignment = component.assignments.get(csi.name)
-  if (!takesCallbacks(component) || assignment?.pending) return
+  if (!canTake(run, slot) || assignment?.pending) return
   if (assignment?.haState === 'ACTIVE') return
-  if (assignment?.haState === 'STANDBY' && !isToldWrong(run, slot, assignment)) return
+  const isTold = assignment?.haState === 'STANDBY' && !assignment.again
+  if (isTold && !isToldWrong(run, slot, assignment)) return
   if (!isServedAsPlanned(run, instance) || !standbySponsorsStand(run, slot)) return
   if (holdsActiveElsewhere(run, slot) || isFull(run, slot, 'STANDBY')) return
   const rank = wanted?.standbyRank ?? 1
   sendSet(run, slot, {
     to: 'STANDBY',
-    flags: assignment?.haState == null ? 'ADD_ONE' : 'TARGET_ONE',
+    flags: assignment?.haState == null || assignment.again ? 'ADD_ONE' : 'TARGET_ONE',
     timeoutMs: slot.model.csiSetTimeoutMs,
     reason: `${slot.unit.name} is number ${String(rank)} to take over`,
   })
@@ -425,62 +446,42 @@ function sendSet(run: Run, slot: Slot, request: SetRequest): void {
   const causes = withCause(group.causes, request.reason)
   const why = chain(causes)
   const { to, flags } = request
-  const descriptor = describe(run, slot, request)
-  const epoch = to === 'ACTIVE' ? grantActive(draft, state, component, unit.node, why) : state.epoch
+  const descriptor = describe(group, slot, request)
+  // A proxied component is not gone with any node: its grant is on none.
+  const home = slot.model.mediation?.kind === 'proxied' ? NO_NODE : unit.node
+  const epoch = to === 'ACTIVE' ? grantActive(draft, state, component, home, why) : state.epoch
   const assignment = component.assignments.get(csi.name) ?? newAssignment(csi.name)
   const invocation = draft.nextInvocation()
   const deadlineMs = draft.nowMs + request.timeoutMs + ANSWER_GRACE_MS
   assignment.pending = { to, invocation, deadlineMs, causes }
   assignment.restore = null
+  assignment.again = false
   const { standbyRank, activeComponent } = descriptor
   assignment.told = to === 'STANDBY' ? { standbyRank, activeComponent } : null
   component.assignments.set(csi.name, assignment)
-  if (to === 'ACTIVE') state.replicas = replicasOf(draft, run.sg, run.plan, slot.instance, unit)
+  const holder = { ...slot, group }
+  const given = { ...descriptor, epoch, attributes: flags === 'ADD_ONE' ? attributesOf(csi) : {} }
+  if (!slot.model.preInstantiable) {
+    if (to === 'STANDBY') standBy(draft, holder, assignment)
+    else becomeActive(draft, holder, { ...given, flags: 'ADD_ONE', attributes: attributesOf(csi) })
+    return
+  }
+  const replicates = to === 'ACTIVE' && isSaAware(slot.model)
+  if (replicates) state.replicas = replicasOf(draft, run.sg, run.plan, slot.instance, unit)
   draft.send({
     kind: 'csiSet',
-    node: unit.node,
+    node: component.mediator?.node ?? unit.node,
     component: component.name,
     incarnation: component.incarnation,
     invocation,
     haState: to,
-    descriptor: { ...descriptor, epoch, attributes: flags === 'ADD_ONE' ? copyOf(csi) : {} },
-    replicas: to === 'ACTIVE' ? state.replicas : [],
-    inSync: to === 'ACTIVE' ? state.inSync : null,
+    descriptor: given,
+    replicas: replicates ? state.replicas : [],
+    inSync: replicates ? state.inSync : null,
     why,
   })
 }
 
 function newAssignment(csi: string): Assignment {
-  return { csi, haState: null, pending: null, told: null, restore: null }
-}
-
-function copyOf(csi: CsiModel): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(csi.attributes).map(([key, list]) => [key, [...list]]))
-}
-
-/** The descriptor before the epoch is known. SAF AMF B.04.01, CSI descriptor. */
-function describe(
-  run: Run,
-  slot: Slot,
-  request: SetRequest,
-): Omit<CsiDescriptor, 'epoch' | 'attributes'> {
-  const { csi, component, wanted } = slot
-  const state = run.group.csis.get(csi.name)
-  const base = { csi: csi.name, flags: request.flags, haState: request.to }
-  const none = { transition: null, activeComponent: null, standbyRank: 0 }
-  if (request.to === 'STANDBY') {
-    const active = state?.grants[0]?.component ?? null
-    return { ...base, ...none, activeComponent: active, standbyRank: wanted?.standbyRank ?? 1 }
-  }
-  if (request.to !== 'ACTIVE') return { ...base, ...none }
-  const others = (state?.grants ?? []).filter((grant) => grant.component !== component.name)
-  const other = others[0]
-  if (other) {
-    return { ...base, ...none, transition: 'STILL_ACTIVE', activeComponent: other.component }
-  }
-  const previous = state?.previous ?? null
-  if (previous === null || previous.component === component.name) {
-    return { ...base, ...none, transition: 'NEW_ASSIGN' }
-  }
-  return { ...base, ...none, transition: previous.transition, activeComponent: previous.component }
+  return { csi, haState: null, pending: null, told: null, restore: null, again: false }
 }

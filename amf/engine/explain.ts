@@ -16,7 +16,14 @@ import {
   unitReadiness,
 } from './readiness.ts'
 import { unitRole } from './roles.ts'
-import type { ComponentState, EngineState, GroupState, NodeState } from './state.ts'
+import {
+  EXTERNAL,
+  NO_NODE,
+  type ComponentState,
+  type EngineState,
+  type GroupState,
+  type NodeState,
+} from './state.ts'
 
 /** The engine's state in the words of operators. Reads only. */
 
@@ -51,6 +58,7 @@ export function groupOf(state: EngineState, name: string): GroupState {
 }
 
 export function nodeOf(state: EngineState, name: string): NodeState {
+  if (name === NO_NODE) return EXTERNAL
   const node = state.nodes[state.index.nodeAt.get(name) ?? -1]
   if (!node) throw new Error(`no node ${name}`)
   return node
@@ -166,6 +174,9 @@ function waitingForHolder(
   if (component?.presence === 'TERMINATION_FAILED') {
     return `the repair of ${grant.component}: it could not be stopped and may still be ACTIVE`
   }
+  if (component?.orphaned === true) {
+    return `a proxy for ${grant.component}, which may still be ACTIVE`
+  }
   return component?.work ? `${grant.component} to be gone` : `${grant.component} to confirm`
 }
 
@@ -186,7 +197,7 @@ function reasonOut(state: EngineState, group: GroupState, unit: ServiceUnitModel
     if (admin !== 'UNLOCKED') return `${name} is ${admin}`
   }
   const presence = unitPresence(group, unit)
-  if (presence !== 'INSTANTIATED') return presence
+  if (presence !== 'INSTANTIATED' && unit.preInstantiable) return presence
   return unitOperational(group, unit)
 }
 
@@ -295,6 +306,7 @@ function componentStates(
     operational: componentOperational(component),
     presence: component.presence,
     readiness,
+    ...mediationStates(model, component),
   }
   for (const { csi, haState } of component.assignments.values()) {
     if (haState) states[`ha ${csi}`] = haState
@@ -304,6 +316,18 @@ function componentStates(
   }
   return states
 }
+
+/** Proxy status of a proxied component, and who acts for one that has no process of its own. */
+function mediationStates(model: Model, component: ComponentState): Record<string, string> {
+  const mediation = model.components.get(component.name)?.mediation
+  if (!mediation) return {}
+  const { mediator, orphaned } = component
+  const by = mediator && !orphaned ? { [BY[mediation.kind]]: mediator.component } : {}
+  if (mediation.kind === 'contained') return by
+  return { proxyStatus: mediator && !orphaned ? 'PROXIED' : 'UNPROXIED', ...by }
+}
+
+const BY = { proxied: 'proxy', contained: 'container' } as const
 
 function haStates(
   model: Model,

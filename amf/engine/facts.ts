@@ -2,9 +2,11 @@ import type { HaState } from '../../runtime/internal.ts'
 import type { ComponentModel } from '../model/model.ts'
 import { ADOPTED } from './adopt.ts'
 import { raiseAlarm } from './alarms.ts'
-import type { EngineEvent } from './contract.ts'
+import type { EngineEvent, PresenceState } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
-import { endGrant } from './grants.ts'
+import { endGrant, persistGrants } from './grants.ts'
+import { persistAlive } from './mediation-state.ts'
+import { endInOrder } from './npi.ts'
 import { setPresence } from './presence.ts'
 import { componentState, repairsItself } from './readiness.ts'
 import { beginNodeRecovery, loseProcess, recoverComponent } from './recovery.ts'
@@ -30,8 +32,12 @@ function placeOf(draft: Draft, name: string): Place | null {
 
 export function componentRegistered(draft: Draft, event: Event<'componentRegistered'>): void {
   const place = placeOf(draft, event.component)
-  if (!place || draft.peekNode(place.model.node).membership !== 'MEMBER') return
+  if (!place) return
   const { model, group, component } = place
+  const { mediator } = component
+  if (draft.peekNode(mediator?.node ?? model.node).membership !== 'MEMBER') return
+  if (model.mediation && mediator?.life !== event.incarnation) return
+  if (component.orphaned) return adopted(place, event)
   if (isOldLife(component, event.incarnation)) return
   const isNewLife = event.incarnation > component.incarnation
   if (isNewLife && isAlive(component)) {
@@ -46,6 +52,39 @@ export function componentRegistered(draft: Draft, event: Event<'componentRegiste
   component.failedStarts = 0
   if (component.work?.kind === 'instantiate' || component.work === null) component.work = null
   setPresence(draft, group, model, component, 'INSTANTIATED')
+  if (model.mediation) persistAlive(draft, model, 'INSTANTIATED')
+  if (!model.preInstantiable) confirmInstantiated(draft, place, event)
+}
+
+/** Its new proxy has registered a component that lived on; what it was told before is said again. */
+function adopted({ component }: Place, event: Event<'componentRegistered'>): void {
+  if (component.presence !== 'INSTANTIATED' || component.work?.kind !== 'instantiate') return
+  component.incarnation = event.incarnation
+  component.address = event.address
+  component.work = null
+  component.orphaned = false
+}
+
+/** To run and to be ACTIVE are one thing for a component that is not pre-instantiable. */
+function confirmInstantiated(
+  draft: Draft,
+  place: Place,
+  { incarnation, address }: Event<'componentRegistered'>,
+): void {
+  const { model, group, component } = place
+  for (const assignment of component.assignments.values()) {
+    const { csi, pending } = assignment
+    if (pending?.to !== 'ACTIVE') continue
+    assignment.pending = null
+    const state = group.csis.get(csi)
+    if (state) {
+      state.grants = state.grants.map((grant) =>
+        grant.component === model.name ? { ...grant, incarnation, address } : grant,
+      )
+      persistGrants(draft, state, `${model.name} runs`)
+    }
+    confirm(draft, place, assignment, 'ACTIVE', pending.causes)
+  }
 }
 
 function isOldLife(component: ComponentState, incarnation: number): boolean {
@@ -88,6 +127,9 @@ function startFailed(draft: Draft, place: Place, event: Event<'componentFailed'>
   component.work = null
   component.failedStarts += 1
   if (component.failedStarts < model.instantiateAttemptsMax) {
+    if (!model.preInstantiable || component.assignments.size > 0) {
+      return loseProcess(draft, group, model, orRestarting(component.presence))
+    }
     if (component.presence === 'INSTANTIATING') component.presence = 'UNINSTANTIATED'
     return
   }
@@ -167,7 +209,14 @@ function stopped(draft: Draft, place: Place, incarnation: number): void {
   }
   if (presence === 'TERMINATION_FAILED') clearFailure(draft, model, component)
   if (work?.kind === 'instantiate') return
-  loseProcess(draft, group, model, presence === 'RESTARTING' ? 'RESTARTING' : 'UNINSTANTIATED')
+  if (!model.preInstantiable && work?.kind === 'terminate') {
+    endInOrder(group, model, component.assignments.keys())
+  }
+  loseProcess(draft, group, model, orRestarting(presence))
+}
+
+function orRestarting(presence: PresenceState): 'RESTARTING' | 'UNINSTANTIATED' {
+  return presence === 'RESTARTING' ? 'RESTARTING' : 'UNINSTANTIATED'
 }
 
 /** Forgets that the component failed for good. */

@@ -69,7 +69,9 @@ function endNodeRecovery(
 
 function componentsOnNode(draft: Draft, groupName: string, node: string): ComponentModel[] {
   const units = draft.model.serviceGroups.get(groupName)?.serviceUnits ?? []
-  return units.filter((unit) => unit.node === node).flatMap((unit) => unit.components)
+  const there = units.filter((unit) => unit.node === node).flatMap((unit) => unit.components)
+  // What a proxied component is and does depends on its proxy, wherever that is.
+  return there.filter((model) => model.mediation?.kind !== 'proxied')
 }
 
 /** An agent says what is true on its node. It replaces what was believed, commands in flight included. */
@@ -91,6 +93,29 @@ export function nodeJoined(draft: Draft, event: Event<'nodeJoined'>): void {
     group.causes = [`${name} joined`]
     for (const model of componentsOnNode(draft, groupName, name)) {
       adopt(draft, group, model, facts.get(model.name) ?? null)
+      adoptMediator(group, name, model, facts)
     }
   }
+  for (const fact of event.facts) {
+    const model = draft.model.components.get(fact.component)
+    if (model?.mediation?.kind !== 'proxied') continue
+    const group = draft.group(model.serviceGroup)
+    adopt(draft, group, model, fact)
+    adoptMediator(group, name, model, facts)
+  }
+}
+
+/** Who acts for the component, as its agent says. */
+function adoptMediator(
+  group: GroupState,
+  node: string,
+  model: ComponentModel,
+  facts: ReadonlyMap<string, ComponentFacts>,
+): void {
+  const fact = facts.get(model.name)
+  const mediator = facts.get(fact?.mediator ?? '')
+  if (!fact || !mediator) return
+  const { component, incarnation } = mediator
+  const state = componentState(group, model)
+  state.mediator = { component, node, incarnation, life: fact.incarnation }
 }

@@ -83,7 +83,8 @@ function keepPlaces(
 
 function chooseComponent(loads: readonly Load[], csi: CsiModel, role: string): Load | undefined {
   const fits = (load: Load): boolean => {
-    const { csTypes } = load.component
+    const { csTypes, preInstantiable } = load.component
+    if (!preInstantiable && load.total > 0) return false
     if (csTypes.length === 0) return true
     const support = csTypes.find((supported) => supported.csType === csi.csType)
     if (!support) return false
@@ -99,7 +100,7 @@ export function couldCarry(
   instance: ServiceInstanceModel,
   role: 'ACTIVE' | 'STANDBY',
 ): boolean {
-  if (unit.components.every((component) => component.csTypes.length === 0)) return true
+  if (unit.components.every((c) => c.csTypes.length === 0 && c.preInstantiable)) return true
   const loads = unit.components.map(newLoad)
   return instance.csis.every((csi) => {
     const load = chooseComponent(loads, csi, role)

@@ -1,12 +1,18 @@
-import type { Recovery } from '../../runtime/internal.ts'
+import type { CsiDescriptor, Recovery } from '../../runtime/internal.ts'
 import type { ComponentModel, ServiceGroupModel, ServiceUnitModel } from '../model/model.ts'
 import type { PresenceState } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
-import { ANSWER_GRACE_MS } from './execute.ts'
+import { mediationOrder, persistAlive, renewLife } from './mediation-state.ts'
 import { componentsOf, componentState, nodeOperational, unitAdmin } from './readiness.ts'
 import type { Plan } from './plan/planner.ts'
 import { anyPending, holdsAnything, unitRole } from './roles.ts'
-import type { ComponentState, GroupState, UnitState, Work } from './state.ts'
+import {
+  ANSWER_GRACE_MS,
+  type ComponentState,
+  type GroupState,
+  type UnitState,
+  type Work,
+} from './state.ts'
 
 /**
  * Which processes should run, and the next life-cycle commands. SAF AMF B.04.01 sections 3.2.2.1 and 4: levels go up
@@ -20,6 +26,7 @@ export function updatePresence(draft: Draft, sg: ServiceGroupModel, plan: Plan):
   for (const unit of sg.serviceUnits) {
     const state = group.units.get(unit.name)
     if (!state || draft.peekNode(unit.node).membership !== 'MEMBER') continue
+    tidyUnassigned(draft, group, unit)
     if (goesDown(state)) restartDown(draft, group, unit, state)
     if (state.failover) stopAll(draft, group, unit, `SU failover of ${unit.name}`)
     else if (draft.peekNode(unit.node).recovery === 'failover') {
@@ -69,31 +76,51 @@ export function isInstantiable(draft: Draft, group: GroupState, unit: ServiceUni
   const node = draft.peekNode(unit.node)
   if (nodeOperational(node) === 'DISABLED') return false
   if (unitAdmin(group, unit, node) === 'LOCKED_INSTANTIATION') return false
-  return !componentsOf(group, unit).some(hasFailedPresence)
+  return !componentsOf(group, unit).some((c) => hasFailedPresence(c) || c.hostLeaving)
 }
 
 export function hasFailedPresence({ presence }: ComponentState): boolean {
   return presence === 'INSTANTIATION_FAILED' || presence === 'TERMINATION_FAILED'
 }
 
-/** Locked for instantiation, or one of its components failed for good: the others have no purpose. */
+/** Locked for instantiation, its container leaves, or one component failed for good: the others have no purpose. */
 function mustStop(draft: Draft, group: GroupState, unit: ServiceUnitModel): boolean {
   const node = draft.peekNode(unit.node)
   if (unitAdmin(group, unit, node) === 'LOCKED_INSTANTIATION') return true
-  return componentsOf(group, unit).some((c) => c.presence === 'INSTANTIATION_FAILED')
+  return componentsOf(group, unit).some(
+    (c) => c.presence === 'INSTANTIATION_FAILED' || c.hostLeaving,
+  )
 }
 
 function startNextLevel(draft: Draft, group: GroupState, unit: ServiceUnitModel): void {
   const missing = unit.components.filter(
-    (model) => componentState(group, model).presence !== 'INSTANTIATED',
+    (model) => model.preInstantiable && componentState(group, model).presence !== 'INSTANTIATED',
   )
   const level = Math.min(...missing.map((model) => model.instantiationLevel))
   for (const model of missing) {
     const component = componentState(group, model)
     const idle = component.presence === 'UNINSTANTIATED' || component.presence === 'RESTARTING'
     if (model.instantiationLevel !== level || !idle) continue
-    if (component.work || component.failed) continue
+    if (component.work || component.failed || !isWithinReach(model, component)) continue
     instantiate(draft, group, model, component)
+  }
+}
+
+/** It has a process of its own, or somebody acts for it. */
+export function isWithinReach(model: ComponentModel, component: ComponentState): boolean {
+  return !model.mediation || (component.mediator !== null && !component.hostLeaving)
+}
+
+/** What is not pre-instantiable runs with an assignment only: without one it stops, and does not come back. */
+function tidyUnassigned(draft: Draft, group: GroupState, unit: ServiceUnitModel): void {
+  for (const model of unit.components) {
+    const component = componentState(group, model)
+    if (model.preInstantiable || component.assignments.size > 0 || component.work) continue
+    if (component.presence === 'RESTARTING') {
+      setPresence(draft, group, model, component, 'UNINSTANTIATED')
+    } else if (component.presence === 'INSTANTIATED') {
+      stop(draft, group, model, { kind: 'terminate', reason: `${model.name} has no assignment` })
+    }
   }
 }
 
@@ -102,16 +129,28 @@ export function instantiate(
   group: GroupState,
   model: ComponentModel,
   component: ComponentState,
+  descriptor: CsiDescriptor | null = null,
 ): void {
-  const { timeoutMs } = model.instantiate
-  const attemptMs = timeoutMs + model.instantiateDelayMs + model.terminateTimeoutMs
-  const deadlineMs = draft.nowMs + model.instantiateAttemptsMax * attemptMs + ANSWER_GRACE_MS
-  component.work = { kind: 'instantiate', deadlineMs, failure: null }
+  const deadlineMs = draft.nowMs + instantiateMs(model) + ANSWER_GRACE_MS
+  if (component.work?.kind !== 'instantiate') renewLife(draft, component)
+  component.work = { kind: 'instantiate', deadlineMs, failure: null, descriptor }
   if (component.presence !== 'RESTARTING') {
     setPresence(draft, group, model, component, 'INSTANTIATING')
   }
+  if (model.mediation) persistAlive(draft, model, 'INSTANTIATING')
   const why = chain(withCause(group.causes, `${model.name} is to run`))
-  draft.send({ kind: 'instantiate', node: model.node, component: model.name, why })
+  const node = component.mediator?.node ?? model.node
+  const mediation = mediationOrder(component, null)
+  draft.send({ kind: 'instantiate', node, component: model.name, mediation, descriptor, why })
+}
+
+/** All attempts of the agent, the clean-up after each included. */
+export function instantiateMs(model: ComponentModel): number {
+  const { timeoutMs } = model.instantiate
+  const monitorMs = (model.amStart?.timeoutMs ?? 0) * model.amStartAttemptsMax
+  const endMs = Math.max(model.terminateTimeoutMs, cleanupMs(model))
+  const attemptMs = timeoutMs + model.instantiateDelayMs + endMs
+  return model.instantiateAttemptsMax * attemptMs + monitorMs
 }
 
 /** From the highest level down, each level when the one above is gone. */
@@ -193,24 +232,39 @@ export function stop(
   order: StopOrder,
 ): void {
   const component = componentState(group, model)
-  const commandMs = order.kind === 'terminate' ? model.terminateTimeoutMs : 0
-  const deadlineMs = draft.nowMs + commandMs + cleanupMs(model) + ANSWER_GRACE_MS
-  const work: Work = { kind: order.kind, deadlineMs, failure: order.failure ?? null }
+  const isReached = !model.mediation || component.mediator !== null
+  // Without anybody who could do it, it waits for the next one, who cleans up first.
+  const kind = isReached ? order.kind : 'cleanup'
+  const commandMs = kind === 'terminate' ? terminateMs(model) : 0
+  const dueMs = draft.nowMs + commandMs + cleanupMs(model) + ANSWER_GRACE_MS
+  const deadlineMs = isReached ? dueMs : Infinity
+  const work: Work = { kind, deadlineMs, failure: order.failure ?? null, descriptor: null }
   component.work = work
   const keeps = component.presence === 'RESTARTING' || component.presence === 'TERMINATION_FAILED'
   const presence = order.presence ?? (keeps ? component.presence : 'TERMINATING')
   setPresence(draft, group, model, component, presence)
-  draft.send({
-    kind: order.kind,
-    node: model.node,
+  if (!isReached) {
+    component.orphaned = true
+    return
+  }
+  const { mediator } = component
+  const to = {
+    node: mediator?.node ?? model.node,
     component: model.name,
-    incarnation: component.incarnation,
+    incarnation: mediator?.life ?? component.incarnation,
     why: chain(withCause(group.causes, order.reason)),
-  })
+  }
+  if (kind === 'terminate') draft.send({ kind, ...to })
+  else draft.send({ kind, ...to, mediation: mediationOrder(component, null) })
+}
+
+function terminateMs(model: ComponentModel): number {
+  const monitorMs = (model.amStop?.timeoutMs ?? 0) * model.amStopAttemptsMax
+  return (model.terminate?.timeoutMs ?? model.terminateTimeoutMs) + monitorMs
 }
 
 function cleanupMs(model: ComponentModel): number {
-  return model.cleanup?.timeoutMs ?? CLEANUP_MS
+  return model.cleanup?.timeoutMs ?? (model.mediation ? model.terminateTimeoutMs : CLEANUP_MS)
 }
 
 export function setPresence(

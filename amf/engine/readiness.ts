@@ -68,7 +68,9 @@ export function unitOperational(group: GroupState, unit: ServiceUnitModel): Oper
 }
 
 export function unitPresence(group: GroupState, unit: ServiceUnitModel): PresenceState {
-  const states = componentsOf(group, unit).map((component) => component.presence)
+  // SAF AMF B.04.01 section 3.2.1.2: what is not pre-instantiable comes and goes with its assignments.
+  const counted = unit.components.filter((c) => c.preInstantiable || !unit.preInstantiable)
+  const states = counted.map((model) => componentState(group, model).presence)
   for (const failed of ['TERMINATION_FAILED', 'INSTANTIATION_FAILED'] as const) {
     if (states.includes(failed)) return failed
   }
@@ -90,7 +92,8 @@ export function unitReadiness(
   if (nodeOperational(node) === 'DISABLED') return 'OUT_OF_SERVICE'
   if (group.units.get(unit.name)?.restart === 'move') return 'OUT_OF_SERVICE'
   if (unitOperational(group, unit) === 'DISABLED') return 'OUT_OF_SERVICE'
-  const presence = unitPresence(group, unit)
+  if (componentsOf(group, unit).some((component) => component.hostLeaving)) return 'OUT_OF_SERVICE'
+  const presence = unit.preInstantiable ? unitPresence(group, unit) : 'INSTANTIATED'
   if (presence !== 'INSTANTIATED' && presence !== 'RESTARTING') return 'OUT_OF_SERVICE'
   return admin === 'SHUTTING_DOWN' ? 'STOPPING' : 'IN_SERVICE'
 }

@@ -4,6 +4,7 @@ import { clearAlarm, raiseAlarm, updateComponentAlarms } from './alarms.ts'
 import { withCause, type Draft } from './draft.ts'
 import { awaitedUntilMs, executePlan } from './execute.ts'
 import { clearFailure } from './facts.ts'
+import { mediationView, updateMediation } from './mediation.ts'
 import { planGroup } from './plan/plan-group.ts'
 import { isActiveRole, type Plan } from './plan/planner.ts'
 import { hasFailedPresence, isInstantiable, isRunning, updatePresence } from './presence.ts'
@@ -29,6 +30,7 @@ import type { GroupState } from './state.ts'
 export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
   const group = draft.group(sg.name)
   draft.takeOffTouched(sg.name)
+  updateMediation(draft, sg)
   const sponsorsDueMs = watchSponsors(draft, sg.name)
   openGroup(draft, sg, group)
   dropOverSwap(draft, sg, group)
@@ -36,13 +38,19 @@ export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
   executePlan(draft, sg, plan)
   publishNames(draft, sg)
   updateReplicas(draft, sg, plan)
-  for (const unit of sg.serviceUnits) maybeRepair(draft, sg, unit)
+  const repaired = sg.serviceUnits.filter((unit) => maybeRepair(draft, sg, unit))
+  const isNpiRestarting = (unit: ServiceUnitModel): boolean =>
+    !unit.preInstantiable && group.units.get(unit.name)?.restart != null
+  const restarting = sg.serviceUnits.filter(isNpiRestarting)
   updatePresence(draft, sg, plan)
   updateAlarms(draft, sg, group, plan)
   notifyStateChanges(draft, sg, group)
   updateAdjustment(draft, sg, group, plan)
   updateDeadline(draft, sg, group, sponsorsDueMs)
   draft.takeOffTouched(sg.name)
+  // What needs no start to be in service may be assigned at once.
+  const isReady = repaired.some((unit) => !unit.preInstantiable)
+  if (isReady || restarting.some((unit) => !isNpiRestarting(unit))) draft.touch(sg.name)
   wakeLinkedGroups(draft, sg)
 }
 
@@ -84,18 +92,21 @@ function dropOverSwap(draft: Draft, sg: ServiceGroupModel, group: GroupState): v
 }
 
 /** A failed unit that holds nothing any more starts again. SAF AMF B.04.01 section 3.11.1.4. */
-function maybeRepair(draft: Draft, sg: ServiceGroupModel, unit: ServiceUnitModel): void {
+function maybeRepair(draft: Draft, sg: ServiceGroupModel, unit: ServiceUnitModel): boolean {
   const group = draft.group(sg.name)
   const state = group.units.get(unit.name)
   const components = componentsOf(group, unit)
   const isFailed = state?.failover === true || components.some((component) => component.failed)
-  if (!state || !isFailed || !repairsItself(sg, unit)) return
-  if (draft.peekNode(unit.node).recovery !== null || components.some(hasFailedPresence)) return
-  if (holdsAnything(group, unit)) return
+  if (!state || !isFailed || !repairsItself(sg, unit)) return false
+  if (draft.peekNode(unit.node).recovery !== null || components.some(hasFailedPresence)) {
+    return false
+  }
+  if (holdsAnything(group, unit)) return false
   const isDown = (c: (typeof components)[number]): boolean => c.presence === 'UNINSTANTIATED'
-  if (state.failover && !components.every(isDown)) return
-  if (components.some((component) => component.failed && component.work)) return
+  if (state.failover && !components.every(isDown)) return false
+  if (components.some((component) => component.failed && component.work)) return false
   repairUnit(draft, group, unit)
+  return true
 }
 
 /** Makes a failed unit usable again: what is down may start. */
@@ -227,13 +238,12 @@ function wakeLinkedGroups(draft: Draft, sg: ServiceGroupModel): void {
 /** What other groups can see of this one. */
 function dependencyView(draft: Draft, sg: ServiceGroupModel): string {
   const group = draft.peekGroup(sg.name)
-  return JSON.stringify(
-    sg.serviceInstances.map((instance) => [
-      instanceReady(draft, group, instance),
-      isServing(draft, instance),
-      instance.csis.map((csi) => group.csis.get(csi.name)?.grants.length),
-    ]),
-  )
+  const instances = sg.serviceInstances.map((instance) => [
+    instanceReady(draft, group, instance),
+    isServing(draft, instance),
+    instance.csis.map((csi) => group.csis.get(csi.name)?.grants.length),
+  ])
+  return JSON.stringify([instances, mediationView(draft, sg)])
 }
 
 /**

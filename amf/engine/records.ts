@@ -1,24 +1,26 @@
-import type { Model } from '../model/model.ts'
+import type { ComponentModel, Model } from '../model/model.ts'
 import { ALARMS } from './alarms.ts'
 import type { AdminState, PersistedRecord } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { applyAdmin } from './admin-states.ts'
 import { isOfClass } from './entities.ts'
 import { CLASS_WORDS } from './refusal.ts'
-import type {
-  CsiState,
-  EntityClass,
-  Grant,
-  NodeRecovery,
-  NodeState,
-  OperationState,
-  UnitState,
+import {
+  NO_NODE,
+  type CsiState,
+  type EntityClass,
+  type Grant,
+  type NodeRecovery,
+  type NodeState,
+  type OperationState,
+  type UnitState,
 } from './state.ts'
 
 /**
  * What outlives a director. Keys: `grant/CSI`, `insync/CSI`, `admin/CLASS/NAME`, `failed/COMPONENT`, `node/NODE`,
- * `escalation/SU`, `node-escalation/NODE`, `operation/ID`, `alarm/ENTITY/ALARM`. Values are plain data.
- * A record of an entity that the model no longer has, or of a shape that is not understood, is left alone and not used.
+ * `proxied/COMPONENT`, `escalation/SU`, `node-escalation/NODE`, `operation/ID`, `alarm/ENTITY/ALARM`. Values are plain
+ * data. A record of an entity that the model no longer has, or of a shape that is not understood, is left alone and not
+ * used.
  */
 
 export function persistNode(draft: Draft, node: NodeState, why: string): void {
@@ -55,6 +57,24 @@ export function restoreRecords(draft: Draft, records: readonly PersistedRecord[]
     const rest = key.slice(slash + 1)
     const restore = RESTORE[key.slice(0, slash)]
     if (value !== null || key.startsWith('insync/')) restore?.(draft, rest, value)
+  }
+  restoreOrphans(draft)
+}
+
+/** A proxied component that lives may be ACTIVE for what was granted to it, and has what it had. */
+function restoreOrphans(draft: Draft): void {
+  for (const { name, components, csis } of draft.groups()) {
+    const orphans = [...components.values()].filter((component) => component.orphaned)
+    if (orphans.length === 0) continue
+    const group = draft.group(name)
+    for (const { name: csi, grants } of csis.values()) {
+      for (const grant of grants) {
+        const assignments = group.components.get(grant.component)?.assignments
+        if (!orphans.some((orphan) => orphan.name === grant.component)) continue
+        const rest = { pending: null, told: null, restore: null, again: true }
+        assignments?.set(csi, { csi, haState: 'ACTIVE', ...rest })
+      }
+    }
   }
 }
 
@@ -116,6 +136,19 @@ const RESTORE: Readonly<Record<string, Restore>> = {
     if (presence === 'INSTANTIATION_FAILED' || presence === 'TERMINATION_FAILED') {
       component.presence = presence
     }
+  },
+  // It lives until a proxy says otherwise; what it may be ACTIVE for is in the grants.
+  proxied: (draft, name, value) => {
+    const model = draft.model.components.get(name)
+    const component = model && draft.group(model.serviceGroup).components.get(name)
+    if (model?.mediation?.kind !== 'proxied' || !component || !isRecord(value)) return
+    component.orphaned = true
+    const isWhole = value['presence'] === 'INSTANTIATED'
+    component.presence = isWhole ? 'INSTANTIATED' : 'TERMINATING'
+    if (isWhole) return
+    // It was being instantiated, or stopped: the next proxy cleans it up before anything else.
+    const rest = { deadlineMs: Infinity, failure: null, descriptor: null }
+    component.work = { kind: 'cleanup', ...rest }
   },
   node: (draft, name, value) => {
     if (!draft.model.nodes.has(name) || !isRecord(value)) return
@@ -180,11 +213,10 @@ function grantOf(model: Model, value: unknown): Grant[] {
   const component = model.components.get(value['component'])
   if (!component) return []
   const address = value['address']
-  const node = value['node']
   return [
     {
       component: component.name,
-      node: typeof node === 'string' && model.nodes.has(node) ? node : component.node,
+      node: nodeOfGrant(model, component, value['node']),
       incarnation: numberOf(value['incarnation']),
       epoch: numberOf(value['epoch']),
       address: isRecord(address)
@@ -192,6 +224,12 @@ function grantOf(model: Model, value: unknown): Grant[] {
         : null,
     },
   ]
+}
+
+/** A proxied component's grant is on no node. */
+function nodeOfGrant(model: Model, component: ComponentModel, node: unknown): string {
+  if (component.mediation?.kind === 'proxied') return NO_NODE
+  return typeof node === 'string' && model.nodes.has(node) ? node : component.node
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -4,6 +4,7 @@ import { raiseAlarm } from './alarms.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { groupsInScope } from './entities.ts'
 import { endGrant } from './grants.ts'
+import { persistAlive } from './mediation-state.ts'
 import {
   persistEscalation,
   persistNode,
@@ -21,6 +22,7 @@ import {
 import { livesOf } from './restart.ts'
 import { effectiveState } from './roles.ts'
 import {
+  NO_NODE,
   NO_WINDOW,
   NOTHING_SAID,
   type ComponentState,
@@ -139,6 +141,8 @@ function escalate(draft: Draft, group: GroupState, unit: ServiceUnitModel, asked
     else action = 'componentFailover'
   }
   persistEscalation(draft, state)
+  // An external unit is on no node that could be blamed.
+  if (unit.node === NO_NODE) return action.endsWith('Restart') ? action : 'suFailover'
   if (action !== 'componentFailover' && action !== 'suFailover') return action
   if (unit.failover) action = 'suFailover'
   const nodeModel = draft.model.nodes.get(unit.node)
@@ -324,10 +328,13 @@ export function loseProcess(
     }
     assignment.haState = null
     assignment.pending = null
+    assignment.again = false
     assignment.restore = state
   }
   component.work = null
   component.haReadiness = NOTHING_SAID
+  component.orphaned = false
+  if (model.mediation) persistAlive(draft, model, null)
   component.endedIncarnation = component.incarnation
   component.pid = null
   component.address = null

@@ -1,3 +1,4 @@
+import { isSaAware } from '../model/category.ts'
 import type { ServiceGroupModel, ServiceInstanceModel, ServiceUnitModel } from '../model/model.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import type { Plan } from './plan/planner.ts'
@@ -42,6 +43,9 @@ export function updateReplicas(draft: Draft, sg: ServiceGroupModel, plan: Plan):
       const assignment = component?.assignments.get(csi.name)
       if (!unit || assignment?.haState !== 'ACTIVE' || assignment.pending) continue
       if (draft.peekNode(unit.node).membership !== 'MEMBER') continue
+      const holder = draft.model.components.get(grant.component)
+      // What others do with their data is their own affair.
+      if (!holder || !isSaAware(holder)) continue
       const replicas = replicasOf(draft, sg, plan, instance, unit)
       if (sameMembers(replicas, state.replicas)) continue
       state.replicas = replicas

@@ -62,7 +62,7 @@ export function holdsInstance(
 
 /** The component can be given and relieved of CSIs now. */
 export function takesCallbacks(component: ComponentState): boolean {
-  return component.presence === 'INSTANTIATED' && component.work === null
+  return component.presence === 'INSTANTIATED' && component.work === null && !component.orphaned
 }
 
 /** A command about a CSI of this group is in flight. */

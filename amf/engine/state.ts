@@ -1,4 +1,4 @@
-import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
+import type { CsiDescriptor, HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
 import type { Model, NodeModel } from '../model/model.ts'
 import type { Alarm } from './alarms.ts'
 import type {
@@ -42,8 +42,10 @@ export interface StateIndex {
   readonly groupsOnNode: ReadonlyMap<string, readonly string[]>
   /** Service instances that depend on the key. */
   readonly dependants: ReadonlyMap<string, readonly string[]>
-  /** Service groups tied to the key by a dependency between their service instances. */
+  /** Service groups tied to the key: by a dependency between service instances, or by proxies and containers. */
   readonly linkedGroups: ReadonlyMap<string, readonly string[]>
+  /** Components that whoever is ACTIVE for the key, a CSI, acts for. */
+  readonly mediated: ReadonlyMap<string, readonly string[]>
 }
 
 /** An entity above service groups or nodes: its administrative state holds for everything in it. */
@@ -52,6 +54,11 @@ export interface ScopeState {
   readonly name: string
   readonly admin: AdminState
 }
+/** An answer may come this much later than the agent's own time-out before it counts as lost. */
+export const ANSWER_GRACE_MS = 1_000
+
+/** Stands for the node of an external unit, which is on none: it is always there. */
+export const NO_NODE = ''
 
 export interface NodeState {
   readonly name: string
@@ -149,6 +156,22 @@ export interface ComponentState {
   /** By CSI; null: all others. What is not here is READY_FOR_ASSIGNMENT. */
   haReadiness: ReadonlyMap<string | null, HaReadiness>
   assignments: Map<string, Assignment>
+  /** Its proxy or container now; null: nobody, or it needs nobody. */
+  mediator: Mediator | null
+  /** A proxied one that may live and that nobody has registered since its last proxy was lost: it hears nothing. */
+  orphaned: boolean
+  /** A contained one whose container is on its way out: it has to go first. */
+  hostLeaving: boolean
+}
+
+/** Who acts for a component that has a mediation. */
+export interface Mediator {
+  readonly component: string
+  readonly node: string
+  /** Life of the mediator's own process. */
+  readonly incarnation: number
+  /** Number of the life that the component has, or is to have, under this mediator. */
+  readonly life: number
 }
 
 /** A life-cycle command that the agent has not finished. */
@@ -157,6 +180,8 @@ export interface Work {
   readonly deadlineMs: number
   /** What ordered it: treated as a failure with this recovery when it is done. */
   readonly failure: { readonly recovery: Recovery; readonly cause: string } | null
+  /** What a component that is not pre-instantiable is instantiated for; null for all others. */
+  readonly descriptor: CsiDescriptor | null
 }
 
 /** One CSI on one component. */
@@ -169,6 +194,8 @@ export interface Assignment {
   told: { readonly standbyRank: number; readonly activeComponent: string | null } | null
   /** To be given again when the restarting component is back. */
   restore: HaState | null
+  /** To be told once more: a new proxy acts for the component. */
+  again: boolean
 }
 
 export interface Pending {
@@ -231,6 +258,19 @@ export interface OperationState {
   /** A recovery that outlives the director: nobody waits for its answer. */
   readonly isRecovery: boolean
 }
+
+/** {@link NO_NODE} as a node: nothing ever happens to it. */
+export const EXTERNAL: NodeState = Object.freeze({
+  name: NO_NODE,
+  membership: 'MEMBER',
+  admin: 'UNLOCKED',
+  disabled: false,
+  recovery: null,
+  deadlineMs: null,
+  failovers: NO_WINDOW,
+  scopes: [],
+  history: [],
+})
 
 /** The state before any director: nothing is known of any node. */
 export function initialState(model: Model): EngineState {
@@ -325,6 +365,9 @@ export function initialComponent(name: string): ComponentState {
     busy: false,
     haReadiness: NOTHING_SAID,
     assignments: new Map(),
+    mediator: null,
+    orphaned: false,
+    hostLeaving: false,
   }
 }
 
@@ -358,20 +401,30 @@ export function buildIndex(model: Model): StateIndex {
   const groupsOnNode = new Map<string, string[]>()
   const dependants = new Map<string, string[]>()
   const linkedGroups = new Map<string, string[]>()
+  const mediated = new Map<string, string[]>()
   const add = (map: Map<string, string[]>, key: string, value: string): void => {
     const list = map.get(key)
     if (!list) map.set(key, [value])
     else if (!list.includes(value)) list.push(value)
+  }
+  const link = (one: string, other: string | undefined): void => {
+    if (other === undefined || other === one) return
+    add(linkedGroups, other, one)
+    add(linkedGroups, one, other)
+  }
+  const groupOfCsi = (csi: string): string | undefined =>
+    model.serviceInstances.get(model.csis.get(csi)?.serviceInstance ?? '')?.serviceGroup
+  for (const { name, serviceGroup, mediation } of model.components.values()) {
+    if (!mediation) continue
+    add(mediated, mediation.csi, name)
+    link(serviceGroup, groupOfCsi(mediation.csi))
   }
   for (const group of model.serviceGroups.values()) {
     for (const unit of group.serviceUnits) add(groupsOnNode, unit.node, group.name)
     for (const instance of group.serviceInstances) {
       for (const { serviceInstance: sponsor } of instance.dependsOn) {
         add(dependants, sponsor, instance.name)
-        const other = model.serviceInstances.get(sponsor)?.serviceGroup
-        if (other === undefined || other === group.name) continue
-        add(linkedGroups, other, group.name)
-        add(linkedGroups, group.name, other)
+        link(group.name, model.serviceInstances.get(sponsor)?.serviceGroup)
       }
     }
   }
@@ -381,5 +434,6 @@ export function buildIndex(model: Model): StateIndex {
     groupsOnNode,
     dependants,
     linkedGroups,
+    mediated,
   }
 }

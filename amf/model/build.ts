@@ -3,6 +3,7 @@ import type {
   ApplicationModel,
   ComponentModel,
   CsiModel,
+  MediationModel,
   Model,
   NodeModel,
   ServiceGroupModel,
@@ -117,14 +118,16 @@ function buildGroup(name: string, text: GroupText, place: Place): ServiceGroupMo
     buildInstance(instance, instanceText, name),
   )
   const inService = text.preferredInServiceSUs ?? Math.max(1, units.length)
+  // SAF AMF B.04.01 section 3.2.1.1: a unit that is not pre-instantiable takes one service instance.
+  const unlimited = units.every((unit) => unit.preInstantiable) ? UNLIMITED : 1
   return {
     ...text,
     name,
     application: text.application ?? place.text.cluster,
     preferredInServiceSUs: inService,
     preferredAssignedSUs: text.preferredAssignedSUs ?? inService,
-    maxActiveSIsPerSU: text.maxActiveSIsPerSU ?? UNLIMITED,
-    maxStandbySIsPerSU: text.maxStandbySIsPerSU ?? UNLIMITED,
+    maxActiveSIsPerSU: text.maxActiveSIsPerSU ?? unlimited,
+    maxStandbySIsPerSU: text.maxStandbySIsPerSU ?? unlimited,
     serviceUnits: units.sort(byRankThenName),
     serviceInstances: instances.sort(byRankThenName),
   }
@@ -148,14 +151,16 @@ function buildUnit(
   const components = Object.entries(text.components).map(([component, componentText]) =>
     buildComponent(component, componentText, { ...place, unit: name }),
   )
+  const preInstantiable = components.some((component) => component.preInstantiable)
   return {
     name,
     serviceGroup: place.group,
     node: place.node,
     adminState: text.adminState,
     rank: text.rank ?? 0,
-    failover: text.failover,
+    failover: text.failover || !preInstantiable,
     maintenanceCampaign: text.maintenanceCampaign ?? null,
+    preInstantiable,
     components,
   }
 }
@@ -195,13 +200,13 @@ function buildComponent(name: string, own: ComponentText, place: ComponentPlace)
   const merged = { ...COMPONENT_DEFAULTS, ...said }
   const directory = dirname(place.options.path)
   const workingDir = resolve(directory, merged.workingDir ?? '.')
-  const healthCheck = merged.healthCheck ?? null
+  const healthCheck = healthCheckOf(merged.healthCheck ?? null, directory)
   const hungMs = said.hungMs ?? healthCheck?.timeoutMs ?? COMPONENT_DEFAULTS.hungMs
   const csTypes = Object.entries(merged.csTypes ?? {}).map(([csType, limits]) => ({
     csType,
     ...limits,
   }))
-  const timeoutMs = merged.instantiateTimeoutMs
+  const instantiate = merged.instantiate && commandOf(merged.instantiate, directory)
   return {
     name,
     type: own.type ?? name,
@@ -209,15 +214,27 @@ function buildComponent(name: string, own: ComponentText, place: ComponentPlace)
     serviceGroup: place.group,
     node: place.node,
     category: merged.category,
-    instantiate: { argv: programOf(name, merged, place), timeoutMs },
+    mediation: mediationOf(merged),
+    preInstantiable: merged.category !== 'nonSaAware' && merged.proxied?.preInstantiable !== false,
+    instantiate: instantiate ?? {
+      argv: programOf(name, merged, place),
+      timeoutMs: merged.instantiateTimeoutMs,
+    },
+    foreground: !instantiate,
+    pidFile: merged.pidFile === undefined ? null : resolve(workingDir, merged.pidFile),
     terminate: commandOf(merged.terminate, directory),
     cleanup: commandOf(merged.cleanup, directory),
+    amStart: commandOf(merged.amStart, directory),
+    amStop: commandOf(merged.amStop, directory),
+    amStartAttemptsMax: merged.amStartAttemptsMax,
+    amStopAttemptsMax: merged.amStopAttemptsMax,
     workingDir,
     env: Object.fromEntries(
       Object.entries({ ...typeText.env, ...own.env }).map(([key, value]) => [key, String(value)]),
     ),
     instantiationLevel: merged.instantiationLevel,
     instantiateAttemptsMax: merged.instantiateAttemptsMax,
+    instantiateWithoutDelayMax: merged.instantiateWithoutDelayMax,
     instantiateDelayMs: merged.instantiateDelayMs,
     terminateTimeoutMs: merged.terminateTimeoutMs,
     csiSetTimeoutMs: merged.csiSetTimeoutMs,
@@ -236,13 +253,28 @@ function buildComponent(name: string, own: ComponentText, place: ComponentPlace)
 /** Keys that are said: never present with the value undefined. */
 type Said = { [K in keyof ComponentText]?: Exclude<ComponentText[K], undefined> }
 
-/** A component's own keys win over its type's. `run` and `command` replace each other. */
+/** A component's own keys win over its type's. `run`, `command` and `instantiate` replace each other. */
 function mergeKeys(type: ComponentTypeText, own: ComponentText): Said {
   const merged = new Map<string, unknown>(Object.entries(type))
-  if (own.run !== undefined) merged.delete('command')
-  if (own.command !== undefined) merged.delete('run')
+  const starts = ['run', 'command', 'instantiate'] as const
+  if (starts.some((key) => own[key] !== undefined)) for (const key of starts) merged.delete(key)
   for (const [key, value] of Object.entries(own)) merged.set(key, value)
   return Object.fromEntries([...merged].filter(([, value]) => value !== undefined))
+}
+
+/** SAF AMF B.04.01: the proxy CSI and the container CSI of a component. */
+function mediationOf({ category, proxied, contained }: Said): MediationModel | null {
+  if (category === 'proxied' && proxied) return { kind: 'proxied', csi: proxied.csi }
+  return category === 'contained' && contained ? { kind: 'contained', csi: contained.csi } : null
+}
+
+function healthCheckOf(
+  said: NonNullable<Said['healthCheck']> | null,
+  directory: string,
+): ComponentModel['healthCheck'] {
+  if (said === null) return null
+  const { command, periodMs, timeoutMs } = said
+  return { command: command ? absoluteProgram(command, directory) : null, periodMs, timeoutMs }
 }
 
 function programOf(

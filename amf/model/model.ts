@@ -86,6 +86,7 @@ export interface ServiceGroupModel {
 export interface ServiceUnitModel {
   readonly name: string
   readonly serviceGroup: string
+  /** `''` for an external unit, which is on no node: its components are proxied. */
   readonly node: string
   readonly adminState: InitialAdminState
   /** 1 is preferred most; 0 comes last. */
@@ -94,10 +95,26 @@ export interface ServiceUnitModel {
   readonly failover: boolean
   /** Set: failures of the unit are not repaired and restart no node; whoever upgrades it sees to it. */
   readonly maintenanceCampaign: string | null
+  /** Any of its components is: the unit is instantiated before it is assigned anything. */
+  readonly preInstantiable: boolean
   readonly components: readonly ComponentModel[]
 }
 
+/**
+ * Who drives the component. SAF AMF B.04.01 section 5. `saAware`: it registers and gets callbacks (a proxy is one too).
+ * `container`: the same, and contained components live in it. `nonSaAware`: any program, by its commands. `proxied`,
+ * `contained`: another component gets the callbacks for it; see {@link MediationModel}.
+ */
 export type ComponentCategory = 'saAware' | 'nonSaAware' | 'proxied' | 'container' | 'contained'
+
+/**
+ * Who acts for a component that has no process of its own: whoever is ACTIVE for the CSI. A proxied one lives on
+ * without its proxy; a contained one is on its container's node and dies with it.
+ */
+export interface MediationModel {
+  readonly kind: 'proxied' | 'contained'
+  readonly csi: string
+}
 
 export interface CommandModel {
   readonly argv: readonly string[]
@@ -111,23 +128,43 @@ export interface ComponentModel {
   readonly serviceGroup: string
   readonly node: string
   readonly category: ComponentCategory
+  /** Null for one that has a process, or commands, of its own. */
+  readonly mediation: MediationModel | null
+  /** May exist without an ACTIVE assignment. Else to be ACTIVE is to run, and it has one CSI at most. */
+  readonly preInstantiable: boolean
   /**
-   * The process to launch: absolute program and arguments (for `run:` modules: node, the CLI, `component`, the
-   * file).
+   * What to launch: absolute program and arguments (for `run:` modules: node, the CLI, `component`, the file). Empty
+   * for a component with a mediation.
    */
   readonly instantiate: CommandModel
+  /** The launched process is the component. Else it is a command, after whose exit 0 the component runs. */
+  readonly foreground: boolean
+  /** Absolute path; the process whose pid is in it is watched once the component is instantiated. */
+  readonly pidFile: string | null
   readonly terminate: CommandModel | null
   readonly cleanup: CommandModel | null
+  /** Starts and stops an external active monitor. SAF AMF B.04.01 sections 4.8 and 4.9. */
+  readonly amStart: CommandModel | null
+  readonly amStop: CommandModel | null
+  readonly amStartAttemptsMax: number
+  readonly amStopAttemptsMax: number
   readonly workingDir: string
   readonly env: Readonly<Record<string, string>>
   readonly instantiationLevel: number
+  /** The first `instantiateWithoutDelayMax` follow each other at once, each other one after the delay. */
   readonly instantiateAttemptsMax: number
+  readonly instantiateWithoutDelayMax: number
   readonly instantiateDelayMs: number
   readonly terminateTimeoutMs: number
   readonly csiSetTimeoutMs: number
   readonly csiRemoveTimeoutMs: number
   readonly quiescingTimeoutMs: number
-  readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number } | null
+  /** By callback, or by a command whose exit 0 says that all is well (null: by callback). */
+  readonly healthCheck: {
+    readonly command: readonly string[] | null
+    readonly periodMs: number
+    readonly timeoutMs: number
+  } | null
   /** Health checks that the component may start by their keys. */
   readonly healthChecks: ReadonlyMap<
     string,

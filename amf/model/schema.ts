@@ -33,7 +33,9 @@ const command = z.preprocess(
 )
 const lifeCycleCommand = z.strictObject({ command, timeoutMs: ms(100).default(10_000) })
 
+/** With a command the component is judged by its exit code, not by its callback. */
 const healthCheck = z.strictObject({
+  command: command.optional(),
   periodMs: ms(10).default(1_000),
   timeoutMs: ms(20).default(4_000),
 })
@@ -59,13 +61,24 @@ const csTypes = z.record(
 const componentKeys = {
   run: z.string().min(1).optional(),
   command: command.optional(),
+  instantiate: lifeCycleCommand.optional(),
+  pidFile: z.string().min(1).optional(),
   terminate: lifeCycleCommand.optional(),
   cleanup: lifeCycleCommand.optional(),
+  amStart: lifeCycleCommand.optional(),
+  amStop: lifeCycleCommand.optional(),
+  amStartAttemptsMax: z.int().min(1).max(1_000).optional(),
+  amStopAttemptsMax: z.int().min(1).max(1_000).optional(),
   category: z.enum(['saAware', 'nonSaAware', 'proxied', 'container', 'contained']).optional(),
+  proxied: z
+    .strictObject({ csi: nameSchema, preInstantiable: z.boolean().default(true) })
+    .optional(),
+  contained: z.strictObject({ csi: nameSchema }).optional(),
   workingDir: z.string().min(1).optional(),
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), scalar).optional(),
   instantiationLevel: count(0).optional(),
   instantiateAttemptsMax: z.int().min(1).max(1_000).optional(),
+  instantiateWithoutDelayMax: z.int().min(1).max(1_000).optional(),
   instantiateDelayMs: ms(0).optional(),
   instantiateTimeoutMs: ms(100).optional(),
   terminateTimeoutMs: ms(10).optional(),
@@ -103,7 +116,7 @@ export const nodeSchema = z.strictObject({
 
 export const applicationSchema = z.strictObject({ adminState })
 
-/** Exactly one of `node` and `nodeGroup`, or neither when the service group has a `nodeGroup`. */
+/** One of `node` and `nodeGroup`; neither when the service group has a `nodeGroup`, or for an external unit. */
 export const serviceUnitSchema = z.strictObject({
   node: nameSchema.optional(),
   nodeGroup: nameSchema.optional(),
@@ -195,8 +208,11 @@ export const COMPONENT_DEFAULTS = {
   category: 'saAware',
   instantiationLevel: 0,
   instantiateAttemptsMax: 3,
+  instantiateWithoutDelayMax: 1,
   instantiateDelayMs: 0,
   instantiateTimeoutMs: 10_000,
+  amStartAttemptsMax: 2,
+  amStopAttemptsMax: 2,
   terminateTimeoutMs: 5_000,
   csiSetTimeoutMs: 5_000,
   csiRemoveTimeoutMs: 5_000,

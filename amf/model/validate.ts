@@ -1,7 +1,9 @@
+import { reportCycles } from './circles.ts'
 import { placeUnits } from './place-units.ts'
 import type { Problem } from './problem.ts'
 import type { ClusterText } from './schema.ts'
 import { suggestion } from './suggest.ts'
+import { checkCategories, mediatorsOf } from './validate-categories.ts'
 
 type GroupText = ClusterText['serviceGroups'][string]
 
@@ -22,6 +24,7 @@ export function validate(text: ClusterText): Findings {
     checkRedundancy(text, name, findings)
     checkCsiDependencies(name, group, findings)
   }
+  checkCategories(text, findings.problems)
   checkInstanceDependencies(text, findings)
   checkTiming(text, findings)
   return findings
@@ -110,7 +113,7 @@ function checkNodes(text: ClusterText, { problems }: Findings): void {
   }
 }
 
-/** A component is either a module for Holdfast to run or a command, and SA-aware ones need no more. */
+/** Every component has a type that exists; what its category asks for is checked apart. */
 function checkTypes(text: ClusterText, { problems, warnings }: Findings): void {
   const used = new Set<string>()
   for (const [groupName, group] of Object.entries(text.serviceGroups)) {
@@ -125,7 +128,7 @@ function checkTypes(text: ClusterText, { problems, warnings }: Findings): void {
             path,
             message: `unknown component type "${own.type}"${near}; define it in componentTypes`,
           })
-        } else checkProgram({ ...type, ...own }, own, path, problems)
+        } else checkOneStart(own, path, problems)
       }
     }
   }
@@ -136,33 +139,18 @@ function checkTypes(text: ClusterText, { problems, warnings }: Findings): void {
         message: 'no component has this type; remove it',
       })
     }
-    if (type.run !== undefined && type.command !== undefined) {
-      problems.push({
-        path: ['componentTypes', name],
-        message: 'has both run and command; keep one',
-      })
-    }
+    checkOneStart(type, ['componentTypes', name], problems)
   }
 }
 
-function checkProgram(
-  merged: { run?: unknown; command?: unknown; category?: string | undefined },
-  own: { run?: unknown; command?: unknown },
+function checkOneStart(
+  said: { readonly run?: unknown; readonly command?: unknown; readonly instantiate?: unknown },
   path: readonly string[],
   problems: Problem[],
 ): void {
-  if (own.run !== undefined && own.command !== undefined) {
-    problems.push({ path, message: 'has both run and command; keep one' })
-  } else if (merged.run === undefined && merged.command === undefined) {
-    problems.push({
-      path,
-      message: 'nothing to start; give "run: ./module.js" or "command: [program, arg]"',
-    })
-  }
-  if (merged.category !== undefined && merged.category !== 'saAware') {
-    const message = `category ${merged.category} is not supported yet; only saAware is`
-    problems.push({ path: [...path, 'category'], message })
-  }
+  const keys = (['run', 'command', 'instantiate'] as const).filter((key) => said[key] !== undefined)
+  if (keys.length < 2) return
+  problems.push({ path, message: `has both ${keys.join(' and ')}; keep one` })
 }
 
 function checkReferences(
@@ -179,9 +167,6 @@ function checkReferences(
     if (node !== undefined) checkNode(text, node, [...path, 'node'], problems)
     if (node !== undefined && nodeGroup !== undefined) {
       problems.push({ path, message: 'has both node and nodeGroup; keep one' })
-    } else if ((node ?? nodeGroup ?? group.nodeGroup) === undefined) {
-      const message = 'missing; name a node, or a nodeGroup here or for the service group'
-      problems.push({ path: [...path, 'node'], message })
     }
     if (Object.keys(components).length === 0) {
       problems.push({ path: [...path, 'components'], message: 'no component; add at least one' })
@@ -296,10 +281,10 @@ function checkInstanceDependencies(text: ClusterText, { problems }: Findings): v
   const paths = new Map<string, readonly string[]>()
   for (const [groupName, group] of Object.entries(text.serviceGroups)) {
     for (const [instance, { dependsOn }] of Object.entries(group.serviceInstances)) {
-      edges.set(
-        instance,
-        dependsOn.map((dependency) => dependency.serviceInstance),
-      )
+      edges.set(instance, [
+        ...dependsOn.map((dependency) => dependency.serviceInstance),
+        ...mediatorsOf(text, group),
+      ])
       paths.set(instance, ['serviceGroups', groupName, 'serviceInstances', instance, 'dependsOn'])
     }
   }
@@ -311,30 +296,6 @@ function checkInstanceDependencies(text: ClusterText, { problems }: Findings): v
     }
   }
   reportCycles(edges, (instance) => paths.get(instance) ?? [], problems)
-}
-
-/** One problem for each circle, at its first member. */
-function reportCycles(
-  edges: ReadonlyMap<string, readonly string[]>,
-  pathOf: (name: string) => readonly string[],
-  problems: Problem[],
-): void {
-  const done = new Set<string>()
-  const visit = (name: string, trail: readonly string[]): void => {
-    const start = trail.indexOf(name)
-    if (start >= 0) {
-      const circle = [...trail.slice(start), name].join(' -> ')
-      problems.push({
-        path: pathOf(name),
-        message: `depends on itself: ${circle}; break the circle`,
-      })
-      return
-    }
-    if (done.has(name)) return
-    for (const sponsor of edges.get(name) ?? []) visit(sponsor, [...trail, name])
-    done.add(name)
-  }
-  for (const name of edges.keys()) visit(name, [])
 }
 
 /** Times that work against each other. Allowed, but worth a word. */

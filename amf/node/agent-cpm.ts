@@ -27,6 +27,8 @@ export interface CpmPort {
   runner(component: string): ComponentRunner | undefined
   /** The runner whose present life opened this connection. */
   runnerOf(caller: string): ComponentRunner | undefined
+  /** Runners of components that the process behind the connection acts for. */
+  mediatedBy(caller: string): readonly ComponentRunner[]
   /** Binds a connection to a component. */
   bind(caller: string, runner: ComponentRunner): void
 }
@@ -42,9 +44,9 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       return { node, nodeId, cluster }
     },
     register: ({ component, address }, call) => {
-      const { runner, life } = caller(port, call, component)
-      runner.registered(life, address)
-      health.registered(runner, life)
+      const { runner, life } = caller(port, call)
+      if (component === runner.model.name) runner.registered(life, address)
+      else registerFor(port, runner, life, component)
       return {}
     },
     unregister: ({ component }, call) => {
@@ -55,14 +57,14 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       return {}
     },
     response: ({ invocation, rc, message }, call) => {
-      const { runner, life } = caller(port, call)
+      const { runner, life } = answerer(port, call, invocation)
       if (port.monitoring.answered(runner, life, invocation, { rc, message })) return {}
       const kind = runner.answered(life, invocation, rc, message)
       if (kind === 'healthCheck') health.answered(runner, life)
       return {}
     },
     quiescingComplete: ({ invocation, rc }, call) => {
-      const { runner, life } = caller(port, call)
+      const { runner, life } = answerer(port, call, invocation)
       runner.quiesced(life, invocation, rc)
       return {}
     },
@@ -161,6 +163,34 @@ function known(port: CpmPort, component: string): ComponentRunner {
   const runner = port.runner(component)
   if (runner !== undefined) return runner
   throw new SdkError('NOT_EXIST', `node ${port.node} has no component ${component}`)
+}
+
+/** A proxy or container registers a component that it acts for. SAF AMF B.04.01 section 7.4. */
+function registerFor(port: CpmPort, by: ComponentRunner, life: Life, component: string): void {
+  const runner = known(port, component)
+  const { mediation } = runner.model
+  const { name } = by.model
+  if (mediation === null) {
+    throw new SdkError('INVALID_PARAMETER', `component ${name} cannot speak for ${component}`)
+  }
+  if (life.assignments.get(mediation.csi)?.haState !== 'ACTIVE') {
+    const message = `${name} is not ACTIVE for ${mediation.csi}: it cannot register ${component}`
+    throw new SdkError('BAD_OPERATION', message)
+  }
+  runner.registeredBy(life.caller ?? '', life.address)
+}
+
+/** Who waits for the answer: the component itself, or one that it acts for. */
+function answerer(
+  port: CpmPort,
+  call: IncomingCall,
+  invocation: number,
+): { readonly runner: ComponentRunner; readonly life: Life } {
+  for (const runner of port.mediatedBy(call.caller)) {
+    const { life } = runner
+    if (life?.pending.has(invocation) === true) return { runner, life }
+  }
+  return caller(port, call)
 }
 
 /** The component behind a connection. @throws SdkError NOT_INITIALIZED before `initialize`, or after its life ended. */

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { isSaAware } from '../model/category.ts'
 import type { ComponentModel } from '../model/model.ts'
 import type { Life } from './component-life.ts'
 import type { ComponentRunner } from './component-runner.ts'
@@ -53,8 +54,8 @@ export class AgentHealth {
   start(runners: Iterable<ComponentRunner>): void {
     this.#runners.clear()
     for (const runner of runners) {
-      // Others have no watchdog thread: their exit is all that can be seen.
-      if (runner.model.category === 'saAware') this.#runners.set(runner.model.name, runner)
+      // Others have no watchdog thread.
+      if (isSaAware(runner.model)) this.#runners.set(runner.model.name, runner)
     }
     clearInterval(this.#timer)
     if (this.#runners.size === 0) return
@@ -111,7 +112,12 @@ export class AgentHealth {
     const { healthCheck } = runner.model
     if (phase.kind !== 'running' || phase.life !== checks.life || healthCheck === null) return
     checks.sentMs = this.#ports.nowMs()
-    const { timeoutMs } = healthCheck
+    const { command, timeoutMs } = healthCheck
+    if (command !== null) {
+      const check = runner.checkByCommand(checks.life, { argv: command, timeoutMs })
+      void check.then((passed) => passed && this.answered(runner, checks.life))
+      return
+    }
     runner.checkHealth(checks.life, this.#ports.nextInvocation(), timeoutMs, () => {
       this.#log.warn({ component: runner.model.name, timeoutMs }, 'health check answered late')
       runner.setBusy('healthCheck', true, timeoutMs)
@@ -152,7 +158,7 @@ export class AgentHealth {
     if (runner?.life == null || liveness === undefined) return ''
     const silentMs = nowMs - (liveness.lastBeatMs ?? liveness.launchedMs)
     if (silentMs < liveness.thresholds.hungMs / 4) return ''
-    return this.#ports.processState(runner.life.process.pid) ?? ''
+    return this.#ports.processState(runner.life.process.pid ?? 0) ?? ''
   }
 
   #judged({ component, verdict, delayMs, cause }: LivenessChange): void {

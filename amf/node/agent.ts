@@ -118,7 +118,7 @@ export class Agent {
       pid: options.pid,
       modelVersion: options.modelVersion,
       log: this.#log,
-      facts: () => [...this.#runners.values()].map((runner) => runner.facts),
+      facts: () => this.#facts(),
       onJoined: (names) => this.#onJoined(names),
     })
     this.#ports = this.#runnerPorts()
@@ -185,15 +185,32 @@ export class Agent {
     this.#nodeIds = new Map([...model.nodes.values()].map(({ name, id }) => [name, id]))
     for (const component of model.components.values()) {
       const runner = this.#runners.get(component.name)
-      if (component.node !== node.name) continue
+      // One that others act for is wherever they are.
+      if (component.node !== node.name && component.mediation === null) continue
       if (runner !== undefined) runner.useModel(component)
       else this.#runners.set(component.name, new ComponentRunner(component, this.#ports, this.#log))
     }
     for (const [name, runner] of this.#runners) {
-      if (model.components.get(name)?.node === node.name) continue
+      const known = model.components.get(name)
+      if (known && (known.node === node.name || known.mediation !== null)) continue
       if (runner.phase.kind !== 'idle') runner.terminate(ANY_INCARNATION, 'it left the model')
       this.#runners.delete(name)
     }
+  }
+
+  /** A component that others act for belongs to this node's truth only while that happens here. */
+  #facts(): ComponentRunner['facts'][] {
+    const here = [...this.#runners.values()].filter(
+      ({ model, presence }) => model.mediation === null || presence !== 'UNINSTANTIATED',
+    )
+    return here.map((runner) => runner.facts)
+  }
+
+  /** Components that the process behind the connection acts for. */
+  #mediatedBy(caller: string): ComponentRunner[] {
+    return [...this.#runners.values()].filter(
+      ({ model, life }) => model.mediation !== null && life?.caller === caller,
+    )
   }
 
   /** Ends every component in reverse order of instantiation, then stops watching. Repeats share one run. */
@@ -205,7 +222,9 @@ export class Agent {
   async #stop(): Promise<void> {
     const levels = new Map<number, ComponentRunner[]>()
     for (const runner of this.#runners.values()) {
-      const { instantiationLevel } = runner.model
+      // What others act for goes before them.
+      const { mediation } = runner.model
+      const instantiationLevel = mediation ? Infinity : runner.model.instantiationLevel
       levels.set(instantiationLevel, [...(levels.get(instantiationLevel) ?? []), runner])
     }
     for (const [, runners] of [...levels].sort((a, b) => b[0] - a[0])) {
@@ -258,8 +277,8 @@ export class Agent {
     const { system, checkpoint, node } = this.#options
     return {
       nodeId: node.id,
-      launch: (component) => system.launch(component),
-      runCommand: (component, command) => system.runCommand(component, command),
+      launch: (component, assigned) => system.launch(component, assigned),
+      runCommand: (component, command, assigned) => system.runCommand(component, command, assigned),
       isDead: (pid) => system.isDead(pid),
       crashText: (component, pid) => system.crashText(component, pid),
       callbacks: (caller) => this.#callbacks(caller),
@@ -270,12 +289,30 @@ export class Agent {
           ...this.#numbers(command),
         }),
       releasePrimary: (csi) => checkpoint.becomeNone(csi),
+      mediator: (component) => {
+        const phase = this.#runners.get(component)?.phase
+        if (phase?.kind !== 'running' || phase.life.caller === null) return null
+        return { caller: phase.life.caller, address: phase.life.address }
+      },
+      roleEnded: (component, csi) => {
+        const caller = this.#runners.get(component)?.life?.caller
+        if (caller == null) return
+        for (const runner of this.#mediatedBy(caller)) {
+          const { mediation } = runner.model
+          if (mediation?.kind === 'proxied' && mediation.csi === csi) runner.abandon()
+        }
+      },
+      running: (component, life) => {
+        const runner = this.#runners.get(component)
+        if (runner !== undefined) this.#health.registered(runner, life)
+      },
       nextIncarnation: () => (this.#incarnation += 1),
       nextInvocation: () => (this.#invocation -= 1),
       isDirected: () => this.isDirected || this.#stopping !== null,
       emit: (event) => this.#emit(event),
       ended: (caller) => {
         if (caller === null) return
+        for (const runner of this.#mediatedBy(caller)) runner.abandon()
         this.#callers.delete(caller)
         checkpoint.dropConnection(caller)
       },
@@ -298,6 +335,7 @@ export class Agent {
       elsewhere: this.#director,
       runner: (component) => this.#runners.get(component),
       runnerOf: (caller) => this.#callers.get(caller),
+      mediatedBy: (caller) => this.#mediatedBy(caller),
       bind: (caller, runner) => this.#callers.set(caller, runner),
     })
     this.#dispatcher.install(Cpm, cpm)
@@ -356,7 +394,7 @@ export class Agent {
         const runner = this.#runners.get(command.component)
         if (runner === undefined) {
           this.#log.error({ command }, 'a command for a component that this node does not have')
-        } else performOn(runner, command)
+        } else if (isHere(runner, command)) performOn(runner, command)
       }
     }
   }
@@ -377,11 +415,11 @@ type ComponentCommand = Extract<AgentCommand, { readonly component: string }>
 function performOn(runner: ComponentRunner, command: ComponentCommand): void {
   switch (command.kind) {
     case 'instantiate':
-      return runner.instantiate(command.why)
+      return runner.instantiate(command)
     case 'terminate':
       return runner.terminate(command.incarnation, command.why)
     case 'cleanup':
-      return runner.cleanup(command.incarnation, command.why)
+      return runner.cleanup(command.incarnation, command.why, command.mediation)
     case 'csiSet':
       return runner.csiSet(command)
     case 'csiRemove':
@@ -389,4 +427,13 @@ function performOn(runner: ComponentRunner, command: ComponentCommand): void {
     case 'errorReport':
       return runner.fail(command.why, command.recovery)
   }
+}
+
+/**
+ * Nothing is known here of a component that nobody of this node acts for: no answer about it would be true. An order
+ * that says who is to act for it makes it known.
+ */
+function isHere({ model, phase }: ComponentRunner, command: ComponentCommand): boolean {
+  if (model.mediation === null || phase.kind !== 'idle') return true
+  return 'mediation' in command && command.mediation !== null
 }

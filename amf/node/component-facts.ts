@@ -9,6 +9,7 @@ export type ComponentFactsRecord = {
   pid: number | null
   incarnation: number
   address: ComponentFacts['address']
+  mediator: string | null
   assignments: ComponentFacts['assignments'][number][]
   haReadiness: { csi: string | null; state: HaReadiness }[]
   busy: boolean
@@ -21,6 +22,7 @@ export function factsOf(component: string, phase: Phase, busy: boolean): Compone
     pid: null,
     incarnation: 0,
     address: null,
+    mediator: null,
     assignments: [],
     haReadiness: [],
     busy: false,
@@ -40,6 +42,7 @@ export function factsOf(component: string, phase: Phase, busy: boolean): Compone
     pid,
     incarnation: life.incarnation,
     address: life.address,
+    mediator: life.mediator,
     assignments,
     haReadiness: [...life.haReadiness].map(([csi, state]) => ({ csi, state })),
     busy,
@@ -57,6 +60,7 @@ function presenceOf(phase: Phase): PresenceState {
       return 'INSTANTIATED'
     case 'ending':
     case 'cleaning':
+      if (phase.kind === 'cleaning' && phase.failed === true) return 'TERMINATION_FAILED'
       return phase.end.kind === 'retry' ? 'INSTANTIATING' : 'TERMINATING'
   }
 }

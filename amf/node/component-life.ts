@@ -1,4 +1,4 @@
-import type { HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
+import type { CsiDescriptor, HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
 import type { ComponentProcess } from './component-ports.ts'
 
 /** One CSI that the component has, or was asked to take. */
@@ -14,7 +14,8 @@ export interface Assignment {
 
 /** A callback that has not been answered. */
 export interface Pending {
-  readonly kind: 'csiSet' | 'quiescing' | 'csiRemove' | 'terminate' | 'healthCheck'
+  readonly kind:
+    'csiSet' | 'quiescing' | 'csiRemove' | 'terminate' | 'healthCheck' | 'instantiate' | 'cleanup'
   readonly csi: string
   readonly timer: NodeJS.Timeout | undefined
 }
@@ -32,10 +33,16 @@ export interface Life {
   readonly newest: Map<string, number>
   /** What it said, by CSI; null: all others. */
   readonly haReadiness: Map<string | null, HaReadiness>
+  /** What a component that is not pre-instantiable runs for. */
+  readonly assigned: CsiDescriptor | null
+  /** Who acts for a component without a process of its own. */
+  readonly mediator: string | null
 }
 
+type Origin = Pick<Life, 'assigned' | 'mediator'>
+
 /** A fresh life: nothing said, nothing assigned. */
-export function startLife(incarnation: number, process: ComponentProcess): Life {
+export function startLife(incarnation: number, process: ComponentProcess, origin: Origin): Life {
   const nothing = { caller: null, address: null }
   const maps = {
     assignments: new Map(),
@@ -43,7 +50,7 @@ export function startLife(incarnation: number, process: ComponentProcess): Life 
     newest: new Map(),
     haReadiness: new Map(),
   }
-  return { incarnation, process, ...nothing, ...maps }
+  return { incarnation, process, ...nothing, ...maps, ...origin }
 }
 
 /** True for a command about a CSI that a newer one has overtaken; else notes it as the newest. */
@@ -71,9 +78,16 @@ export function forgetPendingOf(life: Life, csi?: string): void {
 
 /** What happens when the process of the present life has ended. */
 export type End =
-  | { readonly kind: 'terminated' }
+  /** `clean`: it said itself that nothing of it is left. */
+  | { readonly kind: 'terminated'; readonly clean?: true }
   | { readonly kind: 'failed'; readonly recovery: Recovery; readonly cause: string | null }
-  | { readonly kind: 'retry'; readonly attempt: number; readonly cause: string | null }
+  /** `final`: there is no sense in another attempt. */
+  | {
+      readonly kind: 'retry'
+      readonly attempt: number
+      readonly cause: string | null
+      readonly final?: boolean
+    }
 
 export type Phase =
   | {
@@ -87,5 +101,5 @@ export type Phase =
   | { readonly kind: 'running'; readonly life: Life }
   /** Being ended: by its terminate callback, or by SIGKILL. */
   | { readonly kind: 'ending'; readonly life: Life; readonly end: End }
-  /** Its process is gone, its clean-up command runs. */
-  | { readonly kind: 'cleaning'; readonly life: Life; readonly end: End }
+  /** Its process is gone, and its clean-up runs, or has failed and waits for a repair. */
+  | { readonly kind: 'cleaning'; readonly life: Life; readonly end: End; readonly failed?: true }

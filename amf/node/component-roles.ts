@@ -1,4 +1,5 @@
 import type { AgentEvent } from '../director/interface.ts'
+import { isSaAware } from '../model/category.ts'
 import type { ComponentModel } from '../model/model.ts'
 import {
   forgetPending,
@@ -15,7 +16,10 @@ import type {
 } from './component-ports.ts'
 import { textOf } from './exit-text.ts'
 
-type Ports = Pick<RunnerPorts, 'callbacks' | 'becomePrimary' | 'releasePrimary' | 'emit'>
+type Ports = Pick<
+  RunnerPorts,
+  'callbacks' | 'becomePrimary' | 'releasePrimary' | 'roleEnded' | 'emit'
+>
 
 const oneWay = { oneWay: true } as const
 
@@ -48,16 +52,13 @@ export class ComponentRoles {
       return
     }
     forgetPendingOf(life, csi)
-    const isPrimary = haState === 'ACTIVE' || known?.isPrimary === true
+    const keeps = isSaAware(this.#model)
+    const isPrimary = keeps && (haState === 'ACTIVE' || known?.isPrimary === true)
     life.assignments.set(csi, { haState, epoch, confirmed: false, isPrimary, invocation })
-    if (this.#model.category !== 'saAware') {
-      this.#confirm(life, csi, invocation)
-      return
-    }
     const kind = haState === 'QUIESCING' ? 'quiescing' : 'csiSet'
     const what = `csiSet ${haState} of ${csi}`
     this.#await(life, invocation, { kind, csi }, { timeoutMs: this.#model.csiSetTimeoutMs, what })
-    if (haState !== 'ACTIVE') return this.#sendSet(life, command)
+    if (haState !== 'ACTIVE' || !keeps) return this.#sendSet(life, command)
     this.#ports.becomePrimary(command).then(
       () => this.#sendSet(life, command),
       (error: unknown) => {
@@ -70,7 +71,7 @@ export class ComponentRoles {
   remove(life: Life, command: CsiRemoveCommand): void {
     const { csi, invocation } = command
     if (life.pending.has(invocation) || isOvertaken(life, csi, invocation)) return
-    if (!life.assignments.has(csi) || this.#model.category !== 'saAware') {
+    if (!life.assignments.has(csi)) {
       this.#removed(life, csi, invocation)
       return
     }
@@ -106,6 +107,7 @@ export class ComponentRoles {
     assignment.haState = 'QUIESCED'
     assignment.confirmed = true
     this.#release(life, csi)
+    this.#ports.roleEnded(this.#model.name, csi)
     this.#report(life, { invocation, haState: 'QUIESCING', csi })
   }
 
@@ -124,13 +126,17 @@ export class ComponentRoles {
     if (assignment === undefined) return
     assignment.confirmed = true
     const { haState } = assignment
-    if (haState !== 'ACTIVE') this.#release(life, csi)
+    if (haState !== 'ACTIVE') {
+      this.#release(life, csi)
+      this.#ports.roleEnded(this.#model.name, csi)
+    }
     this.#report(life, { invocation, haState, csi })
   }
 
   #removed(life: Life, csi: string, invocation: number): void {
     this.#release(life, csi)
     life.assignments.delete(csi)
+    this.#ports.roleEnded(this.#model.name, csi)
     const { incarnation } = life
     const component = this.#model.name
     this.#ports.emit({ kind: 'csiRemoveDone', component, incarnation, csi, invocation })

@@ -1,9 +1,12 @@
+// Longer than usual: one state machine, whose transitions are to be read in one place.
 import type { Logger } from 'pino'
 import { SdkError } from '../../idl/index.ts'
 import type { HaReadiness, Recovery } from '../../runtime/internal.ts'
 import type { PresenceState } from '../engine/contract.ts'
 import { ANY_INCARNATION } from '../director/running-table.ts'
+import { isSaAware } from '../model/category.ts'
 import type { CommandModel, ComponentModel } from '../model/model.ts'
+import { NO_RETRY_EXIT_CODE, runLifeCycleCommand } from './component-commands.ts'
 import { type ComponentFactsRecord, factsOf } from './component-facts.ts'
 import {
   type End,
@@ -17,11 +20,15 @@ import {
 import type {
   CsiRemoveCommand,
   CsiSetCommand,
+  InstantiateCommand,
+  MediationOrder,
   ProcessExit,
   RunnerPorts,
 } from './component-ports.ts'
 import { ComponentRoles } from './component-roles.ts'
 import { exitText, tailText, textOf } from './exit-text.ts'
+import { MediatedLife } from './mediated-life.ts'
+import { MediatedProcess } from './mediated-process.ts'
 
 /** SIGKILL works at once, unless the process sleeps uninterruptibly: then this passes and the failure is reported. */
 const KILL_TIMEOUT_MS = 10_000
@@ -34,9 +41,11 @@ const KILL_TIMEOUT_MS = 10_000
  * R2 A command for another life than the present one does nothing to it: `terminate` and `cleanup` of a life that is
  *    gone are answered with `componentTerminated`, the others are dropped (the end of that life is reported already).
  * R3 A repeated command is harmless: one still being worked on is not started again, one that is done is answered
- * again. R4 Without a director a component that failed is launched again only when its recovery is
- * `componentRestart`, and it
+ *    again.
+ * R4 Without a director a component that failed is launched again only when its recovery is `componentRestart`, and it
  *    gets no role: ACTIVE needs a new epoch, and only a director gives one.
+ * R5 A component that others act for is here as long as the one that acts for it is. Nothing is said about its end
+ *    when that one is gone: it may live on.
  */
 export class ComponentRunner {
   #model: ComponentModel
@@ -47,8 +56,12 @@ export class ComponentRunner {
   #timer: NodeJS.Timeout | undefined
   /** `instantiate` came while the former life was ending. */
   #launchAfterEnd = false
+  #order: Order = { mediation: null, descriptor: null }
+  /** Connection that registered the component before it was asked to. */
+  #registeredBy: string | null = null
   #idleWaiters: (() => void)[] = []
   #busy = { stamp: false, healthCheck: false, started: false }
+  readonly #mediated: MediatedLife
 
   constructor(model: ComponentModel, ports: RunnerPorts, log: Logger) {
     this.#model = model
@@ -57,6 +70,7 @@ export class ComponentRunner {
     this.#roles = new ComponentRoles(model, ports, (life, cause) =>
       this.#fail(life, cause, 'noRecommendation'),
     )
+    this.#mediated = new MediatedLife(model, ports)
   }
 
   get model(): ComponentModel {
@@ -67,6 +81,7 @@ export class ComponentRunner {
   useModel(model: ComponentModel): void {
     this.#model = model
     this.#roles.useModel(model)
+    this.#mediated.useModel(model)
   }
 
   get phase(): Phase {
@@ -91,7 +106,12 @@ export class ComponentRunner {
 
   // --- commands of the director ---
 
-  instantiate(why: string): void {
+  instantiate({ mediation, descriptor, why }: Order & { readonly why: string }): void {
+    const { life } = this
+    if (mediation !== null && life !== null && life.incarnation !== mediation.incarnation) {
+      this.abandon()
+    }
+    this.#order = { mediation, descriptor }
     const phase = this.#phase
     switch (phase.kind) {
       case 'idle':
@@ -121,14 +141,17 @@ export class ComponentRunner {
     const { life } = phase
     this.#phase = { kind: 'ending', life, end: { kind: 'terminated' } }
     forgetPendingOf(life)
-    this.#armKill(life, this.model.terminateTimeoutMs)
-    if (this.model.category !== 'saAware') void this.#terminateByCommand(life)
-    else this.#terminateByCallback(life)
+    void this.#terminate(life)
   }
 
   /** Abrupt end. */
-  cleanup(incarnation: number, why: string): void {
+  cleanup(incarnation: number, why: string, mediation: MediationOrder | null = null): void {
     this.#launchAfterEnd = false
+    if (mediation !== null && this.life?.incarnation !== mediation.incarnation) {
+      this.abandon()
+      this.#order = { mediation, descriptor: null }
+      return this.#clean(this.#mediatedLife(mediation), { kind: 'terminated' })
+    }
     const phase = this.#phase
     if (!this.#isPresent(incarnation)) return this.#reportTerminated(incarnation)
     if (phase.kind === 'pausing') {
@@ -137,7 +160,11 @@ export class ComponentRunner {
       return this.#reportTerminated(incarnation)
     }
     if (phase.kind === 'idle') return this.#reportTerminated(incarnation)
-    if (phase.kind === 'cleaning') return
+    if (phase.kind === 'cleaning') {
+      // A repair: what failed is tried again.
+      if (phase.failed === true) this.#clean(phase.life, phase.end)
+      return
+    }
     this.#log.info({ why }, 'cleaning up')
     const end: End =
       phase.kind === 'ending' && phase.end.kind === 'failed' ? phase.end : { kind: 'terminated' }
@@ -167,22 +194,67 @@ export class ComponentRunner {
     life.caller = caller
   }
 
-  registered(life: Life, address: NonNullable<Life['address']>): void {
+  registered(life: Life, address: Life['address']): void {
     const phase = this.#phase
     if (phase.kind !== 'starting' || phase.life !== life) return
     clearTimeout(this.#timer)
     life.address = address
     this.#phase = { kind: 'running', life }
     this.#log.info({ pid: life.process.pid, address }, 'registered')
+    // To run and to be ACTIVE are one thing for what is not pre-instantiable.
+    if (life.assigned !== null) for (const role of life.assignments.values()) role.confirmed = true
     this.#reportRegistered(life)
     for (const [csi, state] of life.haReadiness) this.#reportHaReadiness(life, csi, state)
+    this.#ports.running(this.model.name, life)
+    if (this.model.amStart !== null) void this.#startMonitor(life, this.model.amStart)
+  }
+
+  /** Whoever acts for the component registers it; what it was not asked for yet is noted for when it is. */
+  registeredBy(caller: string, address: Life['address']): void {
+    const phase = this.#phase
+    if (phase.kind === 'starting' && phase.life.caller === caller) {
+      this.registered(phase.life, address)
+    } else this.#registeredBy = caller
+  }
+
+  /** Who acted for it is gone, or acts for it no more. What it does now is not known here. */
+  abandon(): void {
+    const { life } = this
+    const phase = this.#phase
+    this.#registeredBy = null
+    clearTimeout(this.#timer)
+    if (phase.kind === 'pausing') clearTimeout(phase.timer)
+    if (phase.kind === 'cleaning') forgetPendingOf(phase.life)
+    if (life !== null) forgetPendingOf(life)
+    this.setBusy('healthCheck', false, 0)
+    this.#becomeIdle('UNINSTANTIATED')
+  }
+
+  async #startMonitor(life: Life, command: CommandModel): Promise<void> {
+    const { model } = this
+    const run = { model, what: 'AM_START', command, assigned: life.assigned }
+    const attemptsMax = model.amStartAttemptsMax
+    const cause = await runLifeCycleCommand(this.#ports, { ...run, attemptsMax })
+    if (cause !== null) this.#fail(life, cause, 'noRecommendation')
+  }
+
+  /** Runs the health-check command. @returns true when it passed; a component that did not pass has failed. */
+  async checkByCommand(life: Life, command: CommandModel): Promise<boolean> {
+    const run = { model: this.model, what: 'health check', command, assigned: life.assigned }
+    const cause = await runLifeCycleCommand(this.#ports, run)
+    if (cause !== null) this.#fail(life, cause, 'noRecommendation')
+    return cause === null
   }
 
   /** Answer to a callback. @returns the kind of callback it answers; null for a late one. */
   answered(life: Life, invocation: number, rc: number, message: string): Pending['kind'] | null {
     const pending = forgetPending(life, invocation)
     if (pending === undefined) return null
-    if (rc === 0) this.#roles.answered(life, invocation, pending)
+    if (pending.kind === 'instantiate') this.#instantiated(life, rc, message)
+    else if (pending.kind === 'cleanup') {
+      this.#cleaned(life, rc === 0 ? null : `its clean-up was answered with an error: ${message}`)
+    } else if (pending.kind === 'terminate' && life.mediator !== null) this.#released(life, rc)
+    else if (rc === 0) this.#roles.answered(life, invocation, pending)
     else if (pending.kind === 'terminate') life.process.kill()
     else {
       const what = `${pending.kind} ${pending.csi}`.trim()
@@ -200,7 +272,8 @@ export class ComponentRunner {
     const { life } = this
     if (life === null || life.caller !== caller || this.#phase.kind === 'ending') return
     // A process that is dead already tells by its exit what happened to it: the cause is left open then.
-    const dead = this.#ports.isDead(life.process.pid)
+    const { pid } = life.process
+    const dead = pid !== null && this.#ports.isDead(pid)
     this.#fail(life, dead ? null : 'it closed its connection to the agent', 'noRecommendation')
   }
 
@@ -252,33 +325,95 @@ export class ComponentRunner {
 
   #launch(attempt: number): void {
     this.#launchAfterEnd = false
+    const { mediation, descriptor } = this.#order
     let life: Life
-    const incarnation = this.#ports.nextIncarnation()
     try {
-      life = startLife(incarnation, this.#ports.launch(this.model))
+      if (mediation !== null) life = this.#mediatedLife(mediation)
+      else {
+        const process = this.#ports.launch(this.model, descriptor)
+        const origin = { assigned: descriptor, mediator: null }
+        life = startLife(this.#ports.nextIncarnation(), process, origin)
+      }
     } catch (error) {
       this.#afterAttempt(attempt, `it could not be started: ${textOf(error)}`)
       return
     }
     this.#phase = { kind: 'starting', life, attempt }
+    const { incarnation } = life
     this.#log.info({ pid: life.process.pid, incarnation, attempt }, 'launched')
     void life.process.exited.then((exit) => this.#onExit(life, exit))
-    if (this.model.category !== 'saAware') {
-      this.registered(life, { node: this.#ports.nodeId, port: 0 })
-      return
+    if (descriptor !== null) {
+      const { csi, epoch } = descriptor
+      const rest = { confirmed: false, isPrimary: false, invocation: 0 }
+      life.assignments.set(csi, { haState: 'ACTIVE', epoch, ...rest })
     }
+    const { started } = life.process
+    if (started !== null) void started.then((exit) => this.#commandEnded(life, exit))
+    else if (!isSaAware(this.model) && mediation === null) return this.registered(life, null)
     const { timeoutMs } = this.model.instantiate
-    this.#timer = setTimeout(() => {
-      const cause = `it did not register within ${timeoutMs} ms`
-      this.#kill(life, { kind: 'retry', attempt, cause })
-    }, timeoutMs)
+    this.#timer = setTimeout(() => this.#startIsLate(life, attempt), timeoutMs)
+    if (mediation !== null) this.#mediate(life, mediation)
   }
 
-  #afterAttempt(attempt: number, cause: string): void {
-    const { name, instantiateAttemptsMax, instantiateDelayMs } = this.model
+  #startIsLate(life: Life, attempt: number): void {
+    const { foreground, instantiate } = this.model
+    const cause = `it did not ${foreground ? 'register' : 'start'} within ${instantiate.timeoutMs} ms`
+    if (this.#order.mediation?.kept == null) this.#kill(life, { kind: 'retry', attempt, cause })
+    else this.#kill(life, { kind: 'failed', recovery: 'componentFailover', cause })
+  }
+
+  /** The command that starts the component has returned; a failed one is a failed attempt by its exit. */
+  #commandEnded(life: Life, exit: ProcessExit): void {
+    if (exit.code === 0) this.registered(life, null)
+  }
+
+  // --- a component that others act for ---
+
+  #mediatedLife({ mediator, incarnation }: MediationOrder): Life {
+    const origin = { assigned: this.#order.descriptor, mediator }
+    const life = startLife(incarnation, new MediatedProcess(), origin)
+    life.caller = this.#ports.mediator(mediator)?.caller ?? null
+    return life
+  }
+
+  #mediate(life: Life, { mediator, kept }: MediationOrder): void {
+    const present = this.#ports.mediator(mediator)
+    const fail = (cause: string): void => this.#fail(life, cause, 'noRecommendation')
+    if (present === null) return fail(`${mediator} is not here to act for it`)
+    if (kept === null) {
+      this.#registeredBy = null
+      this.#mediated.instantiate(life, fail)
+      return
+    }
+    for (const { csi, haState, epoch } of kept) {
+      const rest = { confirmed: true, isPrimary: false, invocation: 0 }
+      life.assignments.set(csi, { haState, epoch, ...rest })
+    }
+    if (this.#registeredBy === life.caller) this.registered(life, present.address)
+  }
+
+  /** The callback that instantiates it was answered; one that is pre-instantiable has to be registered as well. */
+  #instantiated(life: Life, rc: number, message: string): void {
+    const present = this.#ports.mediator(life.mediator ?? '')
+    if (rc !== 0) {
+      this.#fail(life, `it could not be instantiated: ${message}`, 'noRecommendation')
+    } else if (!this.model.preInstantiable) this.registered(life, present?.address ?? null)
+  }
+
+  /** The callback that terminates it was answered: with OK nothing of it is left. */
+  #released(life: Life, rc: number): void {
+    if (this.#phase.kind !== 'ending' || this.#phase.life !== life) return
+    if (rc === 0) this.#phase = { ...this.#phase, end: { kind: 'terminated', clean: true } }
+    life.process.kill()
+  }
+
+  #afterAttempt(attempt: number, cause: string, final = false): void {
+    const { name, instantiateAttemptsMax } = this.model
     this.#log.warn({ attempt, cause }, 'not instantiated')
-    if (attempt < instantiateAttemptsMax) {
-      const timer = setTimeout(() => this.#launch(attempt + 1), instantiateDelayMs)
+    if (attempt < instantiateAttemptsMax && !final) {
+      const { instantiateWithoutDelayMax, instantiateDelayMs } = this.model
+      const delayMs = attempt < instantiateWithoutDelayMax ? 0 : instantiateDelayMs
+      const timer = setTimeout(() => this.#launch(attempt + 1), delayMs)
       this.#phase = { kind: 'pausing', attempt, timer }
       return
     }
@@ -301,6 +436,28 @@ export class ComponentRunner {
     return 'life' in phase && phase.life.incarnation === incarnation
   }
 
+  /** The external monitor first, then the component; SIGKILL, or the clean-up, when that takes too long. */
+  async #terminate(life: Life): Promise<void> {
+    const { model } = this
+    const { amStop: command, amStopAttemptsMax: attemptsMax } = model
+    if (command !== null) {
+      const run = { model, what: 'AM_STOP', command, assigned: life.assigned, attemptsMax }
+      const cause = await runLifeCycleCommand(this.#ports, run)
+      if (this.#phase.kind !== 'ending' || this.#phase.life !== life) return
+      if (cause !== null) return this.#kill(life, { kind: 'terminated' })
+    }
+    this.#armKill(life, model.terminate?.timeoutMs ?? model.terminateTimeoutMs)
+    if (model.mediation !== null) this.#mediated.terminate(life, () => life.process.kill())
+    else if (isSaAware(model)) this.#terminateByCallback(life)
+    else if (model.terminate === null) life.process.terminate()
+    else {
+      const run = { model, what: 'terminate', command: model.terminate, assigned: life.assigned }
+      const cause = await runLifeCycleCommand(this.#ports, run)
+      if (cause !== null) this.#log.warn({ cause }, 'not terminated in good order')
+      life.process.kill()
+    }
+  }
+
   #terminateByCallback(life: Life): void {
     const invocation = this.#ports.nextInvocation()
     const component = this.model.name
@@ -309,12 +466,6 @@ export class ComponentRunner {
     if (life.caller === null) return life.process.kill()
     const client = this.#ports.callbacks(life.caller)
     client.terminate({ invocation, component }, oneWay).catch(() => life.process.kill())
-  }
-
-  async #terminateByCommand(life: Life): Promise<void> {
-    const command = this.model.terminate
-    if (command !== null) await this.#ports.runCommand(this.model, command)
-    life.process.kill()
   }
 
   #fail(life: Life, cause: string | null, recovery: Recovery): void {
@@ -337,7 +488,7 @@ export class ComponentRunner {
   #armKill(life: Life, delayMs: number): void {
     clearTimeout(this.#timer)
     const report = (): void => {
-      const cause = `process ${life.process.pid} survives SIGKILL`
+      const cause = `process ${life.process.pid ?? 'of it'} survives SIGKILL`
       this.#log.error({ cause }, 'clean-up failed')
       this.#ports.emit({ kind: 'cleanupFailed', component: this.model.name, cause })
     }
@@ -353,7 +504,8 @@ export class ComponentRunner {
     clearTimeout(this.#timer)
     forgetPendingOf(life)
     if (phase.kind === 'starting') {
-      const end: End = { kind: 'retry', attempt: phase.attempt, cause: null }
+      const final = exit.code === NO_RETRY_EXIT_CODE
+      const end: End = { kind: 'retry', attempt: phase.attempt, cause: null, final }
       this.#phase = { kind: 'ending', life, end }
       // Nobody waits for a component that did not start: its last words are worth a moment.
       void life.process.drained.then(() => this.#afterExit(life, exit))
@@ -368,9 +520,33 @@ export class ComponentRunner {
     clearTimeout(this.#timer)
     const end = this.#endOf(phase, life, exit)
     setImmediate(() => this.#log.info({ pid: life.process.pid, ...exit, end }, 'process ended'))
-    if (this.model.cleanup === null) return this.#finish(life, end)
+    this.#clean(life, end)
+  }
+
+  /** After its process is gone: by command or callback, where the component has one. */
+  #clean(life: Life, end: End): void {
+    const { model } = this
+    const isClean = end.kind === 'terminated' && end.clean === true
+    if (isClean || (model.cleanup === null && life.mediator === null))
+      return this.#finish(life, end)
     this.#phase = { kind: 'cleaning', life, end }
-    void this.#cleanByCommand(life, end, this.model.cleanup)
+    if (life.mediator !== null) {
+      this.#mediated.cleanup(life, (cause) => this.#cleaned(life, cause))
+      return
+    }
+    if (model.cleanup === null) return
+    const run = { model, what: 'clean-up', command: model.cleanup, assigned: life.assigned }
+    void runLifeCycleCommand(this.#ports, run).then((cause) => this.#cleaned(life, cause))
+  }
+
+  #cleaned(life: Life, cause: string | null): void {
+    const phase = this.#phase
+    if (phase.kind !== 'cleaning' || phase.life !== life || phase.failed === true) return
+    if (cause === null) return this.#finish(life, phase.end)
+    this.#log.error({ cause }, 'clean-up failed')
+    this.#phase = { ...phase, failed: true }
+    this.#wakeIdleWaiters()
+    this.#ports.emit({ kind: 'cleanupFailed', component: this.model.name, cause })
   }
 
   #endOf(phase: Exclude<Phase, { kind: 'idle' | 'pausing' }>, life: Life, exit: ProcessExit): End {
@@ -378,20 +554,10 @@ export class ComponentRunner {
     const end = 'end' in phase ? phase.end : unasked
     if (end.kind === 'terminated' || end.cause !== null) return end
     const { pid } = life.process
-    const said = this.#ports.crashText(this.model.name, pid) ?? tailText(life.process.stderrTail())
+    const crash = pid === null ? null : this.#ports.crashText(this.model.name, pid)
+    const said = crash ?? tailText(life.process.stderrTail())
     const how = exitText(pid, exit)
     return { ...end, cause: said === '' ? how : `${how}: ${said}` }
-  }
-
-  async #cleanByCommand(life: Life, end: End, command: CommandModel): Promise<void> {
-    const outcome = await this.#ports.runCommand(this.model, command)
-    if (outcome.code === 0) return this.#finish(life, end)
-    const how = outcome.timedOut ? `took over ${command.timeoutMs} ms` : exitText(0, outcome)
-    const cause = `the clean-up command of ${this.model.name} failed: ${how}`
-    this.#log.error({ cause, stderr: tailText(outcome.stderrTail) }, 'clean-up failed')
-    this.#ports.ended(life.caller)
-    this.#becomeIdle('TERMINATION_FAILED')
-    this.#ports.emit({ kind: 'cleanupFailed', component: this.model.name, cause })
   }
 
   /** Nothing of the life is left: says so, and starts the next one when that is due. */
@@ -402,8 +568,8 @@ export class ComponentRunner {
       this.setBusy(reason, false, 0)
     }
     if (end.kind === 'retry') {
-      this.#ports.ended(life.caller)
-      this.#afterAttempt(end.attempt, end.cause ?? 'it ended')
+      this.#ports.ended(life.mediator === null ? life.caller : null)
+      this.#afterAttempt(end.attempt, end.cause ?? 'it ended', end.final)
     } else {
       this.#becomeIdle('UNINSTANTIATED')
       if (end.kind === 'terminated') this.#reportTerminated(incarnation)
@@ -412,10 +578,11 @@ export class ComponentRunner {
         const failed = { component: name, incarnation, recovery: end.recovery, cause }
         this.#ports.emit({ kind: 'componentFailed', ...failed })
       }
-      this.#ports.ended(life.caller)
+      this.#ports.ended(life.mediator === null ? life.caller : null)
     }
     const alone = end.kind === 'failed' && !this.#ports.isDirected()
-    const restart = alone && recovery === 'componentRestart' && !disableRestart
+    const restart =
+      alone && recovery === 'componentRestart' && !disableRestart && isSaAware(this.model)
     if (this.#phase.kind === 'idle' && (this.#launchAfterEnd || restart)) {
       this.#launchAfterEnd = false
       this.#launch(1)
@@ -424,13 +591,16 @@ export class ComponentRunner {
 
   #becomeIdle(presence: Extract<Phase, { kind: 'idle' }>['presence']): void {
     this.#phase = { kind: 'idle', presence }
+    this.#wakeIdleWaiters()
+  }
+
+  #wakeIdleWaiters(): void {
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const resolve of waiters) resolve()
   }
 
   #reportRegistered(life: Life): void {
-    if (life.address === null) return
     const { incarnation, address } = life
     const { pid } = life.process
     const component = this.model.name
@@ -448,3 +618,6 @@ export class ComponentRunner {
 }
 
 const oneWay = { oneWay: true } as const
+
+/** What the present life was ordered for. */
+type Order = Pick<InstantiateCommand, 'mediation' | 'descriptor'>

@@ -4,9 +4,11 @@ import type { ProcessExit } from './component-ports.ts'
 const TAIL_CHARACTERS = 300
 
 /** How a process ended, in words: `process 4711 was killed by SIGKILL`. */
-export function exitText(pid: number, exit: ProcessExit): string {
-  if (exit.signal !== null) return `process ${pid} was killed by ${exit.signal}`
-  return `process ${pid} exited with code ${exit.code ?? 'unknown'}`
+export function exitText(pid: number | null, exit: ProcessExit): string {
+  const what = pid === null ? 'it' : `process ${pid}`
+  if (exit.signal !== null) return `${what} was killed by ${exit.signal}`
+  if (exit.code === null) return `${what} is gone`
+  return `${what} exited with code ${exit.code}`
 }
 
 /** End of a process's standard error in one line; empty when it wrote nothing. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { accessSync, constants, statSync } from 'node:fs'
-import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
+import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { SdkError } from '../../idl/index.ts'
 import { COMPONENT_ENV } from '../../runtime/internal.ts'
@@ -38,6 +38,11 @@ export interface LaunchOptions {
   readonly logFile: string | null
   /** The file and its predecessor `FILE.1` have at most so many bytes each. @defaultValue 4 MiB */
   readonly logSizeBytesMax?: number
+  /**
+   * After exit code 0 its process group is left alone, and its output goes straight into the log file, without a
+   * bound: for a command that starts a program and returns. @defaultValue false
+   */
+  readonly leavesProcesses?: boolean
 }
 
 /** How a process ended; exactly one of both is set. */
@@ -48,6 +53,8 @@ export interface ProcessEnd {
 
 export interface LaunchedProcess {
   readonly pid: number
+  /** The process itself is what was to be started. */
+  readonly started: null
   /** Resolves when the process is reaped and its process group killed. Never rejects. */
   readonly exited: Promise<ProcessEnd>
   /** Resolves after `exited`, when its last words are read, at the latest 200 ms later. */
@@ -56,6 +63,8 @@ export interface LaunchedProcess {
   kill(): void
   /** Sends a signal to the process alone. Harmless when it is gone. */
   signal(signal: NodeJS.Signals): void
+  /** SIGTERM to the process alone. */
+  terminate(): void
   /** Last 8 KiB of standard error. */
   stderrTail(): string
 }
@@ -73,6 +82,7 @@ export function launchProcess(options: LaunchOptions): LaunchedProcess {
   }
   checkDirectory(cwd)
   const program = findProgram(options.argv[0] ?? '', { cwd, path: env['PATH'] })
+  const output = options.leavesProcesses === true ? openLog(options.logFile) : 'pipe'
   const child = spawn(
     findSetpriv(),
     guardedArguments(process.pid, [program, ...options.argv.slice(1)]),
@@ -80,9 +90,10 @@ export function launchProcess(options: LaunchOptions): LaunchedProcess {
       cwd,
       env: { ...env, [COMPONENT_ENV.parentPid]: String(process.pid) },
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', output, output],
     },
   )
+  if (typeof output === 'number') closeSync(output)
   // Told through the missing pid; the event comes too late to be thrown.
   child.on('error', () => undefined)
   if (child.pid === undefined) {
@@ -129,6 +140,7 @@ export async function runCommand(
 
 class Launched implements LaunchedProcess {
   readonly pid: number
+  readonly started = null
   readonly exited: Promise<ProcessEnd>
   readonly drained: Promise<void>
   readonly #child: ChildProcess
@@ -143,7 +155,7 @@ class Launched implements LaunchedProcess {
     const closed = new Promise<void>((done) => child.once('close', () => done()))
     this.exited = new Promise((done) => {
       child.once('exit', (code, signal) => {
-        this.kill()
+        if (code !== 0 || options.leavesProcesses !== true) this.kill()
         this.#isGone = true
         done({ code, signal })
       })
@@ -162,6 +174,10 @@ class Launched implements LaunchedProcess {
 
   signal(signal: NodeJS.Signals): void {
     this.#send(this.pid, signal)
+  }
+
+  terminate(): void {
+    this.signal('SIGTERM')
   }
 
   stderrTail(): string {
@@ -190,6 +206,13 @@ class Launched implements LaunchedProcess {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
+}
+
+/** Its descriptor, or nowhere. */
+function openLog(logFile: string | null): number | 'ignore' {
+  if (logFile === null) return 'ignore'
+  mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 })
+  return openSync(logFile, 'a', 0o600)
 }
 
 function checkDirectory(cwd: string): void {

@@ -46,6 +46,7 @@ export function factsOf(component: string, actual: VirtualProcess): ComponentFac
     incarnation,
     pid: isUp ? incarnation : null,
     address: isUp ? addressOf(incarnation) : null,
+    mediator: null,
     assignments: [...roles].map(([csi, { asked, epoch, confirmed }]) => ({
       csi,
       haState: asked,

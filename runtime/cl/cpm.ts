@@ -28,6 +28,10 @@ export interface ClCpmCallbacksT {
     descriptor: CsiDescriptor,
   ) => unknown
   readonly appCSIRmv: (invocation: number, compName: string, csiName: string) => unknown
+  /** For a proxy. */
+  readonly appProxiedComponentInstantiate?:
+    ((invocation: number, compName: string) => unknown) | null
+  readonly appProxiedComponentCleanup?: ((invocation: number, compName: string) => unknown) | null
 }
 
 /** What `clCpmClientInitialize` gives back, and every other function takes: one component's client. */
@@ -70,26 +74,35 @@ export function clCpmClientInitialize(
 ): Promise<ClRcT> {
   const app = boundApp()
   if (app === undefined) return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.INVALID_STATE))
-  const { component: name } = app
   const made = new ClCpmHandleT(app)
   handle.value = made
-  const { appHealthCheck } = callbacks
+  const {
+    appHealthCheck,
+    appProxiedComponentInstantiate: instantiate,
+    appProxiedComponentCleanup: cleanup,
+  } = callbacks
   return rcOfAsync(() =>
     app.cpm.initialize({
-      csiSet: (haState, descriptor) =>
+      csiSet: (haState, descriptor, name) =>
         made.ask((i) => callbacks.appCSISet(i, name, HA_NUMBER[haState], descriptor)),
-      csiRemove: (csi) => made.ask((i) => callbacks.appCSIRmv(i, name, csi)),
-      terminate: () => made.ask((i) => callbacks.appTerminate(i, name)),
+      csiRemove: (csi, name) => made.ask((i) => callbacks.appCSIRmv(i, name, csi)),
+      terminate: (name) => made.ask((i) => callbacks.appTerminate(i, name)),
       ...(appHealthCheck === null
         ? {}
-        : { healthCheck: (key) => made.ask((i) => appHealthCheck(i, name, key)) }),
+        : { healthCheck: (key, name) => made.ask((i) => appHealthCheck(i, name, key)) }),
+      ...(instantiate
+        ? { proxiedComponentInstantiate: (name) => made.ask((i) => instantiate(i, name)) }
+        : {}),
+      ...(cleanup ? { proxiedComponentCleanup: (name) => made.ask((i) => cleanup(i, name)) } : {}),
     }),
   )
 }
 
-/** "I am ready for work": `app.cpm.register`. */
-export function clCpmComponentRegister(handle: ClCpmHandleT): Promise<ClRcT> {
-  return rcOfAsync(() => handle.app.cpm.register())
+/** "I am ready for work": `app.cpm.register`. A proxy names the component that it registers. */
+export function clCpmComponentRegister(handle: ClCpmHandleT, compName?: string): Promise<ClRcT> {
+  return rcOfAsync(() =>
+    handle.app.cpm.register(compName === undefined ? {} : { component: compName }),
+  )
 }
 
 /** `app.cpm.unregister`. */

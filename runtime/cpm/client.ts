@@ -1,7 +1,13 @@
 import type { Logger } from 'pino'
 import { CL_ERR, isSdkError, SdkError, type HandlersOf } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, Rmd } from '../../ioc/index.ts'
-import type { CpmCallbackTable, CpmClient, MonitorRequest } from '../eo/app.ts'
+import type {
+  CpmCallbackTable,
+  CpmClient,
+  CpmMediationCallbacks,
+  CpmRegisterOptions,
+  MonitorRequest,
+} from '../eo/app.ts'
 import type { ExecutionObject } from '../eo/execution-object.ts'
 import type { CheckpointService } from '../services/checkpoint/commit-gate.ts'
 import { GroupTracking, type TrackRequest } from './group-tracking.ts'
@@ -35,6 +41,11 @@ interface Answer {
   readonly by: 'response' | 'quiescingComplete'
   readonly rc: number
   readonly message: string
+}
+interface RoleOfAnother {
+  readonly component: string
+  readonly haState: HaState
+  readonly descriptor: CsiDescriptor
 }
 /** Terminate waits this long for running calls. */
 const DRAIN_MS = 1_000
@@ -79,9 +90,15 @@ export class CpmComponent implements CpmClient {
     return Promise.resolve()
   }
 
-  async register(): Promise<void> {
+  async register(options: CpmRegisterOptions = {}): Promise<void> {
     if (this.#callbacks === undefined) {
       throw new SdkError('NOT_INITIALIZED', 'cpm.register: call cpm.initialize first')
+    }
+    const { component: other } = options
+    if (other !== undefined && other !== this.#options.component) {
+      const { component: proxy, rmd } = this.#options
+      await this.#agent.register({ component: other, proxy, address: rmd.address })
+      return
     }
     if (this.#stage !== 'fresh') {
       throw new SdkError('ALREADY_EXIST', `cpm.register: the component is ${this.#stage} already`)
@@ -186,28 +203,50 @@ export class CpmComponent implements CpmClient {
   /** The functions of `CpmCallbacks`, but for names: each answers at once, and by `Cpm.response` when it is done. */
   handlers(): Omit<Handlers, 'namesChanged'> {
     return {
-      csiSet: ({ invocation, descriptor, haState }) => {
+      csiSet: ({ invocation, component, descriptor, haState }) => {
+        if (component !== this.#options.component) {
+          const set = { component, haState, descriptor }
+          this.#inTurn(
+            `${component} ${descriptor.csi}`,
+            invocation,
+            () => this.#csiSetFor(invocation, set),
+            haState === 'QUIESCING' ? 'quiescingComplete' : 'response',
+          )
+          return {}
+        }
         const run = (): Promise<void> => this.#csiSet(invocation, haState, descriptor)
         const by = haState === 'QUIESCING' ? 'quiescingComplete' : 'response'
         this.#inTurn(descriptor.csi, invocation, run, by)
         return {}
       },
-      csiRemove: ({ invocation, csi, flags }) => {
+      csiRemove: ({ invocation, component, csi, flags }) => {
+        if (component !== this.#options.component) {
+          this.#inTurn(`${component} ${csi}`, invocation, async () => {
+            await this.#required().csiRemove(csi, component)
+          })
+          return {}
+        }
         this.#inTurn(csi, invocation, async () => {
           const all = flags === 'TARGET_ALL' ? this.#options.eo.roles.csis() : [csi]
           for (const one of all) await this.#csiRemove(one)
         })
         return {}
       },
-      terminate: ({ invocation }) => {
+      terminate: ({ invocation, component }) => {
+        if (component !== this.#options.component) {
+          void this.#once(invocation, async () => {
+            await this.#required().terminate(component)
+          })
+          return {}
+        }
         this.#once(invocation, async () => {
           await this.terminate()
         }).then(this.#options.onTerminated, this.#options.onTerminated)
         return {}
       },
-      healthCheck: ({ invocation, key }) => {
+      healthCheck: ({ invocation, component, key }) => {
         void this.#once(invocation, async () => {
-          await this.#callbacks?.healthCheck?.(key)
+          await this.#callbacks?.healthCheck?.(key, component)
         })
         return {}
       },
@@ -215,6 +254,10 @@ export class CpmComponent implements CpmClient {
         this.#groups.receive(group)
         return {}
       },
+      proxiedComponentInstantiate: (ask) => this.#actFor('proxiedComponentInstantiate', ask),
+      proxiedComponentCleanup: (ask) => this.#actFor('proxiedComponentCleanup', ask),
+      containedComponentInstantiate: (ask) => this.#actFor('containedComponentInstantiate', ask),
+      containedComponentCleanup: (ask) => this.#actFor('containedComponentCleanup', ask),
     }
   }
 
@@ -228,7 +271,29 @@ export class CpmComponent implements CpmClient {
     const { eo } = this.#options
     eo.setState('stopping')
     await Promise.race([eo.drained(null), sleep(DRAIN_MS)])
-    await this.#callbacks?.terminate()
+    await this.#callbacks?.terminate(this.#options.component)
+  }
+
+  /** A role of a component that this one acts for: no function and no checkpoint here depends on it. */
+  async #csiSetFor(invocation: number, set: RoleOfAnother): Promise<void> {
+    const { component, haState, descriptor } = set
+    if (haState === 'QUIESCING') {
+      void this.#respond(invocation, { by: 'response', rc: 0, message: '' })
+    }
+    await this.#required().csiSet(haState, descriptor, component)
+  }
+
+  #actFor(
+    name: keyof CpmMediationCallbacks,
+    { invocation, component }: { readonly invocation: number; readonly component: string },
+  ): Record<string, never> {
+    void this.#once(invocation, async () => {
+      const callback = this.#required()[name]
+      if (callback !== undefined) return await callback(component)
+      const message = `${this.#options.component} gave cpm.initialize no callback ${name}`
+      throw new SdkError('NOT_SUPPORTED', message)
+    })
+    return {}
   }
 
   async #csiSet(invocation: number, haState: HaState, descriptor: CsiDescriptor): Promise<void> {
@@ -239,7 +304,7 @@ export class CpmComponent implements CpmClient {
       eo.setRole(csi, 'promoting', epoch)
       try {
         await checkpoint.roleChanged(csi, 'ACTIVE', epoch)
-        await callbacks.csiSet('ACTIVE', descriptor)
+        await callbacks.csiSet('ACTIVE', descriptor, this.#options.component)
       } catch (error) {
         // Whoever waited for this role goes elsewhere.
         eo.setRole(csi, 'QUIESCED', epoch)
@@ -255,7 +320,7 @@ export class CpmComponent implements CpmClient {
     if (haState !== 'STANDBY') await eo.drained(csi)
     if (haState === 'QUIESCING') {
       await checkpoint.roleChanged(csi, 'QUIESCING', epoch)
-      await callbacks.csiSet('QUIESCING', descriptor)
+      await callbacks.csiSet('QUIESCING', descriptor, this.#options.component)
       await checkpoint.drained(csi)
       await checkpoint.roleChanged(csi, 'QUIESCED', epoch)
       eo.setRole(csi, 'QUIESCED', epoch)
@@ -263,7 +328,7 @@ export class CpmComponent implements CpmClient {
     }
     if (haState === 'QUIESCED') await checkpoint.drained(csi)
     await checkpoint.roleChanged(csi, haState, epoch)
-    await callbacks.csiSet(haState, descriptor)
+    await callbacks.csiSet(haState, descriptor, this.#options.component)
   }
 
   async #csiRemove(csi: string): Promise<void> {
@@ -272,7 +337,7 @@ export class CpmComponent implements CpmClient {
     if (eo.roles.state(csi) === 'ACTIVE') eo.setRole(csi, 'QUIESCED', eo.roles.epoch())
     await eo.drained(csi)
     await checkpoint.drained(csi)
-    await callbacks.csiRemove(csi)
+    await callbacks.csiRemove(csi, this.#options.component)
     await checkpoint.roleChanged(csi, null, 0)
     eo.setRole(csi, null, 0)
   }

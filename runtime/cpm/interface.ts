@@ -235,6 +235,8 @@ export const Cpm = defineInterface({
   },
 })
 
+const actFor = z.strictObject({ invocation: z.int(), component: z.string() })
+
 /** What the agent calls on a component. Each callback with an invocation is answered by `Cpm.response`. */
 export const CpmCallbacks = defineInterface({
   name: 'CpmCallbacks',
@@ -271,6 +273,13 @@ export const CpmCallbacks = defineInterface({
       input: z.strictObject({ invocation: z.int(), component: z.string(), key: z.string() }),
       output: none,
     },
+    /** A proxy is to bring up a component that it acts for, and register it. */
+    proxiedComponentInstantiate: { serviceId: 5, input: actFor, output: none },
+    /** A proxy is to make sure that nothing of the component is left. */
+    proxiedComponentCleanup: { serviceId: 6, input: actFor, output: none },
+    /** The same for a container and what runs inside it. */
+    containedComponentInstantiate: { serviceId: 7, input: actFor, output: none },
+    containedComponentCleanup: { serviceId: 8, input: actFor, output: none },
     namesChanged: {
       serviceId: 4,
       /** `complete`: the table is the director's whole one; false only before the first director was heard. */
@@ -297,4 +306,6 @@ export const COMPONENT_ENV = {
   hungMs: 'HOLDFAST_HUNG_MS',
   /** A component that holds ACTIVE ends when its agent answered no beat for so long. */
   leaseMs: 'HOLDFAST_LEASE_MS',
+  /** For commands of a component that is not pre-instantiable: the CSI that it is ACTIVE for. */
+  csi: 'HOLDFAST_CSI',
 } as const

@@ -25,16 +25,42 @@ export interface App extends Libraries {
   readonly checkpoint: CheckpointClient
 }
 
-/** SAF AMF callbacks of a component. A callback that throws or rejects answers with an error: AMF recovers. */
-export interface CpmCallbackTable {
+/**
+ * SAF AMF callbacks of a component. A callback that throws or rejects answers with an error: AMF recovers. The last
+ * argument is the component that is meant: its own name, or, for a proxy or container, one that it acts for.
+ */
+export interface CpmCallbackTable extends CpmMediationCallbacks {
   /** Called for each change of role. Resolving answers OK (for QUIESCING: quiescing is complete). */
-  readonly csiSet: (haState: HaState, descriptor: CsiDescriptor) => void | Promise<void>
-  readonly csiRemove: (csi: string) => void | Promise<void>
-  readonly terminate: () => void | Promise<void>
+  readonly csiSet: (
+    haState: HaState,
+    descriptor: CsiDescriptor,
+    component: string,
+  ) => void | Promise<void>
+  readonly csiRemove: (csi: string, component: string) => void | Promise<void>
+  readonly terminate: (component: string) => void | Promise<void>
   /** AMF asks for it: the one of the model's `healthCheck` with an empty key, those that were started with theirs. */
-  readonly healthCheck?: (key: string) => void | Promise<void>
+  readonly healthCheck?: (key: string, component: string) => void | Promise<void>
   /** A protection group that is tracked with CHANGES or CHANGES_ONLY has changed. */
   readonly protectionGroupTrack?: (news: ProtectionGroupNotification) => void
+}
+
+/**
+ * Further callbacks of a proxy or container: SAF AMF B.04.01 sections 7.10 and 7.11. Instantiate brings the component
+ * up and registers it (`cpm.register({ component })`); clean-up resolves when nothing of it is left.
+ */
+export interface CpmMediationCallbacks {
+  readonly proxiedComponentInstantiate?: (component: string) => void | Promise<void>
+  readonly proxiedComponentCleanup?: (component: string) => void | Promise<void>
+  readonly containedComponentInstantiate?: (component: string) => void | Promise<void>
+  readonly containedComponentCleanup?: (component: string) => void | Promise<void>
+}
+
+export interface CpmRegisterOptions {
+  /**
+   * A component that this one acts for: in its instantiate callback, and, for a proxied one that lived on under another
+   * proxy, in csiSet(ACTIVE) of the proxy CSI. @defaultValue this component
+   */
+  readonly component?: string
 }
 
 /** A process whose end is to be an error of the component. */
@@ -51,8 +77,11 @@ export interface MonitorRequest {
 /** `clCpm...` of the seed, component side. */
 export interface CpmClient {
   initialize(callbacks: CpmCallbackTable): Promise<void>
-  /** "Ready": AMF assigns nothing before it. */
-  register(): Promise<void>
+  /**
+   * "Ready": AMF assigns nothing before it.
+   * @throws SdkError BAD_OPERATION for a component that this one is not ACTIVE proxy or container of.
+   */
+  register(options?: CpmRegisterOptions): Promise<void>
   unregister(): Promise<void>
   finalize(): Promise<void>
   /**

@@ -166,6 +166,7 @@ function started(model: Model): EngineState {
           pid: 1,
           incarnation: 1,
           address,
+          mediator: null,
           assignments,
         }
       })

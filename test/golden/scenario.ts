@@ -184,6 +184,7 @@ class Run {
   #instantiationFails(component: string): void {
     const process = this.#world.process(component)
     process.presence = 'INSTANTIATION_FAILED'
+    process.assignments.clear()
     const at = this.#world.answers.findIndex((answer) => answer.component === component)
     if (at >= 0) this.#world.answers.splice(at, 1)
     this.#world.step({

@@ -21,9 +21,16 @@ interface Shape {
   readonly failover: boolean
   readonly chain: boolean
   readonly restart: boolean
+  readonly category: Category
 }
 
-const shapes = (redundancies: readonly string[]): fc.Arbitrary<Shape> =>
+/** `npi`: the proxied one is not pre-instantiable. */
+type Category = 'saAware' | 'nonSaAware' | 'proxied' | 'npi' | 'contained'
+
+const shapes = (
+  redundancies: readonly string[],
+  categories: readonly Category[] = ['saAware'],
+): fc.Arbitrary<Shape> =>
   fc.record({
     redundancy: fc.constantFrom(...redundancies),
     units: fc.integer({ min: 1, max: 4 }),
@@ -32,7 +39,39 @@ const shapes = (redundancies: readonly string[]): fc.Arbitrary<Shape> =>
     failover: fc.boolean(),
     chain: fc.boolean(),
     restart: fc.boolean(),
+    category: fc.constantFrom(...categories),
   })
+
+/** What is not pre-instantiable takes one service instance a unit. */
+function limitsOf({ redundancy, category, instances }: Shape): { readonly instances: number } {
+  const isNpi = category === 'nonSaAware' || category === 'npi'
+  return { instances: isNpi && redundancy === '2N' ? 1 : instances }
+}
+
+const CATEGORY: Readonly<Record<Category, string>> = {
+  saAware: 'command: [/bin/true], ',
+  nonSaAware: 'category: nonSaAware, command: [/bin/true], ',
+  proxied: 'category: proxied, proxied: { csi: PI }, ',
+  npi: 'category: proxied, proxied: { csi: PI, preInstantiable: false }, ',
+  contained: 'category: contained, contained: { csi: PI }, ',
+}
+
+/** Two proxies in 2N, or a container on each node. */
+function mediatorsOf({ category, nodes, units }: Shape): string {
+  if (category === 'saAware' || category === 'nonSaAware') return ''
+  const count = Math.min(nodes, units)
+  const isContained = category === 'contained'
+  const numbers = Array.from({ length: isContained ? count : 2 }, (_, index) => index + 1)
+  const kind = isContained ? 'category: container, ' : ''
+  const unit = (n: number): string =>
+    `PSU${String(n)}: { node: N${String(Math.min(n, count))}, components: { PC${String(n)}: { ${kind}command: [/bin/true] } } }`
+  return `
+  PG:
+    redundancy: ${isContained ? 'N-way-active' : '2N'}
+    serviceUnits: { ${numbers.map(unit).join(', ')} }
+    serviceInstances: { PSI: { preferredActive: ${String(count)}, csis: { PI: {} } } }
+`
+}
 
 const models = new Map<string, Model>()
 
@@ -48,7 +87,9 @@ function buildModel(shape: Shape): Model {
   return vectorModel({
     redundancy: shape.redundancy,
     units: shape.units,
-    instances: shape.instances,
+    instances: limitsOf(shape).instances,
+    start: CATEGORY[shape.category],
+    more: mediatorsOf(shape),
     unit: `failover: ${String(shape.failover)}`,
     nodeOf: (unit) => Math.min(1 + ((unit - 1) % shape.nodes), unit),
     component: shape.restart ? 'recovery: componentRestart' : 'recovery: componentFailover',
@@ -300,6 +341,26 @@ describe.each(['2N', 'no-redundancy', 'N+M', 'N-way', 'N-way-active'])(
     const title = `keeps its invariants and converges (SEED=${String(FRESH)})`
     it(title, { timeout: TEST_MS }, () => {
       fc.assert(property, { seed: FRESH, numRuns: RUNS })
+    })
+  },
+)
+
+describe.each(['nonSaAware', 'proxied', 'npi', 'contained'] as const)(
+  '%s components under random faults',
+  (category) => {
+    const isNpi = category === 'nonSaAware' || category === 'npi'
+    const all = ['2N', 'no-redundancy', 'N+M', 'N-way', 'N-way-active']
+    const redundancies = isNpi ? ['2N', 'no-redundancy'] : all
+    const property = fc.property(shapes(redundancies, [category]), deeds, run)
+
+    const numRuns = Math.ceil(RUNS / 3)
+
+    it('keep the invariants and converge (a fixed seed)', () => {
+      fc.assert(property, { seed: 1, numRuns })
+    })
+
+    it(`keep the invariants and converge (SEED=${String(FRESH)})`, () => {
+      fc.assert(property, { seed: FRESH, numRuns })
     })
   },
 )

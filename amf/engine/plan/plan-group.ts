@@ -16,7 +16,7 @@ import { planNPlusM } from './n-plus-m.ts'
 import { planNWayActive } from './n-way-active.ts'
 import { planNWay } from './n-way.ts'
 import { planNoRedundancy } from './no-redundancy.ts'
-import type { Plan, Planner, PlanUnit } from './planner.ts'
+import { isActiveRole, type Plan, type Planner, type PlanUnit } from './planner.ts'
 import { planTwoN } from './two-n.ts'
 
 const PLANNERS: Readonly<Record<RedundancyModel, Planner>> = {
@@ -95,6 +95,12 @@ function planUnit(
   node: NodeState,
 ): PlanUnit {
   const roles = new Map<string, HaState>()
+  // Nothing new can be asked of a unit while nobody acts for one of its components.
+  const isDeaf = unit.components.some((model) => {
+    const state = group.components.get(model.name)
+    const needsProxy = !model.preInstantiable && model.mediation !== null
+    return state?.orphaned === true || (needsProxy && state?.mediator == null)
+  })
   const standbyRanks = new Map<string, number>()
   for (const instance of sg.serviceInstances) {
     const role = unitRole(group, unit, instance, 'effective')
@@ -108,11 +114,13 @@ function planUnit(
     roles,
     standbyRanks,
     mayActivate: (instance) =>
+      (!isDeaf || isActiveRole(roles.get(instance.name))) &&
       // Several actives have no common checkpoint with one writer: replicas decide nothing there.
       (sg.redundancy === 'N-way-active' || isInSync(group, unit, instance)) &&
       couldCarry(unit, instance, 'ACTIVE') &&
       !unitHaReadiness(group, unit, instance).startsWith('NOT_READY'),
     mayStandby: (instance) =>
+      (!isDeaf || roles.get(instance.name) === 'STANDBY') &&
       couldCarry(unit, instance, 'STANDBY') &&
       unitHaReadiness(group, unit, instance) !== 'NOT_READY_FOR_ASSIGNMENT',
     isDegraded: (instance) =>

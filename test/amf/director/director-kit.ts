@@ -193,6 +193,7 @@ export class FakeAgent {
         presence: 'INSTANTIATED',
         pid,
         address: { node: nodeId, port: 300 },
+        mediator: null,
         assignments: [],
         haReadiness: [],
         busy: false,

@@ -14,6 +14,8 @@ const instantiate = (node: string, component: string): EngineCommand => ({
   kind: 'instantiate',
   node,
   component,
+  mediation: null,
+  descriptor: null,
   why,
 })
 const name = (address: { node: number; port: number } | null, epoch: number): EngineCommand => ({

@@ -10,6 +10,8 @@ const launch = (component: string): NodeCommand => ({
   kind: 'instantiate',
   node: 'node1',
   component,
+  mediation: null,
+  descriptor: null,
   why,
 })
 const cleanup: NodeCommand = {
@@ -17,6 +19,7 @@ const cleanup: NodeCommand = {
   node: 'node1',
   component: 'c1',
   incarnation: 1,
+  mediation: null,
   why,
 }
 const grant: NodeCommand = {

@@ -26,6 +26,10 @@ export function vectorModel(options: {
   readonly eachUnit?: Readonly<Record<number, string>>
   readonly instance?: (index: number) => string
   readonly component?: string
+  /** How components of the type start. */
+  readonly start?: string
+  /** YAML of further service groups. */
+  readonly more?: string
   readonly equal?: boolean
   readonly nodeOf?: (unit: number) => number
   readonly top?: string
@@ -43,7 +47,7 @@ ${options.top ?? ''}
 nodes:
 ${list(nodes, (n) => `  N${String(n)}: { ${options.node ?? ''} }`)}
 componentTypes:
-  T: { command: [/bin/true], ${options.component ?? ''} }
+  T: { ${options.start ?? 'command: [/bin/true], '}${options.component ?? ''} }
 serviceGroups:
   SG:
     redundancy: ${options.redundancy}
@@ -60,5 +64,6 @@ ${list(
   (n) =>
     `      SI${String(n)}: { ${rank(n)}${extra(options.instance?.(n))}csis: { I${String(n)}: {} } }`,
 )}
+${options.more ?? ''}
 `)
 }

@@ -1,3 +1,4 @@
+// Longer than usual: the agents of every kind of component are one world, checked as a whole.
 import {
   checkInvariants,
   initialState,
@@ -29,6 +30,8 @@ interface Process {
     | 'INSTANTIATION_FAILED'
     | 'TERMINATION_FAILED'
   incarnation: number
+  /** Who acts for it, and where, for a component without a process of its own. */
+  mediator: { readonly component: string; readonly node: string } | null
   readonly assignments: Map<
     string,
     { haState: HaState; asked: HaState; epoch: number; confirmed: boolean; invocation: number }
@@ -104,7 +107,9 @@ export class World {
 
   facts(node: string): ComponentFacts[] {
     return [...this.model.components.values()]
-      .filter((component) => component.node === node)
+      .filter(({ name, node: own, mediation }) =>
+        mediation ? this.process(name).mediator?.node === node : own === node,
+      )
       .map(({ name }) => {
         const process = this.process(name)
         const isUp = process.presence === 'INSTANTIATED' || process.presence === 'TERMINATING'
@@ -114,6 +119,7 @@ export class World {
           pid: isUp ? process.incarnation : null,
           incarnation: process.incarnation,
           address: isUp ? { node: 1, port: 100 + process.incarnation } : null,
+          mediator: process.mediator?.component ?? null,
           assignments: [...process.assignments].map(([csi, { asked, epoch, confirmed }]) => ({
             csi,
             haState: asked,
@@ -134,7 +140,11 @@ export class World {
   nodeFails(node: string): void {
     this.nodesUp.delete(node)
     for (const component of this.model.components.values()) {
-      if (component.node === node) this.processes.set(component.name, newProcess())
+      if (component.node !== node || component.mediation?.kind === 'proxied') continue
+      this.processes.set(component.name, newProcess())
+    }
+    for (const component of this.model.components.values()) {
+      if (component.node === node) this.#abandon(component.name)
     }
     this.#drop((answer) => answer.node === node)
     // A node comes back as another process: nothing of the old one's connection can arrive any more.
@@ -145,12 +155,14 @@ export class World {
   componentFails(name: string, recovery: Recovery = 'noRecommendation'): void {
     const process = this.process(name)
     const node = this.model.components.get(name)?.node ?? ''
-    if (process.presence === 'UNINSTANTIATED' || !this.nodesUp.has(node)) return
+    const at = this.model.components.get(name)?.mediation ? (process.mediator?.node ?? '') : node
+    if (process.presence === 'UNINSTANTIATED' || !this.nodesUp.has(at)) return
     const { incarnation } = process
     process.presence = 'UNINSTANTIATED'
     process.assignments.clear()
     process.haReadiness.clear()
     this.#drop((answer) => answer.component === name)
+    this.#abandon(name)
     const cause = `${name} died`
     this.step({ kind: 'componentFailed', component: name, incarnation, recovery, cause })
   }
@@ -260,6 +272,7 @@ export class World {
     const process = this.process(component)
     if (process.presence !== 'INSTANTIATING') return
     process.presence = 'INSTANTIATION_FAILED'
+    process.assignments.clear()
     this.#drop((answer) => answer.component === component)
     this.step({ kind: 'instantiationFailed', component, cause: `${component} exits at once` })
   }
@@ -338,6 +351,20 @@ export class World {
     this.model = model
   }
 
+  /** It acts for others no more: a proxied one lives on, a contained one does not. `csi`: for that one only. */
+  #abandon(mediator: string, csi?: string): void {
+    for (const { name, mediation } of this.model.components.values()) {
+      const process = this.process(name)
+      if (process.mediator?.component !== mediator || (csi ?? mediation?.csi) !== mediation?.csi) {
+        continue
+      }
+      if (mediation?.kind === 'proxied') process.mediator = null
+      else if (csi === undefined) this.processes.set(name, newProcess())
+      else continue
+      this.#drop((answer) => answer.component === name)
+    }
+  }
+
   #drop(which: (answer: Answer) => boolean): void {
     for (const answer of this.answers.filter(which)) {
       this.answers.splice(this.answers.indexOf(answer), 1)
@@ -386,12 +413,22 @@ export class World {
     const { component } = command
     const process = this.process(component)
     if (command.kind === 'instantiate') {
-      this.log.push(`instantiate ${component}`)
+      const { mediation, descriptor } = command as Extract<EngineCommand, { kind: 'instantiate' }>
+      const by = mediation ? ` by ${mediation.mediator}` : ''
+      this.log.push(`${mediation?.kept ? 'adopt' : 'instantiate'} ${component}${by}`)
+      if (mediation) {
+        process.mediator = { component: mediation.mediator, node: command.node }
+        if (mediation.kept) {
+          process.incarnation = mediation.incarnation
+          this.#checkKept(component, process, mediation.kept)
+        }
+      }
       if (process.presence === 'TERMINATING' || process.presence === 'TERMINATION_FAILED') return
       if (process.presence === 'UNINSTANTIATED' || process.presence === 'INSTANTIATION_FAILED') {
         this.#incarnations += 1
-        process.incarnation = this.#incarnations
+        process.incarnation = mediation?.incarnation ?? this.#incarnations
         process.presence = 'INSTANTIATING'
+        if (descriptor) this.#instantiateActive(component, descriptor)
       }
       this.#drop((answer) => answer.component === component && answer.does === 'instantiate')
       const { incarnation } = process
@@ -406,7 +443,14 @@ export class World {
       this.#answer(command.node, component, 'instantiate', event)
       return
     }
-    if (!('incarnation' in command) || command.incarnation !== process.incarnation) return
+    if (!('incarnation' in command)) return
+    const order = 'mediation' in command ? command.mediation : null
+    if (order) {
+      const { mediator } = order as { readonly mediator: string }
+      process.mediator = { component: mediator, node: command.node }
+      process.incarnation = command.incarnation as number
+    }
+    if (command.incarnation !== process.incarnation) return
     if (command.kind === 'terminate' || command.kind === 'cleanup') {
       this.log.push(`${command.kind} ${component}`)
       if (process.presence !== 'UNINSTANTIATED') process.presence = 'TERMINATING'
@@ -432,7 +476,8 @@ export class World {
     this.#noteRank(component, csi, descriptor.standbyRank)
     if (process.presence !== 'INSTANTIATED') return
     const before = process.assignments.get(csi)
-    if ((flags === 'ADD_ONE') !== (before === undefined) && this.term === 1) {
+    const isMediated = process.mediator !== null
+    if ((flags === 'ADD_ONE') !== (before === undefined) && this.term === 1 && !isMediated) {
       throw new Error(
         `${component} got ${flags} for ${csi}, which it ${before ? 'has' : 'has not'}`,
       )
@@ -440,6 +485,9 @@ export class World {
     const known = before?.haState ?? null
     if (haState === 'STANDBY' && (known === 'ACTIVE' || known === 'QUIESCING')) {
       throw new Error(`${component} was asked to go from ${String(known)} to STANDBY for ${csi}`)
+    }
+    if (this.model.components.get(component)?.preInstantiable === false) {
+      throw new Error(`${component} is not pre-instantiable and was told ${haState}`)
     }
     // A role grows when it is taken and shrinks when it is confirmed: the dangerous end of each counts as the truth.
     const now = haState === 'ACTIVE' ? 'ACTIVE' : (known ?? haState)
@@ -462,8 +510,34 @@ export class World {
     this.#answer(command.node, component, haState, event)
   }
 
+  /** What may be ACTIVE is not called anything else before its new proxy. */
+  #checkKept(
+    component: string,
+    process: Process,
+    kept: readonly { readonly csi: string; readonly haState: HaState }[],
+  ): void {
+    for (const [csi, { haState }] of process.assignments) {
+      const told = kept.find((one) => one.csi === csi)?.haState
+      if (haState !== 'ACTIVE' || told === 'ACTIVE' || told === 'QUIESCING') continue
+      throw new Error(`${component} is ACTIVE for ${csi}, its proxy was told ${String(told)}`)
+    }
+  }
+
+  #instantiateActive(component: string, descriptor: SetCommand['descriptor']): void {
+    const node = this.model.components.get(component)?.node ?? ''
+    this.#checkGrant({ node, component, inSync: null, descriptor })
+    const { csi, epoch } = descriptor
+    const rest = { epoch, confirmed: false, invocation: 0 }
+    this.process(component).assignments.set(csi, { haState: 'ACTIVE', asked: 'ACTIVE', ...rest })
+  }
+
   /** An ACTIVE is new, recorded before it is sent, and goes where everything acknowledged is. */
-  #checkGrant({ node, component, inSync, descriptor: { csi, epoch } }: SetCommand): void {
+  #checkGrant({
+    node,
+    component,
+    inSync,
+    descriptor: { csi, epoch },
+  }: Pick<SetCommand, 'node' | 'component' | 'inSync' | 'descriptor'>): void {
     const sg = this.model.components.get(component)?.serviceGroup ?? ''
     const isShared = this.model.serviceGroups.get(sg)?.redundancy === 'N-way-active'
     if (inSync !== null && !inSync.includes(node) && !isShared) {
@@ -501,23 +575,31 @@ export class World {
   /** What the agent reports has become true on its node. */
   #happen({ component, event }: Answer): void {
     const process = this.process(component)
-    if (event.kind === 'componentRegistered') process.presence = 'INSTANTIATED'
-    else if (event.kind === 'componentTerminated') {
+    if (event.kind === 'componentRegistered') {
+      process.presence = 'INSTANTIATED'
+      if (this.model.components.get(component)?.preInstantiable === false) {
+        for (const assignment of process.assignments.values()) assignment.confirmed = true
+      }
+    } else if (event.kind === 'componentTerminated') {
       process.presence = 'UNINSTANTIATED'
       process.assignments.clear()
       process.haReadiness.clear()
-    } else if (event.kind === 'csiRemoveDone') process.assignments.delete(event.csi)
-    else if (event.kind === 'csiSetDone') {
+      this.#abandon(component)
+    } else if (event.kind === 'csiRemoveDone') {
+      process.assignments.delete(event.csi)
+      this.#abandon(component, event.csi)
+    } else if (event.kind === 'csiSetDone') {
       const assignment = process.assignments.get(event.csi)
       if (!assignment) return
       assignment.haState = event.haState === 'QUIESCING' ? 'QUIESCED' : event.haState
       assignment.asked = assignment.haState
       assignment.confirmed = true
+      if (assignment.haState !== 'ACTIVE') this.#abandon(component, event.csi)
     }
   }
 }
 
 function newProcess(): Process {
   const maps = { assignments: new Map(), haReadiness: new Map() }
-  return { presence: 'UNINSTANTIATED', incarnation: 0, ...maps }
+  return { presence: 'UNINSTANTIATED', incarnation: 0, mediator: null, ...maps }
 }

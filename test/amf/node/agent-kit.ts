@@ -136,6 +136,10 @@ export class FakeComponent {
       csiRemove: ({ invocation }) => note('csiRemove', invocation),
       terminate: ({ invocation }) => note('terminate', invocation),
       healthCheck: ({ invocation }) => note('healthCheck', invocation),
+      proxiedComponentInstantiate: ({ invocation }) => note('proxiedInstantiate', invocation),
+      proxiedComponentCleanup: ({ invocation }) => note('proxiedCleanup', invocation),
+      containedComponentInstantiate: ({ invocation }) => note('containedInstantiate', invocation),
+      containedComponentCleanup: ({ invocation }) => note('containedCleanup', invocation),
       namesChanged: ({ names }) => {
         this.names.push(...names)
         return {}

@@ -37,6 +37,12 @@ export class FakeProcess implements ComponentProcess {
     this.#exit(exit)
   }
 
+  readonly started = null
+
+  terminate(): void {
+    this.kill()
+  }
+
   stderrTail(): string {
     return ''
   }
@@ -49,6 +55,14 @@ export const componentModel: ComponentModel = {
   serviceGroup: 'sequenceSG',
   node: 'node1',
   category: 'saAware',
+  mediation: null,
+  preInstantiable: true,
+  foreground: true,
+  pidFile: null,
+  amStart: null,
+  amStop: null,
+  amStartAttemptsMax: 2,
+  amStopAttemptsMax: 2,
   instantiate: { argv: ['/bin/true'], timeoutMs: 1_000 },
   terminate: null,
   cleanup: null,
@@ -56,6 +70,7 @@ export const componentModel: ComponentModel = {
   env: {},
   instantiationLevel: 0,
   instantiateAttemptsMax: 3,
+  instantiateWithoutDelayMax: 1,
   instantiateDelayMs: 10,
   terminateTimeoutMs: 500,
   csiSetTimeoutMs: 300,
@@ -110,9 +125,13 @@ export class RunnerKit {
     for (let turn = 0; turn < 20; turn++) await Promise.resolve()
   }
 
+  instantiate(why: string): void {
+    this.runner.instantiate({ mediation: null, descriptor: null, why })
+  }
+
   /** Launches and registers. */
   start(): void {
-    this.runner.instantiate('test')
+    this.instantiate('test')
     this.register()
   }
 
@@ -172,6 +191,10 @@ export class RunnerKit {
       terminate: ({ invocation }) => note(`terminate ${invocation}`),
       healthCheck: ({ invocation }) => note(`healthCheck ${invocation}`),
       namesChanged: () => note('namesChanged'),
+      proxiedComponentInstantiate: ({ component }) => note(`proxied instantiate ${component}`),
+      proxiedComponentCleanup: ({ component }) => note(`proxied cleanup ${component}`),
+      containedComponentInstantiate: ({ component }) => note(`contained instantiate ${component}`),
+      containedComponentCleanup: ({ component }) => note(`contained cleanup ${component}`),
       protectionGroupChanged: () => note('protectionGroupChanged'),
     }
     return {
@@ -192,6 +215,9 @@ export class RunnerKit {
       releasePrimary: (csi) => void this.primaries.push(`release ${csi}`),
       isDead: () => false,
       crashText: () => null,
+      mediator: () => null,
+      roleEnded: () => undefined,
+      running: () => undefined,
       nextIncarnation: () => (this.#incarnation += 1),
       nextInvocation: () => (this.#invocation -= 1),
       isDirected: () => this.directed,

@@ -8,7 +8,7 @@ describe('launch', () => {
   it('reports a component when it registers, and again when it is asked for again', () => {
     const kit = new RunnerKit()
     kit.start()
-    kit.runner.instantiate('again')
+    kit.instantiate('again')
     expect(kit.events).toEqual([kit.events[0], kit.events[0]])
     expect(kit.events[0]).toMatchObject({
       kind: 'componentRegistered',
@@ -25,7 +25,7 @@ describe('launch', () => {
 
   it('gives up after the attempts of the model, each in a process of its own', async () => {
     const kit = new RunnerKit()
-    kit.runner.instantiate('test')
+    kit.instantiate('test')
     for (let attempt = 0; attempt < 3; attempt++) {
       kit.process.exit({ code: 7, signal: null })
       await kit.settle()
@@ -39,7 +39,7 @@ describe('launch', () => {
 
   it('kills what does not register in time and tries again', async () => {
     const kit = new RunnerKit()
-    kit.runner.instantiate('test')
+    kit.instantiate('test')
     await vi.advanceTimersByTimeAsync(1_000)
     expect(kit.process.killed).toBe(true)
     await vi.advanceTimersByTimeAsync(10)
@@ -51,13 +51,13 @@ describe('launch', () => {
   it('reports a program that cannot be started', async () => {
     const kit = new RunnerKit({ instantiateAttemptsMax: 1 })
     kit.launchError = new Error('no such program')
-    kit.runner.instantiate('test')
+    kit.instantiate('test')
     expect(kit.events[0]).toMatchObject({ cause: expect.stringContaining('no such program') })
   })
 
   it('refuses a process that it did not launch', () => {
     const kit = new RunnerKit()
-    kit.runner.instantiate('test')
+    kit.instantiate('test')
     expect(() => kit.runner.initialized('other', 4)).toThrow(/refused for process 4/)
   })
 })
@@ -114,7 +114,7 @@ describe('roles', () => {
     const old = kit.life
     kit.process.exit({ code: 1, signal: null })
     await kit.settle()
-    kit.runner.instantiate('again')
+    kit.instantiate('again')
     kit.register()
     expect(kit.runner.answered(old, 6, 0, '')).toBe(null)
   })
@@ -220,7 +220,7 @@ describe('ends', () => {
     const kit = new RunnerKit()
     kit.start()
     kit.runner.cleanup(kit.life.incarnation, 'test')
-    kit.runner.instantiate('test')
+    kit.instantiate('test')
     await kit.settle()
     expect(kit.kinds.at(-1)).toBe('componentTerminated')
     expect(kit.processes).toHaveLength(2)

@@ -4,7 +4,13 @@ import { until } from '../director/director-kit.ts'
 import { AgentKit, MODEL_TEXT, type FakeComponent, type FakeDirector } from './agent-kit.ts'
 
 const why = 'test'
-const instantiate: AgentCommand = { kind: 'instantiate', component: 'c1', why }
+const instantiate: AgentCommand = {
+  kind: 'instantiate',
+  component: 'c1',
+  mediation: null,
+  descriptor: null,
+  why,
+}
 
 const csiSet = (incarnation: number, invocation: number): AgentCommand => ({
   kind: 'csiSet',
@@ -62,6 +68,7 @@ describe('with its director', () => {
         pid: null,
         incarnation: 0,
         address: null,
+        mediator: null,
         assignments: [],
         haReadiness: [],
         busy: false,
@@ -283,7 +290,7 @@ describe('another model', () => {
     const director = await joined()
     await running(director)
     await director.command(useModel(1, withC3))
-    await director.command({ kind: 'instantiate', component: 'c3', why })
+    await director.command({ ...instantiate, component: 'c3' })
     await until(() => kit.processes.length === 2, 'a launch of c3')
     expect(kit.processes[0]?.killed).toBe(false)
     expect(director.events.map(({ kind }) => kind)).toEqual(['componentRegistered'])
