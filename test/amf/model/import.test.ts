@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { importModel, type ImportResult } from '../../../amf/model/import/import-model.ts'
 import { assignNames } from '../../../amf/model/import/names.ts'
 import { parseImmName } from '../../../amf/model/import/imm-name.ts'
-import { XML_LIMITS } from '../../../amf/model/import/xml.ts'
+import { XML_LIMITS } from '../../../idl/internal.ts'
 import type { Model } from '../../../amf/model/model.ts'
 import { modelOf } from '../engine/models.ts'
 
