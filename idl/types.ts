@@ -48,7 +48,11 @@ export const ClUint64T = z
   .max(2n ** 64n - 1n)
 /** A machine word: 32 bits on the wire. */
 export const ClWordT = unsigned(32)
-export const ClHandleT = ClUint64T
+/** A handle: an unsigned number of 64 bits. */
+export const ClHandleT = z
+  .bigint()
+  .min(0n)
+  .max(2n ** 64n - 1n)
 /** Text of at most 256 bytes. */
 export const ClNameT = z
   .string()

@@ -8,7 +8,6 @@ export {
   csiDescriptorSchema,
   haReadinessSchema,
   haStateSchema,
-  processErrorSchema,
   protectionGroupSchema,
   nameEntrySchema,
   recoverySchema,

@@ -62,7 +62,7 @@ const STALL_MS = 5
 /** Workers that may end one after the other without finishing a job before the waiting jobs are failed. */
 const FRUITLESS_DEATH_COUNT_MAX = 3
 
-/** Deaths of workers within {@link DEATH_WINDOW_MS}, a thread allowed; after that no thread starts for the rest of it. */
+/** Deaths a thread within {@link DEATH_WINDOW_MS}; after that no thread starts for the rest of it. */
 const DEATHS_PER_THREAD = 4
 const DEATH_WINDOW_MS = 1_000
 

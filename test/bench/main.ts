@@ -5,7 +5,16 @@ import type { Bench, BenchRow } from './bench.ts'
  * `npm run bench [-- NAME...] [--json] [--quick]`: runs benches and prints a table each, or one JSON line a row. Needs
  * `npm run build` first: what is measured runs from `dist/`.
  */
-const NAMES = ['rmd', 'workers', 'failover', 'engine', 'checkpoint', 'events', 'memory'] as const
+const NAMES = [
+  'rmd',
+  'workers',
+  'control',
+  'failover',
+  'engine',
+  'checkpoint',
+  'events',
+  'memory',
+] as const
 
 const USAGE = 'usage: npm run bench [-- NAME...] [--json] [--quick]'
 

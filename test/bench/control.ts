@@ -1,0 +1,58 @@
+import { fileURLToPath } from 'node:url'
+import type { Bench } from './bench.ts'
+
+const DIST = new URL('../../dist/', import.meta.url)
+const COMPONENT = fileURLToPath(new URL('test/fixtures/faults/component.js', DIST))
+const MODEL = {
+  cluster: 'control',
+  nodes: { node1: {}, node2: {} },
+  componentTypes: { fault: { run: COMPONENT, hungMs: 10_000, busyMs: 5_000 } },
+  serviceGroups: {
+    faultSG: {
+      redundancy: '2N',
+      serviceUnits: {
+        faultSU1: { node: 'node1', components: { fault1: 'fault' } },
+        faultSU2: { node: 'node2', components: { fault2: 'fault' } },
+      },
+      serviceInstances: { faultSI: { csis: { faultCSI: { name: 'fault' } } } },
+    },
+  },
+}
+/** Of each 250 ms the main thread is blocked for 200: 80 %. */
+const BLOCK_MS = 200
+
+/**
+ * How long a watchdog's beat takes to the agent and back, with the component's main thread idle and 80 % busy. Renewals
+ * of the role lease travel this way.
+ */
+export const bench: Bench = async ({ report, progress, quick }) => {
+  const { startCluster } = (await import(
+    new URL('amf/testkit/index.js', DIST).href
+  )) as typeof import('../../dist/amf/testkit/index.js')
+  const { EoManagement } = (await import(
+    new URL('runtime/index.js', DIST).href
+  )) as typeof import('../../dist/runtime/index.js')
+  const { Faults } = (await import(
+    new URL('test/fixtures/faults/faults.js', DIST).href
+  )) as typeof import('../../dist/test/fixtures/faults/faults.js')
+  const times = quick ? 20 : 120
+  for (const busy of [false, true]) {
+    progress(busy ? '80 % busy' : 'idle')
+    const cluster = await startCluster(MODEL)
+    try {
+      const { rmd } = await cluster.connect()
+      if (busy) await rmd.client(Faults, { to: '@fault' }).block({ ms: BLOCK_MS, times })
+      await new Promise((resolve) => setTimeout(resolve, times * (BLOCK_MS + 50) + 500))
+      const management = rmd.client(EoManagement, { to: '@fault', timeoutMs: 10_000 })
+      const { eo } = await management.statistics({})
+      report({
+        bench: 'control',
+        system: `holdfast, main thread ${busy ? '80 % busy' : 'idle'}`,
+        p50Us: eo['beatRoundTripP50Us'] ?? 0,
+        p99Us: eo['beatRoundTripP99Us'] ?? 0,
+      })
+    } finally {
+      await cluster.stop()
+    }
+  }
+}
