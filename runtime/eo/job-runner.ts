@@ -115,7 +115,7 @@ export class JobRunner {
   /** Takes an admitted job. False: its queue is full. */
   accept(job: Job): boolean {
     this.#live.add(job)
-    const taken = job.service.placement.kind === 'worker' ? this.#toWorker(job) : this.#toQueue(job)
+    const taken = isQueuedHere(job) ? this.#toQueue(job) : this.#toWorker(job)
     if (!taken) this.#live.delete(job)
     return taken
   }
@@ -134,16 +134,19 @@ export class JobRunner {
   }
 
   /**
-   * The caller of a call waits no more. One that waits in the queue is dropped; the signal of one that runs aborts, and
-   * what it does then still commits or aborts whole.
+   * The caller of a call waits no more. One that waits in a queue is dropped; the signal of one that runs aborts, on a
+   * worker too, and what it does then still commits or aborts whole.
    */
   cancel(caller: string, messageId: number): void {
     for (const job of this.#live) {
       if (job.incoming.messageId !== messageId || job.incoming.caller !== caller) continue
       this.counters.cancelled++
-      if (this.#queue.remove((queued) => queued === job).length > 0) {
-        this.#giveUp(job, cancelled(job.service))
-      } else EoCall.abort(job.call, cancelled(job.service))
+      const error = cancelled(job.service)
+      if (this.#queue.remove((queued) => queued === job).length > 0) this.#giveUp(job, error)
+      else {
+        EoCall.abort(job.call, error)
+        if (job.service.placement.kind === 'worker') this.#pool?.cancel(caller, messageId, error)
+      }
       return
     }
   }
@@ -229,6 +232,12 @@ export class JobRunner {
 
   #run(job: Job): void {
     job.stage = 'running'
+    if (job.service.placement.kind === 'worker') {
+      if (this.#toWorker(job)) return
+      this.#leaveQueue(job)
+      this.#giveUp(job, workersFull(job))
+      return
+    }
     const { method, run } = job.service
     let input: unknown
     try {
@@ -315,6 +324,7 @@ export class JobRunner {
     const nowMs = this.#options.clock()
     if (this.#quarantine.refuses(incoming.functionNumber, incoming.payload, nowMs)) {
       const message = `${where(service)}: a job like this ended several workers and is not run again`
+      this.#leaveQueue(job)
       this.#giveUp(job, new SdkError('JOB_QUARANTINED', message))
       return true
     }
@@ -322,6 +332,7 @@ export class JobRunner {
     try {
       input = method.input.decode(incoming.payload)
     } catch (error) {
+      this.#leaveQueue(job)
       this.#giveUp(job, asSdkError(error, job))
       return true
     }
@@ -354,10 +365,12 @@ export class JobRunner {
       const { functionNumber, payload } = job.incoming
       this.#quarantine.recordDeath(functionNumber, payload, this.#options.clock())
     }
+    const isOfPlatform = isSdkError(error) && PLATFORM_CODES.has(error.code)
+    if (!isOfPlatform) return this.#threw(job, error)
+    this.#leaveQueue(job)
     // A job that may have run keeps its answer: asked again, it must not run again.
-    if (isSdkError(error, 'WORKER_DIED')) this.#answerError(job, error)
-    else if (isSdkError(error) && PLATFORM_CODES.has(error.code)) this.#giveUp(job, error)
-    else this.#threw(job, error)
+    if (error.code === 'WORKER_DIED') this.#answerError(job, error)
+    else this.#giveUp(job, error)
   }
 
   #finished(job: Job, output: unknown): void {
@@ -457,7 +470,7 @@ export class JobRunner {
 
   #leaveQueue(job: Job): void {
     if (job.stage === 'abandoned') this.#overdue.done(job)
-    if (job.stage !== 'running' || job.service.placement.kind === 'worker') return
+    if (job.stage !== 'running' || !isQueuedHere(job)) return
     this.#queue.release(job.priority)
     if (this.#queue.queuedCount > 0 && !this.#scheduled) {
       this.#scheduled = true
@@ -494,9 +507,17 @@ const PLATFORM_CODES: ReadonlySet<string> = new Set([
   'NO_RESOURCE',
   'NOT_IMPLEMENTED',
   'INTERRUPT',
+  'WORKER_DIED',
 ])
 
 const NO_BYTES = new Uint8Array(0)
+
+/** Ordered calls wait in one queue wherever they run: else one on a worker could pass one on the EO's thread. */
+const isQueuedHere = ({ service, priority }: Job): boolean =>
+  service.placement.kind !== 'worker' || priority === 'ordered'
+
+const workersFull = (job: Job): SdkError =>
+  new SdkError('QUEUE_OVERFLOW', `${where(job.service)}: its workers are behind with ordered calls`)
 
 /** @throws Error, a bug of the function, when its result does not fit the interface. */
 function encoded(job: Job, output: unknown): Uint8Array {

@@ -9,6 +9,7 @@ import {
   SLOT_COUNT,
   type WorkerAnswer,
   type WorkerCall,
+  type WorkerCancelMessage,
   type WorkerErrorMessage,
   type WorkerJobMessage,
   type WorkerSession,
@@ -149,6 +150,23 @@ export class WorkerPool {
 
   get runningCount(): number {
     return this.#queue.runningCount
+  }
+
+  /** The caller of a job waits no more: one that no worker has begun fails with `error`, the signal of a begun one aborts. */
+  cancel(caller: string, messageId: number, error: SdkError): void {
+    const isIt = ({ call }: WorkerJob): boolean =>
+      call.messageId === messageId && call.caller === caller
+    for (const job of this.#queue.remove(isIt)) job.failed(error, false)
+    for (const session of this.#sessions) {
+      for (const [slot, job] of session.jobs) {
+        if (!isIt(job)) continue
+        if (withdraw(session, slot)) {
+          this.#queue.release(job.priority)
+          this.#schedule()
+          job.failed(error, false)
+        } else session.port.postMessage(slot satisfies WorkerCancelMessage)
+      }
+    }
   }
 
   /** Fails what waits or runs, and ends the threads. */
@@ -390,13 +408,14 @@ function release(session: Session, slot: number): void {
  */
 function withdrawWaiting(session: Session): WorkerJob[] {
   const back: WorkerJob[] = []
-  for (const [slot, job] of session.jobs) {
-    const before = Atomics.compareExchange(session.slots, slot, SLOT.WAITING, SLOT.WITHDRAWN)
-    if (before !== SLOT.WAITING) continue
-    session.jobs.delete(slot)
-    back.push(job)
-  }
+  for (const [slot, job] of session.jobs) if (withdraw(session, slot)) back.push(job)
   return back
+}
+
+/** @returns false when the worker has begun it, or is done with it. */
+function withdraw(session: Session, slot: number): boolean {
+  const before = Atomics.compareExchange(session.slots, slot, SLOT.WAITING, SLOT.WITHDRAWN)
+  return before === SLOT.WAITING && session.jobs.delete(slot)
 }
 
 function expire(job: WorkerJob): void {

@@ -39,6 +39,9 @@ export type WorkerJobMessage = readonly [
   call: WorkerCall,
 ]
 
+/** The slot of a job whose caller waits no more. It comes on the port of the jobs: before the slot is used again. */
+export type WorkerCancelMessage = number
+
 /** Answer to one job, posted at once so that a worker's death takes no finished job along. */
 export type WorkerAnswer =
   | readonly [slot: number, ok: true, value: unknown, elapsedMs: number]

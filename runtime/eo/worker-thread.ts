@@ -6,6 +6,7 @@ import {
   SLOT,
   type WorkerAnswer,
   type WorkerCall,
+  type WorkerCancelMessage,
   type WorkerErrorMessage,
   type WorkerJobMessage,
   type WorkerSession,
@@ -43,8 +44,12 @@ export function session({ eo, port, slots, modules }: WorkerSession): Promise<vo
   }
   for (const url of modules) load(url).catch(() => undefined)
   return new Promise((resolve) => {
-    port.on('message', (jobs: readonly WorkerJobMessage[]) => {
-      queue.push(...jobs)
+    port.on('message', (message: readonly WorkerJobMessage[] | WorkerCancelMessage) => {
+      if (typeof message === 'number') {
+        if (running?.slot === message) running.context.giveUp()
+        return
+      }
+      queue.push(...message)
       if (!serving) void serve()
     })
     port.once('close', () => {
@@ -62,6 +67,9 @@ async function load(url: string): Promise<Exports> {
   return exports
 }
 
+/** The job that was begun last, until it ends. */
+let running: { readonly slot: number; readonly context: WorkerCallContext } | null = null
+
 function runJob(job: WorkerJobMessage): WorkerAnswer | Promise<WorkerAnswer> {
   const [slot, url, name, input, call] = job
   const startMs = performance.now()
@@ -72,8 +80,10 @@ function runJob(job: WorkerJobMessage): WorkerAnswer | Promise<WorkerAnswer> {
     if (typeof target !== 'function') {
       return [slot, null, `${url} exports no function ${name}`, elapsed()]
     }
+    const context = new WorkerCallContext(call)
+    running = { slot, context }
     try {
-      const result = (target as WorkerFunction)(input, new WorkerCallContext(call))
+      const result = (target as WorkerFunction)(input, context)
       if (!isThenable(result)) return [slot, true, result, elapsed()]
       return result.then((value): WorkerAnswer => [slot, true, value, elapsed()], failed)
     } catch (error) {
@@ -96,6 +106,8 @@ class WorkerCallContext {
   readonly deadlineMs: number
   readonly epoch: number
   #signal: AbortSignal | undefined
+  #canceller: AbortController | undefined
+  #givenUp = false
 
   constructor(call: WorkerCall) {
     this.source = call.source
@@ -107,9 +119,18 @@ class WorkerCallContext {
   }
 
   get signal(): AbortSignal {
+    if (this.#signal !== undefined) return this.#signal
     const leftMs = Math.max(0, Math.ceil(this.deadlineMs - performance.now()))
-    this.#signal ??= AbortSignal.timeout(leftMs)
+    this.#canceller = new AbortController()
+    this.#signal = AbortSignal.any([AbortSignal.timeout(leftMs), this.#canceller.signal])
+    if (this.#givenUp) this.giveUp()
     return this.#signal
+  }
+
+  /** The caller waits no more. */
+  giveUp(): void {
+    this.#givenUp = true
+    this.#canceller?.abort(new DOMException('given up by its caller', 'AbortError'))
   }
 }
 

@@ -141,6 +141,10 @@ const code = (promise: Promise<unknown>): Promise<string> =>
     () => 'OK',
     (error: unknown) => (isSdkError(error) ? error.code : String(error)),
   )
+/** Resolves when `holds` does; the test's own time-out is the deadline. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
 const turn = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('tables', () => {
@@ -205,12 +209,11 @@ describe('roles', () => {
     install('a')
     eo.setRole('a', 'ACTIVE', 1)
     const running = toy().wait({})
-    await turn()
+    await until(() => release.length === 1)
     eo.setRole('a', 'QUIESCING', 1)
-    expect(await code(toy().add({ n: 1 }))).toBe('NOT_ACTIVE')
     let isDrained = false
     const drained = eo.drained('a').then(() => (isDrained = true))
-    await turn()
+    expect(await code(toy().add({ n: 1 }))).toBe('NOT_ACTIVE')
     expect(isDrained).toBe(false)
     release[0]?.()
     await Promise.all([running, drained])
