@@ -295,8 +295,7 @@ export class RmdClient {
       return
     }
     if (!call.atMostOnce || spec.nonPersistent) return this.#table.setDue(call, call.deadlineMs)
-    const tryMs = spec.tryTimeoutMs === 0 ? askAgainMs(call.tries - 1) : spec.tryTimeoutMs
-    this.#table.setDue(call, Math.min(call.deadlineMs, Math.ceil(nowMs + tryMs)))
+    this.#wait(call, nowMs + tryMs(call))
   }
 
   #onUnsent(call: PendingCall, outcome: 'full' | 'tooBig' | 'closed', nowMs: number): void {
@@ -319,8 +318,9 @@ export class RmdClient {
       this.#statistics.nBadReplies += 1
       return this.#fail(call, cause as Error)
     }
-    // After INUSE the first copy's reply may still come on this connection, before the next time it is asked for.
-    if (error.code !== 'INUSE' || !call.atMostOnce) call.connection = null
+    // After INUSE the reply of an earlier copy comes where that copy was sent, and is waited for as after a send.
+    const willCome = error.code === 'INUSE' && call.unansweredOn === call.connection
+    if (!willCome) call.connection = null
     const nowMs = this.#clock.nowMs()
     this.#refuse(call, error, nowMs)
     this.#arm(nowMs)
@@ -338,7 +338,8 @@ export class RmdClient {
     }
     if (error.code !== 'INUSE') call.refusal = error
     else call.mayHaveRun = true
-    this.#wait(call, nowMs + retryDelayMs(call.tries - 1, call.id))
+    const delayMs = call.connection === null ? retryDelayMs(call.tries - 1, call.id) : tryMs(call)
+    this.#wait(call, nowMs + delayMs)
   }
 
   /** A reply under an epoch that is past: its writer held the role no more, so it proves nothing. */
@@ -482,3 +483,7 @@ export class RmdClient {
 }
 
 const NO_BYTES = new Uint8Array(0)
+
+/** Time without an answer after which an at-most-once call is sent again. */
+const tryMs = ({ spec, tries }: PendingCall): number =>
+  spec.tryTimeoutMs === 0 ? askAgainMs(tries - 1) : spec.tryTimeoutMs

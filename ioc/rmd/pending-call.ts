@@ -45,6 +45,8 @@ export class PendingCall implements TableCall, TriedCall {
   dueMs: number
   connection: Connection | null = null
   mark = 0
+  /** Where the first copy went that got no answer. */
+  unansweredOn: Connection | null = null
   /** Epoch of the name's entry to which the present copy was sent. */
   epochSent: Epoch = 0
   tries = 0
@@ -94,7 +96,10 @@ export class PendingCall implements TableCall, TriedCall {
     if (connection === null) return false
     const { protocol, priority } = this.spec
     const reached = connection.hasHanded(laneOf(protocol, priority), this.mark)
-    if (reached) this.mayHaveRun = true
+    if (reached) {
+      this.mayHaveRun = true
+      this.unansweredOn ??= connection
+    }
     this.connection = null
     return reached
   }

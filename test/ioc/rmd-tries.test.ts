@@ -1,0 +1,182 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SdkError } from '../../idl/index.ts'
+import type { Clock, IncomingCall, Rmd } from '../../ioc/index.ts'
+import { Echo, Kit, Names, rejection } from './rmd-kit.ts'
+
+/** Time that passes when a test says so. */
+class ManualClock implements Clock {
+  #nowMs = 1_000
+  #timers: { atMs: number; run: () => void }[] = []
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, run }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((one) => one !== timer)
+    }
+  }
+
+  /** Runs what is due, in its order; what it causes elsewhere has happened when the promise resolves. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms
+    for (;;) {
+      const next = this.#timers.toSorted((a, b) => a.atMs - b.atMs)[0]
+      if (next === undefined || next.atMs > endMs) break
+      this.#timers = this.#timers.filter((one) => one !== next)
+      this.#nowMs = next.atMs
+      next.run()
+      await settled()
+    }
+    this.#nowMs = endMs
+    await settled()
+  }
+}
+
+/** The memory transport delivers within a few turns. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+let kit: Kit
+let clock: ManualClock
+let names: Names
+let server: Rmd
+let client: Rmd
+let arrived: { readonly atMs: number; readonly call: IncomingCall }[]
+beforeEach(async () => {
+  kit = new Kit('memory')
+  clock = new ManualClock()
+  names = new Names()
+  arrived = []
+  server = await kit.rmd(64)
+  server.serve((call) => void arrived.push({ atMs: clock.nowMs() - 1_000, call }))
+  client = await kit.rmd(null, { clock, names })
+})
+afterEach(() => kit.close())
+
+/** A call to a callee that never answers; what it ended with, and when. */
+function silent(options: object, to = '1:64'): Promise<{ code: string; atMs: number }> {
+  return rejection(client.client(Echo, { to }).echo('x', options)).then((error) => ({
+    code: (error as { code: string }).code,
+    atMs: clock.nowMs() - 1_000,
+  }))
+}
+describe('tries of a call that nobody answers', () => {
+  it.each([
+    // options, times at which it is sent, when it ends
+    [{ atMostOnce: true, timeoutMs: 900, retries: 2 }, 3, 900],
+    [{ atMostOnce: true, timeoutMs: 10_000, retries: 3, tryTimeoutMs: 100 }, 4, 400],
+    [{ atMostOnce: true, timeoutMs: 250, tryTimeoutMs: 100 }, 3, 250],
+    [{ atMostOnce: true, timeoutMs: 250, retries: 8, tryTimeoutMs: 100 }, 3, 250],
+    [{ atMostOnce: true, timeoutMs: 700, retries: 0 }, 1, 700],
+    [{ atMostOnce: true, timeoutMs: 7_000 }, 3, 7_000],
+    [{ timeoutMs: 7_000 }, 1, 7_000],
+    [{ atMostOnce: true, nonPersistent: true, timeoutMs: 7_000 }, 1, 7_000],
+  ])('%j: %i tries, over after %i ms', async (options, tries, endMs) => {
+    const ended = silent(options)
+    await settled()
+    await clock.advance(endMs - 1)
+    expect(client.pendingCount).toBe(1)
+    await clock.advance(20)
+    const { code, atMs } = await ended
+    expect(code).toBe('TIMEOUT')
+    expect(atMs - endMs).toBeLessThanOrEqual(5)
+    expect(arrived.length).toBe(1)
+    expect(1 + server.statistics()['nDupRequests']!).toBe(tries)
+    expect(client.statistics()).toMatchObject({ nResendRequests: tries - 1, nCallTimeouts: 1 })
+  })
+})
+
+describe('a call that is not persistent', () => {
+  const once = { atMostOnce: true, nonPersistent: true, timeoutMs: 60_000 } as const
+  const again = { atMostOnce: true, timeoutMs: 60_000 } as const
+
+  it('does not follow the name to the next active; a persistent one does', async () => {
+    const next = await kit.rmd(65)
+    const second: IncomingCall[] = []
+    next.serve((call) => {
+      second.push(call)
+      call.reply(call.payload, 2)
+    })
+    names.set('echo', 64, 1)
+    const typed = client.client(Echo, { to: '@echo' })
+    const dropped = rejection(typed.echo('dropped', once))
+    const kept = typed.echo('kept', again)
+    await settled()
+    expect(arrived.length).toBe(2)
+    await server.close()
+    expect(await dropped).toMatchObject({ code: 'COMP_UNREACHABLE', mayHaveRun: true })
+    names.set('echo', 65, 2)
+    expect(await kept).toBe('kept')
+    expect(second.map((call) => call.messageId)).toEqual([arrived[1]!.call.messageId])
+  })
+
+  it.each(['NOT_ACTIVE', 'TRY_AGAIN', 'INUSE'])('ends with the first %s', async (code) => {
+    server.serve((call) => {
+      arrived.push({ atMs: 0, call })
+      call.fail(new SdkError(code, 'refused'))
+    })
+    names.set('echo', 64, 1)
+    const typed = client.client(Echo, { to: '@echo' })
+    expect(await rejection(typed.echo('x', once))).toMatchObject({ code })
+    expect(arrived.length).toBe(1)
+    const kept = typed.echo('y', again)
+    await settled()
+    await clock.advance(100)
+    expect(arrived.length).toBeGreaterThan(2)
+    server.serve((call) => call.reply(call.payload, 1))
+    await clock.advance(1_000)
+    expect(await kept).toBe('y')
+  })
+})
+
+it('asks soon again when the copy that runs was sent over a connection that is gone', async () => {
+  const ports = [await kit.rmd(65, { dedupe: () => false }), server]
+  let running: IncomingCall | null = null
+  for (const rmd of ports) {
+    rmd.serve((call) => {
+      arrived.push({ atMs: clock.nowMs() - 1_000, call })
+      if (arrived.length > 1 && arrived.length < 4) call.fail(new SdkError('INUSE', 'it runs'))
+      else if (arrived.length >= 4) call.reply(call.payload, 2)
+      else running = call
+    })
+  }
+  names.set('echo', 64, 1)
+  const once = client.client(Echo, { to: '@echo' }).echo('x', { atMostOnce: true })
+  await settled()
+  expect(running).not.toBe(null)
+  await server.close()
+  names.set('echo', 65, 2)
+  await settled()
+  await clock.advance(500)
+  expect(await once).toBe('x')
+})
+
+it('ordered calls carry their protocol, whatever their priority, and are not sent again on TRY_AGAIN', async () => {
+  server.serve((call) => {
+    arrived.push({ atMs: 0, call })
+    call.fail(new SdkError('TRY_AGAIN', 'later'))
+  })
+  const typed = client.client(Echo, { to: '1:64', atMostOnce: true, ordered: true })
+  for (const priority of ['default', 'high', 'low'] as const) {
+    expect(await rejection(typed.echo('x', { priority }))).toMatchObject({ code: 'TRY_AGAIN' })
+  }
+  expect(arrived.map(({ call }) => call.priority)).toEqual(['ordered', 'ordered', 'ordered'])
+})
+
+it.each([
+  [{ retries: 1 }, 'at-most-once'],
+  [{ tryTimeoutMs: 100 }, 'at-most-once'],
+  [{ atMostOnce: true, nonPersistent: true, retries: 1 }, 'nonPersistent'],
+  [{ atMostOnce: true, retries: 9 }, 'give 0 to 8'],
+  [{ atMostOnce: true, retries: 1.5 }, 'give 0 to 8'],
+  [{ atMostOnce: true, tryTimeoutMs: 0 }, 'tryTimeoutMs'],
+])('refuses %j', async (options, word) => {
+  const error = await rejection(client.client(Echo, { to: '1:64' }).echo('x', options))
+  expect(error).toMatchObject({ code: 'INVALID_PARAMETER' })
+  expect((error as Error).message).toContain(word)
+})
