@@ -41,6 +41,7 @@ const COMMANDS = [
   'wait',
   'call',
   'check',
+  'idl',
   'import',
   'simulate',
   'events',
