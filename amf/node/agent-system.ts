@@ -55,10 +55,11 @@ export function agentSystem(options: AgentSystemOptions): AgentSystem {
       const launched = launchProcess({ ...options, argv: withRunDir(options.argv, runDir) })
       return launched
     },
-    runCommand: async (component, command, assigned) => {
+    runCommand: async (component, command, { assigned, leavesProcesses }) => {
       const { timeoutMs } = command
+      const options = { ...launchOptions(component, command, assigned), leavesProcesses }
       try {
-        return await runCommand({ ...launchOptions(component, command, assigned), timeoutMs })
+        return await runCommand({ ...options, timeoutMs })
       } catch (error) {
         const stderrTail = error instanceof Error ? error.message : String(error)
         return { code: 127, signal: null, timedOut: false, stderrTail }

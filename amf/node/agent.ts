@@ -278,7 +278,7 @@ export class Agent {
     return {
       nodeId: node.id,
       launch: (component, assigned) => system.launch(component, assigned),
-      runCommand: (component, command, assigned) => system.runCommand(component, command, assigned),
+      runCommand: (component, command, options) => system.runCommand(component, command, options),
       isDead: (pid) => system.isDead(pid),
       crashText: (component, pid) => system.crashText(component, pid),
       callbacks: (caller) => this.#callbacks(caller),

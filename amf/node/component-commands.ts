@@ -18,17 +18,21 @@ export async function runLifeCycleCommand(
     readonly command: CommandModel
     readonly assigned: CsiDescriptor | null
     readonly attemptsMax?: number
+    /** What it started goes on when it has done its work. @defaultValue false */
+    readonly leavesProcesses?: boolean
+    /** Another attempt still makes sense. */
+    readonly isWanted?: () => boolean
   },
 ): Promise<string | null> {
-  const { model, what, command, assigned, attemptsMax = 1 } = run
+  const { model, what, command, assigned, attemptsMax = 1, leavesProcesses = false } = run
   let cause = ''
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
-    const outcome = await ports.runCommand(model, command, assigned)
+    const outcome = await ports.runCommand(model, command, { assigned, leavesProcesses })
     if (outcome.code === 0) return null
     const how = outcome.timedOut ? `took over ${command.timeoutMs} ms` : exitText(null, outcome)
     const said = tailText(outcome.stderrTail)
     cause = `the ${what} command of ${model.name} failed: ${how}${said === '' ? '' : `: ${said}`}`
-    if (outcome.code === NO_RETRY_EXIT_CODE) return cause
+    if (outcome.code === NO_RETRY_EXIT_CODE || run.isWanted?.() === false) return cause
   }
   return cause
 }

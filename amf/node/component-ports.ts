@@ -57,7 +57,7 @@ export interface RunnerPorts {
   runCommand(
     component: ComponentModel,
     command: CommandModel,
-    assigned: CsiDescriptor | null,
+    options: { readonly assigned: CsiDescriptor | null; readonly leavesProcesses: boolean },
   ): Promise<CommandOutcome>
   /** The process that acts for others, when it is registered on this node. */
   mediator(component: string): MediatorProcess | null

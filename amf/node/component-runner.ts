@@ -27,6 +27,7 @@ import type {
 } from './component-ports.ts'
 import { ComponentRoles } from './component-roles.ts'
 import { exitText, tailText, textOf } from './exit-text.ts'
+import { ExternalMonitor } from './external-monitor.ts'
 import { MediatedLife } from './mediated-life.ts'
 import { MediatedProcess } from './mediated-process.ts'
 
@@ -62,6 +63,7 @@ export class ComponentRunner {
   #idleWaiters: (() => void)[] = []
   #busy = { stamp: false, healthCheck: false, started: false }
   readonly #mediated: MediatedLife
+  readonly #monitor: ExternalMonitor
 
   constructor(model: ComponentModel, ports: RunnerPorts, log: Logger) {
     this.#model = model
@@ -71,6 +73,7 @@ export class ComponentRunner {
       this.#fail(life, cause, 'noRecommendation'),
     )
     this.#mediated = new MediatedLife(model, ports)
+    this.#monitor = new ExternalMonitor(ports, this.#log)
   }
 
   get model(): ComponentModel {
@@ -88,12 +91,11 @@ export class ComponentRunner {
     return this.#phase
   }
 
-  /** The life that has a process, registered or not. */
+  /** The life that has a process, registered or not, or that somebody who acts for it still cleans up. */
   get life(): Life | null {
     const phase = this.#phase
-    return phase.kind === 'starting' || phase.kind === 'running' || phase.kind === 'ending'
-      ? phase.life
-      : null
+    if (!('life' in phase)) return null
+    return phase.kind === 'cleaning' && phase.life.mediator === null ? null : phase.life
   }
 
   get facts(): ComponentFactsRecord {
@@ -206,7 +208,7 @@ export class ComponentRunner {
     this.#reportRegistered(life)
     for (const [csi, state] of life.haReadiness) this.#reportHaReadiness(life, csi, state)
     this.#ports.running(this.model.name, life)
-    if (this.model.amStart !== null) void this.#startMonitor(life, this.model.amStart)
+    this.#monitor.start(this.model, life, (cause) => this.#fail(life, cause, 'noRecommendation'))
   }
 
   /** Whoever acts for the component registers it; what it was not asked for yet is noted for when it is. */
@@ -228,14 +230,6 @@ export class ComponentRunner {
     if (life !== null) forgetPendingOf(life)
     this.setBusy('healthCheck', false, 0)
     this.#becomeIdle('UNINSTANTIATED')
-  }
-
-  async #startMonitor(life: Life, command: CommandModel): Promise<void> {
-    const { model } = this
-    const run = { model, what: 'AM_START', command, assigned: life.assigned }
-    const attemptsMax = model.amStartAttemptsMax
-    const cause = await runLifeCycleCommand(this.#ports, { ...run, attemptsMax })
-    if (cause !== null) this.#fail(life, cause, 'noRecommendation')
   }
 
   /** Runs the health-check command. @returns true when it passed; a component that did not pass has failed. */
@@ -439,12 +433,10 @@ export class ComponentRunner {
   /** The external monitor first, then the component; SIGKILL, or the clean-up, when that takes too long. */
   async #terminate(life: Life): Promise<void> {
     const { model } = this
-    const { amStop: command, amStopAttemptsMax: attemptsMax } = model
-    if (command !== null) {
-      const run = { model, what: 'AM_STOP', command, assigned: life.assigned, attemptsMax }
-      const cause = await runLifeCycleCommand(this.#ports, run)
+    if (this.#monitor.isFor(life)) {
+      const isStopped = await this.#monitor.stop(model, life)
       if (this.#phase.kind !== 'ending' || this.#phase.life !== life) return
-      if (cause !== null) return this.#kill(life, { kind: 'terminated' })
+      if (!isStopped) return this.#kill(life, { kind: 'terminated' })
     }
     this.#armKill(life, model.terminate?.timeoutMs ?? model.terminateTimeoutMs)
     if (model.mediation !== null) this.#mediated.terminate(life, () => life.process.kill())
@@ -527,16 +519,21 @@ export class ComponentRunner {
   #clean(life: Life, end: End): void {
     const { model } = this
     const isClean = end.kind === 'terminated' && end.clean === true
-    if (isClean || (model.cleanup === null && life.mediator === null))
-      return this.#finish(life, end)
+    const isCommanded = model.cleanup !== null || this.#monitor.isFor(life)
+    if (isClean || (!isCommanded && life.mediator === null)) return this.#finish(life, end)
     this.#phase = { kind: 'cleaning', life, end }
-    if (life.mediator !== null) {
-      this.#mediated.cleanup(life, (cause) => this.#cleaned(life, cause))
-      return
-    }
-    if (model.cleanup === null) return
-    const run = { model, what: 'clean-up', command: model.cleanup, assigned: life.assigned }
-    void runLifeCycleCommand(this.#ports, run).then((cause) => this.#cleaned(life, cause))
+    if (life.mediator !== null) this.#mediated.cleanup(life, (cause) => this.#cleaned(life, cause))
+    else void this.#cleanByCommand(life).then((cause) => this.#cleaned(life, cause))
+  }
+
+  /** A monitor of what has failed is no reason to keep its role from others: that is in the log. */
+  async #cleanByCommand(life: Life): Promise<string | null> {
+    const { model } = this
+    await this.#monitor.stop(model, life)
+    const { cleanup: command } = model
+    if (command === null) return null
+    const run = { model, what: 'clean-up', command, assigned: life.assigned }
+    return await runLifeCycleCommand(this.#ports, run)
   }
 
   #cleaned(life: Life, cause: string | null): void {

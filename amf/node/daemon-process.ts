@@ -91,8 +91,8 @@ export class DaemonProcess implements ComponentProcess {
 
   #watch(everyMs: number): void {
     clearInterval(this.#timer)
-    this.#look()
     this.#timer = setInterval(() => this.#look(), everyMs)
+    this.#look()
   }
 
   #look(): void {

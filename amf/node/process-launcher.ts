@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
-import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
+import { accessSync, constants, statSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { SdkError } from '../../idl/index.ts'
 import { COMPONENT_ENV } from '../../runtime/internal.ts'
@@ -39,8 +40,8 @@ export interface LaunchOptions {
   /** The file and its predecessor `FILE.1` have at most so many bytes each. @defaultValue 4 MiB */
   readonly logSizeBytesMax?: number
   /**
-   * After exit code 0 its process group is left alone, and its output goes straight into the log file, without a
-   * bound: for a command that starts a program and returns. @defaultValue false
+   * After exit code 0 its process group is left alone, and what that writes goes to the log file as long as this
+   * process lives: for a command that starts a program and returns. @defaultValue false
    */
   readonly leavesProcesses?: boolean
 }
@@ -82,7 +83,6 @@ export function launchProcess(options: LaunchOptions): LaunchedProcess {
   }
   checkDirectory(cwd)
   const program = findProgram(options.argv[0] ?? '', { cwd, path: env['PATH'] })
-  const output = options.leavesProcesses === true ? openLog(options.logFile) : 'pipe'
   const child = spawn(
     findSetpriv(),
     guardedArguments(process.pid, [program, ...options.argv.slice(1)]),
@@ -90,10 +90,9 @@ export function launchProcess(options: LaunchOptions): LaunchedProcess {
       cwd,
       env: { ...env, [COMPONENT_ENV.parentPid]: String(process.pid) },
       detached: true,
-      stdio: ['ignore', output, output],
+      stdio: ['ignore', 'pipe', 'pipe'],
     },
   )
-  if (typeof output === 'number') closeSync(output)
   // Told through the missing pid; the event comes too late to be thrown.
   child.on('error', () => undefined)
   if (child.pid === undefined) {
@@ -165,7 +164,7 @@ class Launched implements LaunchedProcess {
       this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-STDERR_TAIL_BYTES)
       log?.write(chunk)
     })
-    this.drained = this.#drain(closed, log)
+    this.drained = this.#drain(closed, log, options.leavesProcesses === true)
   }
 
   kill(): void {
@@ -184,16 +183,18 @@ class Launched implements LaunchedProcess {
     return this.#tail.toString()
   }
 
-  async #drain(closed: Promise<void>, log: BoundedLog | null): Promise<void> {
-    await this.exited
+  async #drain(closed: Promise<void>, log: BoundedLog | null, leaves: boolean): Promise<void> {
+    const { code } = await this.exited
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((done) => {
       timer = setTimeout(done, DRAIN_MS)
     })
     await Promise.race([closed, late])
     clearTimeout(timer)
-    this.#child.stdout?.destroy()
-    this.#child.stderr?.destroy()
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      if (!leaves || code !== 0) stream?.destroy()
+      else if (stream instanceof Socket) stream.unref()
+    }
     await log?.flushed()
   }
 
@@ -206,13 +207,6 @@ class Launched implements LaunchedProcess {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
-}
-
-/** Its descriptor, or nowhere. */
-function openLog(logFile: string | null): number | 'ignore' {
-  if (logFile === null) return 'ignore'
-  mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 })
-  return openSync(logFile, 'a', 0o600)
 }
 
 function checkDirectory(cwd: string): void {

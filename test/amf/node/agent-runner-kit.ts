@@ -3,8 +3,10 @@ import type { AgentEvent } from '../../../amf/director/interface.ts'
 import type { ComponentModel } from '../../../amf/model/model.ts'
 import type {
   CallbackClient,
+  CommandOutcome,
   ComponentProcess,
   CsiSetCommand,
+  MediatorProcess,
   ProcessExit,
   RunnerPorts,
 } from '../../../amf/node/component-ports.ts'
@@ -37,10 +39,27 @@ export class FakeProcess implements ComponentProcess {
     this.#exit(exit)
   }
 
-  readonly started = null
+  /** Null: the process is the component. */
+  started: Promise<ProcessExit> | null = null
+  askedToEnd = false
+  #commandEnded: (exit: ProcessExit) => void = () => undefined
+
+  /** It is a command that leaves the component behind. */
+  leave(): void {
+    this.started = new Promise((resolve) => {
+      this.#commandEnded = resolve
+    })
+  }
+
+  /** The command returns; a failed one left nothing. */
+  commandReturns(code: number): void {
+    this.#commandEnded({ code, signal: null })
+    if (code !== 0) this.exit({ code, signal: null })
+  }
 
   terminate(): void {
-    this.kill()
+    this.askedToEnd = true
+    this.exit({ code: 0, signal: null })
   }
 
   stderrTail(): string {
@@ -95,6 +114,16 @@ export class RunnerKit {
   primaryError: Error | null = null
   launchError: Error | null = null
   cleanupCode = 0
+  /** Life-cycle commands that were run, as `program CSI`. */
+  readonly commands: string[] = []
+  /** How the next commands end; after the last, by `cleanupCode`. */
+  readonly outcomes: (Partial<CommandOutcome> | Promise<Partial<CommandOutcome>>)[] = []
+  /** Launched processes leave the component behind when they end well. */
+  leaves = false
+  /** The process that acts for others, when it is here. */
+  mediator: MediatorProcess | null = null
+  /** Set: a callback cannot be delivered. */
+  deliveryError: Error | null = null
   readonly runner: ComponentRunner
   #incarnation = 100
   #invocation = 0
@@ -183,7 +212,7 @@ export class RunnerKit {
   #ports(): RunnerPorts {
     const note = (text: string): Promise<Record<string, never>> => {
       this.callbacks.push(text)
-      return Promise.resolve({})
+      return this.deliveryError === null ? Promise.resolve({}) : Promise.reject(this.deliveryError)
     }
     const client: CallbackClient = {
       csiSet: ({ haState, invocation }) => note(`csiSet ${haState} ${invocation}`),
@@ -202,11 +231,16 @@ export class RunnerKit {
       launch: () => {
         if (this.launchError !== null) throw this.launchError
         const process = new FakeProcess(1_000 + this.processes.length)
+        if (this.leaves) process.leave()
         this.processes.push(process)
         return process
       },
-      runCommand: () =>
-        Promise.resolve({ code: this.cleanupCode, signal: null, timedOut: false, stderrTail: '' }),
+      runCommand: async (_, { argv }, { assigned }) => {
+        this.commands.push([argv.join(' '), assigned?.csi].filter(Boolean).join(' for '))
+        const outcome = await this.outcomes.shift()
+        const ok = { code: this.cleanupCode, signal: null, timedOut: false, stderrTail: '' }
+        return { ...ok, ...outcome }
+      },
       callbacks: () => client,
       becomePrimary: ({ descriptor }) => {
         this.primaries.push(`${descriptor.csi}@${descriptor.epoch}`)
@@ -215,7 +249,7 @@ export class RunnerKit {
       releasePrimary: (csi) => void this.primaries.push(`release ${csi}`),
       isDead: () => false,
       crashText: () => null,
-      mediator: () => null,
+      mediator: () => this.mediator,
       roleEnded: () => undefined,
       running: () => undefined,
       nextIncarnation: () => (this.#incarnation += 1),

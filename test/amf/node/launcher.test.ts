@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -144,6 +144,31 @@ describe('launchProcess', () => {
     const [code] = (await once(worker, 'message')) as [string]
     await worker.terminate()
     expect(code).toBe('INVALID_STATE')
+  })
+})
+
+describe('a command that leaves a program running', () => {
+  it('bounds the output of that, as long as it writes', async () => {
+    const logFile = join(directory, 'daemon.log')
+    const size = { logFile, logSizeBytesMax: 10_000 }
+    const script =
+      '(i=0; while [ $i -lt 6000 ]; do echo "line $i"; i=$((i+1)); done; echo end >&2) &'
+    const one = launch(shell(script), { ...size, leavesProcesses: true })
+    expect(await one.exited).toEqual({ code: 0, signal: null })
+    const text = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+    await expect.poll(() => text(logFile), { timeout: 10_000 }).toContain('end')
+    expect(statSync(`${logFile}.1`).size).toBeGreaterThan(0)
+    for (const file of [logFile, `${logFile}.1`]) {
+      expect(statSync(file).size).toBeLessThan(10_000 + 70_000)
+    }
+  })
+
+  it('tells its last words when it fails, and leaves nothing', async () => {
+    const one = launch(shell('sleep 600 & echo no disk >&2; exit 3'), { leavesProcesses: true })
+    expect(await one.exited).toEqual({ code: 3, signal: null })
+    await one.drained
+    expect(one.stderrTail()).toBe('no disk\n')
+    expect(marked()).toEqual([])
   })
 })
 
