@@ -49,6 +49,34 @@ export const ERRORS = {
     'the name or number is taken',
     'choose another one, or remove the first',
   ]),
+  DUPLICATE: common('DUPLICATE', [
+    'refused',
+    false,
+    'the key is there already, and keys are unique here',
+    'replace or delete what is there, or use another key',
+  ]),
+  NULL_POINTER: common('NULL_POINTER', [
+    'local',
+    false,
+    'an argument that is needed was left out',
+    'pass the argument that the message names',
+  ]),
+  INVALID_BUFFER: common('INVALID_BUFFER', [
+    'refused',
+    false,
+    'the bytes are not what was expected, or too few',
+    'see the message for the place',
+  ]),
+  MUTEX_ERROR: common(
+    'MUTEX_ERROR',
+    [
+      'local',
+      false,
+      'a lock is used by a thread in a way that it may not',
+      'unlock what the thread itself has locked, once for each lock',
+    ],
+    'OSAL',
+  ),
   NAME_NOT_FOUND: common('NAME_NOT_FOUND', [
     'notCalled',
     false,
@@ -308,6 +336,55 @@ export const ERRORS = {
     false,
     'the deadline of the call had passed before it could run; it did not run',
     'use a longer time-out, or make fewer calls at a time',
+  ]),
+
+  OS_ERROR: own('OSAL', CL_PRIVATE_ERR.OSAL.OS_ERROR, [
+    'local',
+    false,
+    'the operating system refused it',
+    'see the cause',
+  ]),
+  DB_ERROR: own('DBAL', CL_PRIVATE_ERR.DBAL.DB_ERROR, [
+    'local',
+    false,
+    'the database reported an error',
+    'see the cause',
+  ]),
+  COMMIT_FAILED: own('DBAL', CL_PRIVATE_ERR.DBAL.COMMIT_FAILED, [
+    'local',
+    false,
+    'the transaction could not be committed; nothing of it is stored',
+    'see the cause, then repeat the transaction',
+  ]),
+  NULL_TIMER_CALLBACK: own('TIMER', CL_PRIVATE_ERR.TIMER.NULL_TIMER_CALLBACK, [
+    'local',
+    false,
+    'a timer needs a function to call',
+    'pass the function',
+  ]),
+  INVALID_TIMER_TYPE: own('TIMER', CL_PRIVATE_ERR.TIMER.INVALID_TIMER_TYPE, [
+    'local',
+    false,
+    'there is no such type of timer',
+    'use oneShot, repetitive or volatile',
+  ]),
+  INVALID_TIMER_CONTEXT: own('TIMER', CL_PRIVATE_ERR.TIMER.INVALID_TIMER_CONTEXT, [
+    'local',
+    false,
+    'there is no such context of timers',
+    'use task or separate',
+  ]),
+  MAXSIZE_REACHED: own('QUEUE', CL_PRIVATE_ERR.QUEUE.MAXSIZE_REACHED, [
+    'refused',
+    true,
+    'the queue or list is full',
+    'take something out first, or make it larger',
+  ]),
+  OFFSET_OUT_OF_RANGE: own('RULE', CL_PRIVATE_ERR.RULE.OFFSET_OUT_OF_RANGE, [
+    'refused',
+    false,
+    'the word is outside what the expression looks at',
+    'use a word from its offset on, within its length',
   ]),
 
   NOT_ACTIVE: own('AMS', CL_PRIVATE_ERR.AMS.NOT_ACTIVE, [

@@ -1,4 +1,6 @@
-/** A SAFplus return code: component id in the high 16 bits, error in the low 16. 0 is success. SAFplus, section 2.1. */
+/**
+ * A SAFplus return code: component id in the high 16 bits, error in the low 16. 0 is success. SAFplus, section 2.1.
+ */
 export type ClRcT = number
 
 /** Success, whichever component answers. */
@@ -121,7 +123,8 @@ export const CL_ERR = {
 export type ClCommonError = keyof typeof CL_ERR
 
 /**
- * Errors of one component, 0x100 and above. Those below 0x200 are SAFplus's (sections 3.3 and 4.3); from 0x200 on they
+ * Errors of one component, 0x100 and above. Those below 0x200 are SAFplus's (sections 3.3, 4.3, 20 and 21); from
+ * 0x200 on they
  * are Holdfast's own.
  */
 export const CL_PRIVATE_ERR = {
@@ -165,6 +168,30 @@ export const CL_PRIVATE_ERR = {
   RMD: {
     HANDLER_FAILED: 0x200,
     DEADLINE_PASSED: 0x201,
+  },
+  OSAL: {
+    OS_ERROR: 0x100,
+  },
+  DBAL: {
+    DB_ERROR: 0x100,
+    COMMIT_FAILED: 0x101,
+    ABORT_FAILED: 0x102,
+  },
+  TIMER: {
+    INVALID_TIMER: 0x100,
+    TIMER_EXPIRED: 0x101,
+    INVALID_TIMER_TYPE: 0x102,
+    INVALID_TIMER_CONTEXT: 0x103,
+    NULL_TIMER_CALLBACK: 0x104,
+  },
+  QUEUE: {
+    MAXSIZE_REACHED: 0x100,
+  },
+  CLIST: {
+    MAXSIZE_REACHED: 0x100,
+  },
+  RULE: {
+    OFFSET_OUT_OF_RANGE: 0x100,
   },
   AMS: {
     NOT_ACTIVE: 0x200,
