@@ -42,3 +42,46 @@ export { bindMyEo, myEo } from './eo/my-eo.ts'
 export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
 export { EoManagement } from './eo/management-interface.ts'
+export { MessageBuffer, BufferPool } from './basic/buffer/message-buffer.ts'
+export type { SeekFrom } from './basic/buffer/message-buffer.ts'
+export type { BufferPoolOptions, BufferStatistics } from './basic/buffer/pool.ts'
+export { CircularList } from './basic/circular-list.ts'
+export type { CircularListNode, CircularListOptions } from './basic/circular-list.ts'
+export { Container } from './basic/container/container.ts'
+export type { ContainerKind, ContainerOptions } from './basic/container/container.ts'
+export type { Compare, ContainerNode } from './basic/container/order.ts'
+export { Heap, heapUse, watchHeap } from './basic/heap.ts'
+export type { HeapOptions, HeapStatistics, HeapUse, HeapWatchOptions } from './basic/heap.ts'
+export { Queue } from './basic/queue.ts'
+export type { QueueOptions, QueueStatistics } from './basic/queue.ts'
+export {
+  appendRule,
+  convertRule,
+  duplicateRule,
+  evaluateDouble,
+  evaluateRule,
+  localizeRule,
+  RULE_FLAG,
+  RuleExpression,
+} from './basic/rule/expression.ts'
+export { packedBytes, packRule, ruleText, unpackRule } from './basic/rule/pack.ts'
+export { Timer, Timers } from './basic/timer/timers.ts'
+export type {
+  TimerContext,
+  TimerOptions,
+  TimersOptions,
+  TimerStatistics,
+  TimerType,
+} from './basic/timer/timers.ts'
+export { MEMORY_LEVELS } from './basic/watermark.ts'
+export type { Crossing, Level } from './basic/watermark.ts'
+export { Database } from './dbal/database.ts'
+export type { DatabaseMode, DatabaseOptions, DatabaseRecord } from './dbal/database.ts'
+export { Condition, Mutex, Semaphore, WAIT_MS_DEFAULT } from './osal/lock.ts'
+export type { MutexKind, SharedMutex } from './osal/lock.ts'
+export { HANDLED_SIGNALS, handleSignals, OsProcess } from './osal/process.ts'
+export type { ProcessEnd, ProcessOptions } from './osal/process.ts'
+export { delay, Task, taskData, taskId, taskName } from './osal/task.ts'
+export type { TaskOptions } from './osal/task.ts'
+export { createTaskKey, deleteTaskLocal, setTaskLocal, taskLocal } from './osal/task-local.ts'
+export type { TaskKey } from './osal/task-local.ts'

@@ -1,5 +1,6 @@
 /**
- * The original's own function names over the API of `holdfast/runtime`, so that its programs port line by line: return
+ * The original's own function names over the API of `holdfast/runtime`, so that its programs port line by line:
+ * return
  * codes instead of exceptions, out-parameters as `{ value }`, answers by invocation. One thin line each; nothing here
  * has an implementation of its own.
  */

@@ -39,7 +39,7 @@ describe('clEoConfig', () => {
   test('takes the libraries that exist', () => {
     const module = {
       clEoConfig: config,
-      clEoBasicLibs: { ...basic, om: false, hal: false, dbal: false },
+      clEoBasicLibs: { ...basic, om: false, hal: false, dbal: true },
       clEoClientLibs: { name: true, log: true, transaction: false },
     }
     expect(refusal(module)).toBe('accepted')
@@ -71,8 +71,8 @@ describe('clEoConfig', () => {
     ],
     [
       'a basic library to come',
-      { clEoConfig: config, clEoBasicLibs: { ...basic, dbal: true } },
-      /clEoBasicLibs\.dbal: does not exist yet/,
+      { clEoConfig: config, clEoBasicLibs: { ...basic, hal: true } },
+      /clEoBasicLibs\.hal: does not exist yet/,
     ],
     [
       'an unknown library',

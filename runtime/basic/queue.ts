@@ -1,0 +1,113 @@
+import { SdkError } from '../../idl/index.ts'
+import { Chain, Link } from './chain.ts'
+
+class Place<V> extends Link<Place<V>> {
+  readonly data: V
+
+  constructor(data: V) {
+    super()
+    this.data = data
+  }
+}
+
+/** How long a queue may get, and whom it tells about what goes. */
+export interface QueueOptions<V> {
+  /** Most elements; 0: no limit. */
+  readonly sizeMax: number
+  readonly onDequeue?: (data: V) => void
+  /** For each element that is there when the queue is destroyed. */
+  readonly onDestroy?: (data: V) => void
+}
+
+/** Counters of a queue since it was made. */
+export interface QueueStatistics {
+  readonly size: number
+  readonly sizePeak: number
+  readonly enqueued: number
+  readonly dequeued: number
+  /** Elements refused because the queue was full. */
+  readonly refused: number
+}
+
+/** First in, first out. SAFplus, section 20.6. */
+export class Queue<V> {
+  readonly #chain = new Chain<Place<V>>()
+  readonly #options: QueueOptions<V>
+  #sizePeak = 0
+  #enqueued = 0
+  #dequeued = 0
+  #refused = 0
+  #destroyed = false
+
+  /** @throws SdkError INVALID_PARAMETER when `sizeMax` is no whole number from 0. */
+  constructor(options: QueueOptions<V>) {
+    if (!Number.isSafeInteger(options.sizeMax) || options.sizeMax < 0) {
+      throw new SdkError('INVALID_PARAMETER', `sizeMax is ${options.sizeMax}: 0 means no limit`)
+    }
+    this.#options = options
+  }
+
+  get size(): number {
+    this.#check()
+    return this.#chain.size
+  }
+
+  /** Puts an element at the end. @throws SdkError MAXSIZE_REACHED when the queue is full. */
+  enqueue(data: V): void {
+    this.#check()
+    const { sizeMax } = this.#options
+    if (sizeMax > 0 && this.#chain.size >= sizeMax) {
+      this.#refused += 1
+      throw new SdkError('MAXSIZE_REACHED', `the queue has its ${sizeMax} elements`)
+    }
+    this.#chain.insert(new Place(data))
+    this.#enqueued += 1
+    this.#sizePeak = Math.max(this.#sizePeak, this.#chain.size)
+  }
+
+  /** Takes the first element out, then calls `onDequeue`. @throws SdkError NOT_EXIST when the queue is empty. */
+  dequeue(): V {
+    this.#check()
+    const { first } = this.#chain
+    if (first === undefined) throw new SdkError('NOT_EXIST', 'the queue is empty')
+    this.#chain.remove(first)
+    this.#dequeued += 1
+    this.#options.onDequeue?.(first.data)
+    return first.data
+  }
+
+  /** Visits each element from the first until `visit` returns false. */
+  walk(visit: (data: V) => boolean | void): void {
+    this.#check()
+    let place = this.#chain.first
+    while (place !== undefined) {
+      const next: Place<V> | undefined = place.next
+      if (visit(place.data) === false) return
+      place = next
+    }
+  }
+
+  statistics(): QueueStatistics {
+    return {
+      size: this.#chain.size,
+      sizePeak: this.#sizePeak,
+      enqueued: this.#enqueued,
+      dequeued: this.#dequeued,
+      refused: this.#refused,
+    }
+  }
+
+  /** Ends the queue: `onDestroy` for each element, INVALID_HANDLE for every use afterwards. */
+  destroy(): void {
+    this.#check()
+    for (let place = this.#chain.first; place !== undefined; place = this.#chain.first) {
+      this.#chain.remove(place)
+      this.#options.onDestroy?.(place.data)
+    }
+    this.#destroyed = true
+  }
+
+  #check(): void {
+    if (this.#destroyed) throw new SdkError('INVALID_HANDLE', 'the queue is destroyed')
+  }
+}
