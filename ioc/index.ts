@@ -28,7 +28,10 @@ export type {
   Rmd,
   RmdCallOptions,
   RmdPriority,
+  RmdRawCallOptions,
 } from './rmd/rmd.ts'
+export { RETRY_COUNT_MAX } from './rmd/retry.ts'
+export type { RmdCounters } from './rmd/statistics.ts'
 export type { ConnectionStatistics, PeerStatistics, PortStatistics } from './statistics.ts'
 export { memoryTransport } from './transport/memory-transport.ts'
 export type { MemoryTransportOptions } from './transport/memory-transport.ts'

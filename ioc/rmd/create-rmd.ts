@@ -9,10 +9,17 @@ import type { LinkFailure } from '../transport/transport.ts'
 import { RmdClient } from './client.ts'
 import { type DedupeLimits, DedupeTable } from './dedupe-table.ts'
 import type { CallSpec } from './pending-call.ts'
-import type { Destination, IncomingCall, PresenceEvent, Rmd, RmdCallOptions } from './rmd.ts'
+import type {
+  Destination,
+  IncomingCall,
+  PresenceEvent,
+  Rmd,
+  RmdCallOptions,
+  RmdRawCallOptions,
+} from './rmd.ts'
 import { RETRY_COUNT_MAX } from './retry.ts'
 import { RmdServer } from './server.ts'
-import { RmdStatistics } from './statistics.ts'
+import { type RmdCounters, RmdStatistics } from './statistics.ts'
 import { parseTarget, type Target } from './target.ts'
 import { priorityNumber, requestFlags, requestProtocol } from './wire.ts'
 
@@ -116,7 +123,7 @@ class PortRmd implements Rmd {
     to: Destination,
     functionNumber: number,
     payload: Uint8Array,
-    options: RmdCallOptions = {},
+    options: RmdRawCallOptions = {},
   ): Promise<Uint8Array> {
     const spec = this.#rawSpec(to, functionNumber, false, options)
     const output = (await this.#client.start(spec, payload)) as Uint8Array | undefined
@@ -127,7 +134,7 @@ class PortRmd implements Rmd {
     to: Destination,
     functionNumber: number,
     payload: Uint8Array,
-    options: RmdCallOptions = {},
+    options: RmdRawCallOptions = {},
   ): AsyncIterableIterator<Uint8Array> {
     const spec = this.#rawSpec(to, functionNumber, true, options)
     return this.#client.stream(spec, payload) as AsyncIterableIterator<Uint8Array>
@@ -144,7 +151,7 @@ class PortRmd implements Rmd {
     return this.#port.onPresence(listener)
   }
 
-  statistics(): Readonly<Record<string, number>> {
+  statistics(): RmdCounters {
     return { ...this.#statistics }
   }
 
@@ -157,10 +164,11 @@ class PortRmd implements Rmd {
     to: Destination,
     functionNumber: number,
     stream: boolean,
-    options: RmdCallOptions,
+    options: RmdRawCallOptions,
   ): CallSpec {
     const target = this.#target(to)
-    const base = { target, functionNumber, version: 0, stream, decode: copied }
+    const version = checkVersion(options.version)
+    const base = { target, functionNumber, version, stream, decode: copied }
     return specOf(base, checkOptions(options))
   }
 
@@ -291,4 +299,10 @@ function triesOf(
 function checkTime(name: string, ms: number): void {
   if (ms >= 1 && ms <= TIMEOUT_MS_MAX) return
   throw invalidParameter(`${name} is ${ms}: give 1 to ${TIMEOUT_MS_MAX}`)
+}
+
+function checkVersion(text: string | undefined): number {
+  const version = text === undefined ? 0 : versionNumber(text)
+  if (version !== 0 || text === undefined) return version
+  throw invalidParameter(`version is ${JSON.stringify(text.slice(0, 40))}: give one like B.1.1`)
 }

@@ -1,5 +1,6 @@
 import type { ClientOf, Interface, MethodSpecs, SdkError } from '../../idl/index.ts'
 import type { Epoch, IocAddress } from '../address.ts'
+import type { RmdCounters } from './statistics.ts'
 
 /**
  * Where a call goes: an address, its text `2:64`, `@name` (whoever is active for it), or a connected peer by its caller
@@ -38,6 +39,12 @@ export interface RmdCallOptions {
   readonly epoch?: Epoch
 }
 
+/** Options of a call by number and bytes. */
+export interface RmdRawCallOptions extends RmdCallOptions {
+  /** Version of the interface that the bytes belong to, such as `B.1.1`. @defaultValue any */
+  readonly version?: string
+}
+
 export type RmdPriority = 'default' | 'high' | 'low' | 'ordered' | 'notification' | 'reserved'
 
 /** A request that arrived. Exactly one of `reply` and `fail` is called, once; later calls are ignored. */
@@ -62,6 +69,8 @@ export interface IncomingCall {
   readonly payload: Uint8Array
   /** Where items go before `reply` ends them, when the caller takes a stream. */
   readonly stream: ReplyStream | null
+  /** Set by who keeps replies itself, before it answers a duplicate with what it kept: for the counters. */
+  kept?: boolean
   /** @param epoch - the role epoch under which the reply was made; callers drop older ones than they have seen. */
   reply(payload: Uint8Array, epoch?: Epoch): void
   fail(error: SdkError, epoch?: Epoch): void
@@ -97,14 +106,14 @@ export interface Rmd {
     to: Destination,
     functionNumber: number,
     payload: Uint8Array,
-    options?: RmdCallOptions,
+    options?: RmdRawCallOptions,
   ): Promise<Uint8Array>
   /** As {@link call}, for a function that answers with a stream. It is made when the first item is asked for. */
   stream(
     to: Destination,
     functionNumber: number,
     payload: Uint8Array,
-    options?: RmdCallOptions,
+    options?: RmdRawCallOptions,
   ): AsyncIterableIterator<Uint8Array>
   /**
    * Sets who receives incoming calls. Replies never pass through it.
@@ -117,7 +126,7 @@ export interface Rmd {
   /** Calls back when a peer that was connected goes away, and when one arrives. */
   onPresence(listener: (event: PresenceEvent) => void): () => void
   /** The 21 counters of SAFplus RMD, section 5.6, in their order. */
-  statistics(): Readonly<Record<string, number>>
+  statistics(): RmdCounters
   /** Calls made and not finished: 0 means drained. */
   readonly pendingCount: number
   close(): Promise<void>

@@ -56,7 +56,6 @@ export class RmdServer {
     }
     if ((header.flags & FLAG.stream) !== 0) call.stream = this.#openStream(call)
     if (this.#dispatch === null) {
-      statistics.nBadRequests += 1
       const message = `${this.#setup.port.name} serves no functions`
       call.fail(new SdkError('FUNC_NOT_REGISTERED', message))
       return
@@ -89,7 +88,8 @@ export class RmdServer {
   onAcknowledge(connection: Connection, header: Readonly<FrameHeader>): void {
     const { statistics, table, onAcknowledged } = this.#setup
     const caller = connection.peer?.caller
-    if (caller === undefined) {
+    // Ids start at 1: it says nothing.
+    if (caller === undefined || header.acknowledgedBelow === 0) {
       statistics.nFailedAtmostOnceAcksRecvd += 1
       return
     }
@@ -110,9 +110,17 @@ export class RmdServer {
     }
     if (call.stream !== null) this.#closeStream(call, call.stream)
     if (call.oneWay) return
+    if (call.kept) return this.#resend(call, { rc, payload, epoch })
     const { statistics } = this.#setup
     if (this.#send(call, rc, payload, epoch, notRun)) statistics.nReplySend += 1
     else statistics.nFailedReplySend += 1
+  }
+
+  /** Counts what refusals of the floors above say of their requests. */
+  onRefused(call: Request, code: string): void {
+    const { statistics } = this.#setup
+    if (code === 'INUSE' && call.atMostOnce) statistics.nDupRequests += 1
+    if (BAD_REQUEST_CODES.has(code)) statistics.nBadRequests += 1
   }
 
   #openStream(call: Request): StreamWriter {
@@ -150,12 +158,10 @@ export class RmdServer {
         call.deduped = true
         return true
       case 'inProgress':
-        statistics.nDupRequests += 1
         call.fail(new SdkError('INUSE', 'the same call still runs'))
         return false
       case 'done':
-        statistics.nDupRequests += 1
-        this.#sendKept(call, verdict.reply)
+        this.#resend(call, verdict.reply)
         return false
       case 'acknowledged':
         statistics.nDupRequests += 1
@@ -166,8 +172,9 @@ export class RmdServer {
     }
   }
 
-  #sendKept(call: Request, reply: KeptReply): void {
+  #resend(call: Request, reply: KeptReply): void {
     const { statistics } = this.#setup
+    statistics.nDupRequests += 1
     const sent = this.#send(call, reply.rc, reply.payload, reply.epoch, false)
     if (sent) statistics.nResendReplies += 1
     else statistics.nFailedResendReplies += 1
@@ -227,6 +234,7 @@ class Request implements IncomingCall {
   readonly connection: Connection
   /** The table of the server waits for this call's answer. */
   deduped = false
+  kept = false
   stream: StreamWriter | null = null
   readonly #server: RmdServer
   readonly #protocol: number
@@ -289,9 +297,18 @@ class Request implements IncomingCall {
     if (this.#answered) return
     this.#answered = true
     const sound = toSdkError(error)
+    this.#server.onRefused(this, sound.code)
     this.#server.answer(this, sound.rc, this.#server.encodeError(sound), epoch, isRefusal(sound))
   }
 }
+
+/** Answers to a request that names no function here, or is none. */
+const BAD_REQUEST_CODES: ReadonlySet<string> = new Set([
+  'FUNC_NOT_REGISTERED',
+  'INVALID_CLIENTID',
+  'VERSION_MISMATCH',
+  'MESSAGE_ERROR',
+])
 
 const tooBig = (what: string, bytes: number, bytesMax: number): SdkError =>
   new SdkError('TOO_BIG', `${what} of ${bytes} bytes is above ${bytesMax}`, {

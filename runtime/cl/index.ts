@@ -52,8 +52,19 @@ export type { ClOut } from './process.ts'
 export {
   CL_RMD_CALL_ASYNC,
   CL_RMD_CALL_ATMOST_ONCE,
+  CL_RMD_CALL_DO_NOT_OPTIMIZE,
+  CL_RMD_CALL_IN_SESSION,
   CL_RMD_CALL_NEED_REPLY,
+  CL_RMD_CALL_NON_PERSISTENT,
   CL_RMD_CALL_ORDERED,
+  clRmdMaxNumbRetriesGet,
+  clRmdMaxPayloadSizeGet,
+  clRmdResponseDefer,
+  ClRmdResponseContextHandleT,
+  clRmdSourceAddressGet,
+  clRmdStatsGet,
+  clRmdSyncResponseSend,
   clRmdWithMsg,
+  clRmdWithMsgVer,
 } from './rmd.ts'
-export type { ClRmdOptionsT } from './rmd.ts'
+export type { ClRmdAsyncCallbackT, ClRmdAsyncOptionsT, ClRmdOptionsT } from './rmd.ts'

@@ -238,6 +238,7 @@ export class Receiver {
 
   #replay(reply: CachedReply, incoming: IncomingCall, epoch: number): void {
     this.counters.replayed++
+    incoming.kept = true
     if (reply.rc === 0) incoming.reply(reply.payload, epoch)
     else incoming.fail(fromWireError(decodeWireError(reply.payload)), epoch)
   }
