@@ -319,6 +319,7 @@ export class RmdClient {
       return this.#fail(call, cause as Error)
     }
     // After INUSE the reply of an earlier copy comes where that copy was sent, and is waited for as after a send.
+    if (error.code === 'TIMEOUT') this.#statistics.nCallTimeouts += 1
     const willCome = error.code === 'INUSE' && call.unansweredOn === call.connection
     if (!willCome) call.connection = null
     const nowMs = this.#clock.nowMs()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { defineInterface } from '../../idl/index.ts'
 import {
+  type Clock,
   createRmd,
   type NameEntry,
   type NameResolver,
@@ -92,6 +93,44 @@ export class Names implements NameResolver {
     this.#entries.set(name, entry)
     for (const listener of this.#listeners) listener(entry)
   }
+}
+
+/** Time that passes when a test says so. */
+export class ManualClock implements Clock {
+  #nowMs = 1_000
+  #timers: { atMs: number; run: () => void }[] = []
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, run }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((one) => one !== timer)
+    }
+  }
+
+  /** Runs what is due, in its order; what it causes elsewhere has happened when the promise resolves. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms
+    for (;;) {
+      const next = this.#timers.toSorted((a, b) => a.atMs - b.atMs)[0]
+      if (next === undefined || next.atMs > endMs) break
+      this.#timers = this.#timers.filter((one) => one !== next)
+      this.#nowMs = next.atMs
+      next.run()
+      await settled()
+    }
+    this.#nowMs = endMs
+    await settled()
+  }
+}
+
+/** The memory transport delivers within a few turns. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** What a promise was rejected with, for assertions on its fields. */

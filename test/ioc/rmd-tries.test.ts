@@ -1,45 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SdkError } from '../../idl/index.ts'
-import type { Clock, IncomingCall, Rmd } from '../../ioc/index.ts'
-import { Echo, Kit, Names, rejection } from './rmd-kit.ts'
-
-/** Time that passes when a test says so. */
-class ManualClock implements Clock {
-  #nowMs = 1_000
-  #timers: { atMs: number; run: () => void }[] = []
-
-  nowMs(): number {
-    return this.#nowMs
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, run }
-    this.#timers.push(timer)
-    return () => {
-      this.#timers = this.#timers.filter((one) => one !== timer)
-    }
-  }
-
-  /** Runs what is due, in its order; what it causes elsewhere has happened when the promise resolves. */
-  async advance(ms: number): Promise<void> {
-    const endMs = this.#nowMs + ms
-    for (;;) {
-      const next = this.#timers.toSorted((a, b) => a.atMs - b.atMs)[0]
-      if (next === undefined || next.atMs > endMs) break
-      this.#timers = this.#timers.filter((one) => one !== next)
-      this.#nowMs = next.atMs
-      next.run()
-      await settled()
-    }
-    this.#nowMs = endMs
-    await settled()
-  }
-}
-
-/** The memory transport delivers within a few turns. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-}
+import type { IncomingCall, Rmd } from '../../ioc/index.ts'
+import { Echo, Kit, ManualClock, Names, rejection, settled } from './rmd-kit.ts'
 
 let kit: Kit
 let clock: ManualClock
