@@ -88,7 +88,8 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
         throw new SdkError('TRY_AGAIN', `${WATCHER_COUNT_MAX} programs watch names already`)
       }
       names.watch(call.caller)
-      return { names: names.entries, complete: names.isComplete }
+      const complete = names.isComplete
+      return { names: names.entries, complete, whole: complete }
     },
     finalize: () => ({}),
     ...standingHandlers(port),

@@ -49,12 +49,12 @@ export class AgentNames {
   replace(entries: readonly NameEntry[]): void {
     const first = !this.#complete
     this.#complete = true
-    if (this.#table.replace(entries) || first) this.#push(this.#table.entries)
+    if (this.#table.replace(entries) || first) this.#push(this.#table.entries, true)
   }
 
   merge(entries: readonly NameEntry[]): void {
     const changed = this.#table.merge(entries)
-    if (changed.length > 0) this.#push(changed)
+    if (changed.length > 0) this.#push(changed, false)
   }
 
   /** The director is gone: callers of its name wait for the next one instead of failing. */
@@ -68,19 +68,19 @@ export class AgentNames {
     this.#watchers.clear()
   }
 
-  #push(names: NameEntry[]): void {
-    for (const [caller, client] of this.#watchers) this.#send(caller, client, names)
+  #push(names: NameEntry[], whole: boolean): void {
+    for (const [caller, client] of this.#watchers) this.#send(caller, client, names, whole)
   }
 
   /** A watcher that cannot take a message now gets the whole table a little later: it must never miss a change. */
-  #send(caller: string, client: CallbackClient, names: NameEntry[]): void {
-    const table = { names, complete: this.#complete }
+  #send(caller: string, client: CallbackClient, names: NameEntry[], whole: boolean): void {
+    const table = { names, complete: this.#complete, whole: whole && this.#complete }
     client.namesChanged(table, { oneWay: true }).catch((err: unknown) => {
       if (!this.#watchers.has(caller)) return
       this.#options.log.debug({ err, caller }, 'names not pushed; the whole table follows')
       const timer = setTimeout(() => {
         this.#retries.delete(timer)
-        if (this.#watchers.has(caller)) this.#send(caller, client, this.#table.entries)
+        if (this.#watchers.has(caller)) this.#send(caller, client, this.#table.entries, true)
       }, RETRY_DELAY_MS)
       this.#retries.add(timer)
     })

@@ -36,6 +36,14 @@ export const nameEntrySchema = z.strictObject({
   epoch: z.int(),
 })
 
+const nameNews = z.strictObject({
+  names: z.array(nameEntrySchema),
+  /** False only before the first director was heard: an unknown name may exist. */
+  complete: z.boolean(),
+  /** It is the whole table: names that it lacks are gone. */
+  whole: z.boolean(),
+})
+
 /** What the agent tells a component about one CSI. */
 export const csiDescriptorSchema = z.strictObject({
   csi: z.string(),
@@ -160,7 +168,7 @@ export const Cpm = defineInterface({
     namesWatch: {
       serviceId: 7,
       input: none,
-      output: z.strictObject({ names: z.array(nameEntrySchema), complete: z.boolean() }),
+      output: nameNews,
     },
     finalize: { serviceId: 8, input: none, output: none },
     /** Who has the CSI now. With `watch` changes follow by `protectionGroupChanged`, on this connection. */
@@ -282,8 +290,7 @@ export const CpmCallbacks = defineInterface({
     containedComponentCleanup: { serviceId: 8, input: actFor, output: none },
     namesChanged: {
       serviceId: 4,
-      /** `complete`: the table is the director's whole one; false only before the first director was heard. */
-      input: z.strictObject({ names: z.array(nameEntrySchema), complete: z.boolean() }),
+      input: nameNews,
       output: none,
     },
     /** A protection group that this connection watches has changed. */

@@ -3,8 +3,8 @@ import type { NameEntry } from '../../ioc/index.ts'
 /**
  * What every logical name stands for, as far as this process was told. A core.
  *
- * I1 The epoch of a name never goes back: news that is older than what is known is dropped. I2 Names are never
- * forgotten: the model does not change under a running cluster.
+ * I1 The epoch of a name never goes back: news that is older than what is known is dropped. I2 A name
+ * is forgotten only when a whole table lacks it: the model has it no more.
  */
 export class NameTable {
   readonly #byName = new Map<string, NameEntry>()
@@ -22,8 +22,9 @@ export class NameTable {
     return this.#byName.size
   }
 
-  /** Takes news in and returns the entries that changed by it. */
-  apply(entries: readonly NameEntry[]): NameEntry[] {
+  /** Takes news in and returns the entries that changed by it. `isWhole`: what it lacks is gone. */
+  apply(entries: readonly NameEntry[], isWhole = false): NameEntry[] {
+    if (isWhole) this.#keepOnly(new Set(entries.map(({ name }) => name)))
     const changed: NameEntry[] = []
     for (const entry of entries) {
       const known = this.#byName.get(entry.name)
@@ -33,6 +34,14 @@ export class NameTable {
       changed.push(entry)
     }
     return changed
+  }
+
+  #keepOnly(names: ReadonlySet<string>): void {
+    for (const [name, { csi }] of this.#byName) {
+      if (names.has(name)) continue
+      this.#byName.delete(name)
+      if (this.#byCsi.get(csi)?.name === name) this.#byCsi.delete(csi)
+    }
   }
 }
 

@@ -6,6 +6,8 @@ export interface NameNews {
   readonly names: readonly NameEntry[]
   /** False only before the agent heard of the first director. */
   readonly complete: boolean
+  /** It is the whole table: names that it lacks are gone. */
+  readonly whole: boolean
 }
 
 /** The name table of one process, kept up to date by an agent: what RMD resolves `@name` with. */
@@ -43,7 +45,7 @@ export class NameWatch implements NameResolver {
 
   /** Takes the answer of `namesWatch`, or a `namesChanged`. */
   receive(news: NameNews): void {
-    const changed = this.#table.apply(news.names)
+    const changed = this.#table.apply(news.names, news.whole)
     if (news.complete && !this.#isComplete) {
       this.#isComplete = true
       this.#becomeReady()

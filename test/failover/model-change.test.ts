@@ -117,7 +117,9 @@ describe('the model of a running cluster', { timeout: TEST_MS }, () => {
     }
     expect(await apply(cluster, fileOf({ first: PAIR }))).toMatchObject({ code: 0, stderr: '' })
     await cluster.until(({ status }) => status.nodes.length === 2, WAIT_MS)
-    await expect(client.count({})).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+    const refused = (): Promise<unknown> =>
+      client.count({}, { timeoutMs: 200 }).catch((error: unknown) => error)
+    await expect.poll(refused, { timeout: WAIT_MS }).toMatchObject({ code: 'NAME_NOT_FOUND' })
     expect(await holdersOf(cluster, ['a1', 'a2'])).toEqual(before)
     expect(load.epoch).toBe(epoch)
     await expectNothingLost(load)
@@ -152,6 +154,8 @@ describe('the model of a running cluster', { timeout: TEST_MS }, () => {
     await cluster.killAll()
     await cluster.start()
     await cluster.until((v) => v.settled && v.status.nodes.length === 3, WAIT_MS * 2)
-    expect(cluster.log('up')).toMatch(/using model 1, applied to this cluster .*which differs/)
+    expect(cluster.log('up', 1_000_000)).toMatch(
+      /using model 1, applied to this cluster .*which differs/,
+    )
   })
 })

@@ -224,12 +224,15 @@ async function simulate(seed: number): Promise<World> {
 
 describe('one order of messages', () => {
   const fresh = Date.now() % 1_000_000
-  const seeds = [...Array.from({ length: Number(process.env['RUNS'] ?? 25) }, (_, index) => index + 1), fresh]
+  const seeds = [
+    ...Array.from({ length: Number(process.env['RUNS'] ?? 25) }, (_, index) => index + 1),
+    fresh,
+  ]
   test.each(seeds)(
     'seed %i: everybody has the same, nothing acknowledged is lost',
     async (seed) => {
       const world = await simulate(seed)
-    expect(world.wrong).toEqual([])
+      expect(world.wrong).toEqual([])
       const chronicles = [...world.lives.values()].map(({ chronicle }) => chronicle.entries)
       const [first = []] = chronicles
       for (const other of chronicles) expect(other).toEqual(first)

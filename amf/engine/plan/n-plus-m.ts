@@ -7,7 +7,8 @@ import { isActiveRole, type Planner, type PlanInput, type PlanUnit } from './pla
  * comes from the reduction levels; what is active stays; a lost active goes to its standby's unit, which gives up what
  * it stood by for otherwise.
  */
-export const planNPlusM: Planner = (input) => {
+export const planNPlusM: Planner = (given) => {
+  const input = given.afresh ? forgetRoles(given) : given
   const { active: activeUnits, standby: standbyUnits } = reduction(input)
   const loads = new Loads()
   if (!input.afresh) keepActives(input, loads)
@@ -22,6 +23,11 @@ export const planNPlusM: Planner = (input) => {
   }
   placeStandbys(input, loads, standbyUnits)
   return loads.plan(input)
+}
+
+/** The most preferred assignment hangs on nothing that moves while it is made: else it would never be reached. */
+function forgetRoles(input: PlanInput): PlanInput {
+  return { ...input, units: input.units.map((unit) => ({ ...unit, roles: new Map() })) }
 }
 
 /** Reduction levels I to VI. */

@@ -74,6 +74,8 @@ export class World {
   readonly nodesUp = new Set<string>()
   /** By service instance and number of the unit: the take-over rank that its component was told. */
   readonly standbyRanks = new Map<string, Map<string, number>>()
+  /** Steps of all worlds of this process. */
+  static steps = 0
   readonly #mischief: Mischief
   readonly #epochs = new Map<string, number>()
   /** The director dies at its next step: what it persists is durable, what it commands never leaves. */
@@ -88,6 +90,32 @@ export class World {
     this.state = initialState(model)
     this.#mischief = mischief
     for (const name of model.components.keys()) this.processes.set(name, newProcess())
+  }
+
+  /** The same world once more: what happens to one does not happen to the other. */
+  fork(): World {
+    const copy = new World(this.model, this.#mischief)
+    copy.state = this.state
+    copy.nowMs = this.nowMs
+    copy.term = this.term
+    for (const [key, value] of this.store) copy.store.set(key, value)
+    copy.answers.push(...this.answers)
+    for (const [id, result] of this.results) copy.results.set(id, result)
+    copy.processes.clear()
+    for (const [name, process] of this.processes) {
+      copy.processes.set(name, {
+        ...process,
+        assignments: new Map([...process.assignments].map(([csi, held]) => [csi, { ...held }])),
+        haReadiness: new Map(process.haReadiness),
+      })
+    }
+    for (const node of this.nodesUp) copy.nodesUp.add(node)
+    for (const [csi, epoch] of this.#epochs) copy.#epochs.set(csi, epoch)
+    copy.#reported.push(...this.#reported)
+    copy.#incarnations = this.#incarnations
+    copy.#ids = this.#ids
+    copy.#modelVersion = this.#modelVersion
+    return copy
   }
 
   /** A director takes office: it knows the records, and hears the agents that are up. */
@@ -213,7 +241,7 @@ export class World {
   }
 
   /** Delivers everything, those that are held excepted, until nothing waits. */
-  settle(limit = 10_000): void {
+  settle(limit = 1_000): void {
     for (let count = 0; this.deliverNext(); count += 1) {
       if (count > limit) throw new Error('the world does not come to rest')
     }
@@ -251,6 +279,15 @@ export class World {
     }
     this.nowMs = endMs
     this.settle()
+  }
+
+  /** Time jumps to the next deadline, and answers stay on their way: they are late. False when nothing is due. */
+  tick(): boolean {
+    const dueMs = nextDeadlineMs(this.state)
+    if (dueMs === null) return false
+    this.nowMs = Math.max(this.nowMs, dueMs)
+    this.step({ kind: 'tick' })
+    return true
   }
 
   /** The agent did it and its report is lost. */
@@ -298,6 +335,7 @@ export class World {
   }
 
   step(event: EngineEvent): void {
+    World.steps += 1
     const result = step(this.model, this.state, event, this.nowMs)
     this.state = result.state
     for (const command of result.commands) {

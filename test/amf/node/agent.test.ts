@@ -155,7 +155,11 @@ describe('with its director', () => {
 describe('names', () => {
   it('are incomplete until a director was heard, then pushed to watchers', async () => {
     const component = await kit.component()
-    expect(await component.agent.namesWatch({})).toEqual({ names: [], complete: false })
+    expect(await component.agent.namesWatch({})).toEqual({
+      names: [],
+      complete: false,
+      whole: false,
+    })
     const director = await joined()
     await until(() => component.names.length === 1, 'the table')
     const { term } = director
@@ -165,6 +169,7 @@ describe('names', () => {
     expect(await component.agent.namesWatch({})).toEqual({
       names: [director.name(2)],
       complete: true,
+      whole: true,
     })
     expect(component.names).toEqual([director.name(1), director.name(2)])
   })

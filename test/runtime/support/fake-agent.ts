@@ -126,7 +126,7 @@ export class FakeAgent {
       namesWatch: (_, call) => {
         this.#watchers.add(call.caller)
         this.wake()
-        return { names: this.names, complete: this.complete }
+        return { names: this.names, complete: this.complete, whole: this.complete }
       },
       finalize: () => ({}),
       protectionGroupTrack: (input) => {
@@ -251,7 +251,7 @@ export class FakeAgent {
     this.names = [...this.names.filter((known) => known.name !== entry.name), entry]
     for (const caller of this.#watchers) {
       const client = this.rmd.client(CpmCallbacks, { to: { caller } })
-      await client.namesChanged({ names: [entry], complete: true })
+      await client.namesChanged({ names: [entry], complete: true, whole: false })
     }
   }
 
