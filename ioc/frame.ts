@@ -165,6 +165,10 @@ export function readHeader(view: DataView, at: number, header: FrameHeader): boo
   )
 }
 
+/** The node that sent a frame, from its first bytes; undefined when they are too few. */
+export const readSourceNode = (bytes: Uint8Array): number | undefined =>
+  bytes.length < 10 ? undefined : viewOf(bytes).getUint16(8)
+
 /** What a peer says about itself in its first frame. */
 export interface Hello {
   /** Where it listens; `{ node: 0, port: 0 }` when nowhere. */

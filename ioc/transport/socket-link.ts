@@ -1,4 +1,5 @@
-import type { ListenOptions, Server, Socket } from 'node:net'
+import type { ListenOptions, Server } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { SdkError } from '../../idl/index.ts'
 import { addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
@@ -13,7 +14,7 @@ export type DialOutcome =
 export class SocketLink implements Link {
   readonly #endGraceMs: number
   readonly #vouchesFor: ((node: number) => boolean) | null
-  #socket: Socket | null = null
+  #socket: Duplex | null = null
   #events: LinkEvents | null = null
   #failure: LinkFailure | null = null
   #destroyed = false
@@ -37,7 +38,7 @@ export class SocketLink implements Link {
   }
 
   /** Waits for a connecting socket: `openEvent` is its word for connected. `onFailure` says what a failure means. */
-  dial(socket: Socket, openEvent: string, onFailure: (error: Error) => DialOutcome): void {
+  dial(socket: Duplex, openEvent: string, onFailure: (error: Error) => DialOutcome): void {
     this.#socket = socket
     let open = false
     let cause: Error | null = null
@@ -63,7 +64,7 @@ export class SocketLink implements Link {
   }
 
   /** Takes a socket that is connected. */
-  adopt(socket: Socket): void {
+  adopt(socket: Duplex): void {
     this.#socket = socket
     socket.on('error', (error) => {
       this.#failure = broken(error)
@@ -107,7 +108,7 @@ export class SocketLink implements Link {
     this.#socket?.destroy()
   }
 
-  #listenFor(socket: Socket): void {
+  #listenFor(socket: Duplex): void {
     socket.on('data', (chunk: Buffer) => this.#events?.onData(chunk))
   }
 

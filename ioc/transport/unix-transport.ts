@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
 import { alreadyListening } from '../errors.ts'
+import { readSourceNode } from '../frame.ts'
+import { faultWatchOf } from './fault-watch.ts'
+import { FaultySocket } from './faulty-socket.ts'
 import { checkSocketPath, socketDirectory, socketPath } from './socket-directory.ts'
 import { errorCode, listenError, SocketLink, startServer, stopServer } from './socket-link.ts'
 import type { Link, LinkFailure, Listener, Transport } from './transport.ts'
@@ -28,15 +32,49 @@ const BUSY_TRIES_MAX = 100
  */
 export function unixTransport(options: UnixTransportOptions): Transport {
   const directory = socketDirectory(options.runDir)
+  const sockets = socketsOf(process.env)
   return {
     kind: 'unix',
-    listen: (address, accept) => listenAt(directory, address, accept),
+    listen: (address, accept) => listenAt(directory, address, sockets.accepting(address, accept)),
     connect: (address) => {
       const link = new SocketLink(END_GRACE_MS)
-      dial(link, socketPath(directory, address), address, 1)
+      dial(link, () => sockets.connect(socketPath(directory, address), address), address, 1)
       return link
     },
     known: (wanted) => readdirSync(directory).flatMap(toAddress).filter(isWanted(wanted)),
+  }
+}
+
+/** How sockets are made and taken. */
+interface Sockets {
+  connect(path: string, address: IocAddress): Duplex
+  accepting(address: IocAddress, accept: (link: Link) => void): (socket: Socket) => void
+}
+
+/** Plain sockets, or in a test that gave a fault file those on which its faults act. */
+function socketsOf(env: NodeJS.ProcessEnv): Sockets {
+  const faults = faultWatchOf(env)
+  const take = (accept: (link: Link) => void, socket: Duplex): void => {
+    const link = new SocketLink(END_GRACE_MS)
+    accept(link)
+    link.adopt(socket)
+  }
+  if (faults === null) {
+    return {
+      connect: (path) => connect(path),
+      accepting: (_, accept) => (socket) => take(accept, socket),
+    }
+  }
+  let node = 0
+  const base = { faults, ownNode: () => node }
+  return {
+    connect: (path, { node: peer }) =>
+      new FaultySocket({ ...base, peer: () => peer, open: () => connect(path) }),
+    accepting: (address, accept) => {
+      node = address.node
+      return (socket) =>
+        take(accept, new FaultySocket({ ...base, identify: readSourceNode, open: () => socket }))
+    },
   }
 }
 
@@ -53,15 +91,11 @@ function toAddress(fileName: string): IocAddress[] {
 async function listenAt(
   directory: string,
   address: IocAddress,
-  accept: (link: Link) => void,
+  accept: (socket: Socket) => void,
 ): Promise<Listener> {
   const path = checkSocketPath(socketPath(directory, address), address)
   const ownName = join(directory, `.${process.pid}.${randomBytes(3).toString('hex')}`)
-  const server = createServer({ allowHalfOpen: false }, (socket) => {
-    const link = new SocketLink(END_GRACE_MS)
-    accept(link)
-    link.adopt(socket)
-  })
+  const server = createServer({ allowHalfOpen: false }, accept)
   await startServer(server, { path: ownName, backlog: BACKLOG }, address)
   try {
     await claim(ownName, path, address)
@@ -115,12 +149,11 @@ function removeStale(path: string, staleInode: number, ownName: string): void {
 }
 
 /** Connects; a full backlog is tried again for a moment, since it empties as the other side accepts. */
-function dial(link: SocketLink, path: string, address: IocAddress, tries: number): void {
-  const socket = connect(path)
-  link.dial(socket, 'connect', (error) => {
+function dial(link: SocketLink, make: () => Duplex, address: IocAddress, tries: number): void {
+  link.dial(make(), 'connect', (error) => {
     if (errorCode(error) !== 'EAGAIN') return { failure: unreachable(error, address) }
     if (tries < BUSY_TRIES_MAX) {
-      return { afterMs: BUSY_RETRY_MS, again: () => dial(link, path, address, tries + 1) }
+      return { afterMs: BUSY_RETRY_MS, again: () => dial(link, make, address, tries + 1) }
     }
     const message = `${addressText(address)} accepts no connection at present`
     return { failure: { kind: 'busy', message } }

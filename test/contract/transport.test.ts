@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unixTransport } from '../../ioc/index.ts'
-import { socketDirectory } from '../../ioc/internal.ts'
+import { FAULT_FILE_ENV, socketDirectory } from '../../ioc/internal.ts'
 import { TRANSPORTS } from '../ioc/transports.ts'
 import { transportContract } from './transport-contract.ts'
 
@@ -22,5 +22,20 @@ transportContract('unix, in a run directory with a long path', () => {
       rmSync(socketDirectory(runDir), { recursive: true })
       rmSync(top, { recursive: true })
     },
+  }
+})
+
+transportContract('unix, with a fault file and no fault', () => {
+  const runDir = mkdtempSync(join(tmpdir(), 'hf-'))
+  const path = join(runDir, 'faults')
+  writeFileSync(path, JSON.stringify({ version: 1, nodes: {}, faults: [] }))
+  process.env[FAULT_FILE_ENV] = path
+  try {
+    return {
+      transport: unixTransport({ runDir }),
+      dispose: () => rmSync(runDir, { recursive: true }),
+    }
+  } finally {
+    delete process.env[FAULT_FILE_ENV]
   }
 })
