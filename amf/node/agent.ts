@@ -150,6 +150,11 @@ export class Agent {
     this.#names.directorLost()
   }
 
+  /** There is a director, and it cannot be heard. */
+  directorCut(): void {
+    this.#director.lose()
+  }
+
   /** True while a director has taken this agent in. */
   get isDirected(): boolean {
     return this.#director.isJoined

@@ -233,6 +233,8 @@ class NodeProcess {
         return this.#changeRole(() => this.#endDirector())
       case 'leaderLost':
         return this.#leaderLost()
+      case 'leaderCut':
+        return this.#leaderCut()
       case 'membership':
         // A member that the model lacks was added by a change that this node has not heard of.
         if (this.#backplane !== null) this.#readStoredModel(this.#backplane)
@@ -241,6 +243,12 @@ class NodeProcess {
         )
         return this.#director?.onMembership(event.view)
     }
+  }
+
+  /** Whom `@amf` stands for has not changed: clients that hear several agents must not lose it by this one. */
+  #leaderCut(): void {
+    this.#agent?.directorCut()
+    this.#services?.leaderLost()
   }
 
   #leaderLost(): void {

@@ -12,8 +12,10 @@ import { pause } from '../operator/retry.ts'
 import type { ClusterView } from '../operator/view.ts'
 import { watchCluster, type ClusterWatch } from '../operator/watch.ts'
 import { startChild, type Child } from './child.ts'
+import { NodeFaults } from './faults.ts'
 import { roleChangesOf, type RoleChange } from './history.ts'
 import { TestHooks } from './hooks.ts'
+import { isThere, untilTrue } from './process-look.ts'
 
 export interface ClusterOptions {
   /** An existing run directory is used as it is: that is how a crashed cluster comes back. @defaultValue a new one */
@@ -60,6 +62,18 @@ export interface Cluster {
   thaw(frozen: Killed): void
   /** Blocks the event loop of a component that offers {@link TestHooks}. */
   block(component: string, ms: number): Promise<void>
+  /**
+   * Cuts the network between two nodes, their components included: nothing arrives and nobody is told; connections
+   * stand still, and what ends meanwhile shows after {@link heal}. 0 stands for programs that listen nowhere, such as
+   * clients of the test; they see the end of a process at once. Resolves when the cut is in force everywhere.
+   *
+   * @throws SdkError INVALID_PARAMETER for what are no two nodes.
+   */
+  cut(a: string | 0, b: string | 0): Promise<void>
+  /** Ends a cut and a delay. What was on its way goes on. */
+  heal(a: string | 0, b: string | 0): Promise<void>
+  /** Everything between two nodes takes `ms` longer, each way, in order. 0 to 60_000; replaces a cut. */
+  delay(a: string | 0, b: string | 0, ms: number): Promise<void>
   /** Starts nodes (all when left out) after `killAll`, or nodes that are not running. */
   start(nodes?: readonly string[]): Promise<void>
   /** One administrative operation to its end. */
@@ -109,6 +123,7 @@ class RealCluster implements Cluster {
   readonly #options: ClusterOptions
   /** Directory made here: removed at the end. */
   readonly #ownDir: string | null
+  readonly #faults: NodeFaults
   readonly #children = new Map<string, Child>()
   readonly #connections = new Set<Connection>()
   readonly #onExit = (): void => this.#killChildrenNow()
@@ -123,6 +138,7 @@ class RealCluster implements Cluster {
     mkdirSync(runDir, { recursive: true, mode: 0o700 })
     this.runDir = realpathSync(runDir)
     this.#modelPath = typeof model === 'string' ? resolve(model) : this.#writeModel(model)
+    this.#faults = new NodeFaults(this.runDir, this.#modelPath)
     this.#watch = watchCluster((signal) => openLink(this.runDir, signal))
     process.once('exit', this.#onExit)
   }
@@ -145,6 +161,18 @@ class RealCluster implements Cluster {
       throw new SdkError('FAILED_OPERATION', `${child.name} ended (${signal ?? `code ${code}`})`)
     })
     await Promise.race([ready, ...exits])
+  }
+
+  cut(a: string | 0, b: string | 0): Promise<void> {
+    return this.#faults.set(a, b, { cut: true, delayMs: 0 })
+  }
+
+  heal(a: string | 0, b: string | 0): Promise<void> {
+    return this.#faults.set(a, b, { cut: false, delayMs: 0 })
+  }
+
+  delay(a: string | 0, b: string | 0, ms: number): Promise<void> {
+    return this.#faults.set(a, b, { cut: false, delayMs: ms })
   }
 
   async start(nodes?: readonly string[]): Promise<void> {
@@ -279,7 +307,7 @@ class RealCluster implements Cluster {
     const child = startChild({
       name,
       words: [...words, '--run-dir', this.runDir],
-      env: { HOLDFAST_CHECK: '1', ...this.#options.env },
+      env: { HOLDFAST_CHECK: '1', ...this.#faults.env, ...this.#options.env },
       logFile: join(this.runDir, `${name}.testkit.log`),
     })
     this.#children.set(name, child)
@@ -328,26 +356,6 @@ class RealCluster implements Cluster {
 
   #killChildrenNow(): void {
     for (const child of this.#children.values()) child.signal('SIGKILL')
-  }
-}
-
-/** Processes are only seen by looking: there is no notification for a process that is no child. */
-async function untilTrue(test: () => boolean, timeoutMs: number, what: string): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs
-  while (!test()) {
-    if (performance.now() > deadlineMs)
-      throw new SdkError('TIMEOUT', `waited ${timeoutMs} ms for ${what}`)
-    await pause(5)
-  }
-}
-
-/** True for a process that is there and not a zombie. */
-function isThere(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z'
-  } catch {
-    return false
   }
 }
 

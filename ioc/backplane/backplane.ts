@@ -43,6 +43,11 @@ export type BackplaneEvent =
   /** The leader cannot be heard; a contest runs. */
   | { readonly kind: 'leaderLost'; readonly leader: Leader; readonly cause: string }
   /**
+   * The leader works and cannot be heard: the way to it is cut. It leads on, and is going to fence
+   * this node, which it does not hear either. After a heal comes `following` or `leaderLost`.
+   */
+  | { readonly kind: 'leaderCut'; readonly leader: Leader; readonly cause: string }
+  /**
    * Only on the leader, and forwarded to followers: who is connected. A lost member is only
    * *unheard*, not proven gone.
    */

@@ -8,8 +8,10 @@ import { socketDirectory } from '../../transport/socket-directory.ts'
 import type { Backplane, BackplaneEvent, Leader, Member, Store } from '../backplane.ts'
 import { isAlive, ownIdentity, proveGone, sameProcess } from '../process-identity.ts'
 import { tryProcessLock, type ProcessLockResult } from '../process-lock.ts'
+import { backplaneSockets, type BackplaneSockets } from './backplane-sockets.ts'
 import { decideContest } from './contest.ts'
 import { followLeader } from './follower-link.ts'
+import { LeaderPulse } from './leader-pulse.ts'
 import { sameRecord, type LeaderRecord } from './leader-record.ts'
 import { LeaderServer } from './leader-server.ts'
 import { EmbeddedStore } from './store.ts'
@@ -63,6 +65,8 @@ class EmbeddedBackplane implements Backplane {
   readonly #log: IocLog
   readonly #nowMs: () => number
   readonly #store: EmbeddedStore
+  readonly #pulse: LeaderPulse
+  readonly #sockets: BackplaneSockets
   readonly #stopping = new AbortController()
   readonly #queue: BackplaneEvent[] = []
   #onEvent: ((event: BackplaneEvent) => void) | null = null
@@ -98,6 +102,8 @@ class EmbeddedBackplane implements Backplane {
     this.#log = log
     this.#nowMs = () => clock.nowMs()
     const directory = join(this.#runDir, 'store')
+    this.#pulse = new LeaderPulse(join(directory, 'pulse'))
+    this.#sockets = backplaneSockets(node, process.env)
     this.#store = new EmbeddedStore({ directory, node: shortName(node), own: this.#self.process })
   }
 
@@ -190,6 +196,7 @@ class EmbeddedBackplane implements Backplane {
       tickMs: this.#tickMs,
       nowMs: this.#nowMs,
       onView: (view) => this.#emit({ kind: 'membership', view }),
+      taken: (socket) => this.#sockets.taken(socket),
     })
     await server.listen()
     this.#server = server
@@ -203,7 +210,10 @@ class EmbeddedBackplane implements Backplane {
     if (this.#endTerm === null || this.#leader === null) return
     const present = this.#store.leaderRecord()
     if (present !== null && present.term !== this.#leader.term) this.#depose(present)
-    else this.#server?.beat()
+    else {
+      this.#pulse.beat()
+      this.#server?.beat()
+    }
   }
 
   #depose(present: LeaderRecord): void {
@@ -314,6 +324,8 @@ class EmbeddedBackplane implements Backplane {
       beatMs: this.#beatMs,
       nowMs: this.#nowMs,
       signal: this.#stopping.signal,
+      connect: (path) => this.#sockets.connect(path, node),
+      pulse: () => this.#pulse.read(),
       onView: (view) => {
         this.#heard(leader)
         this.#emit({ kind: 'membership', view })
@@ -323,6 +335,11 @@ class EmbeddedBackplane implements Backplane {
     if (end.kind === 'silent') {
       this.#unheardTerm = term
       return this.#lost(leader, end.cause)
+    }
+    if (end.kind === 'cut') {
+      // Until it is fenced, and should nobody do so, this node asks again.
+      if (this.#leader !== null) this.#lost(leader, end.cause, 'leaderCut')
+      return
     }
     if (end.kind === 'released' || !isAlive(process)) return this.#lost(leader, end.cause)
     if (end.kind === 'closed') this.#notReached(leader, end.cause, attemptMs)
@@ -351,10 +368,10 @@ class EmbeddedBackplane implements Backplane {
     this.#decided()
   }
 
-  #lost(leader: Leader, cause: string): void {
+  #lost(leader: Leader, cause: string, kind: 'leaderLost' | 'leaderCut' = 'leaderLost'): void {
     this.#leader = null
-    this.#log.warn({ leader: leader.node, term: leader.term, cause }, 'leader lost')
-    this.#emit({ kind: 'leaderLost', leader, cause })
+    this.#log.warn({ leader: leader.node, term: leader.term, cause }, kind)
+    this.#emit({ kind, leader, cause })
   }
 
   #decided(): void {

@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Leader, Member, MembershipView } from '../backplane.ts'
 import { MessageSocket } from './message-socket.ts'
 import { PROTOCOL_VERSION, type Message } from './messages.schema.ts'
@@ -6,8 +6,10 @@ import { createSilenceWatch, hearPeer, tickSilence } from './silence-watch.ts'
 
 /** Why a follower does not follow any more. */
 export type LinkEnd =
-  /** Connected, but nothing was heard for the silence time. */
+  /** Nothing was heard for the silence time. */
   | { readonly kind: 'silent'; readonly cause: string }
+  /** As silent, but its pulse goes on: it lives and works, and only the way to it is cut. */
+  | { readonly kind: 'cut'; readonly cause: string }
   /** Not connected: closed, refused, or never reached. */
   | { readonly kind: 'closed'; readonly cause: string }
   /** The leader lives and leads, but does not take this node. */
@@ -25,6 +27,10 @@ export interface FollowerLinkOptions {
   readonly beatMs: number
   readonly nowMs: () => number
   readonly signal: AbortSignal
+  /** Makes the socket, not yet connected. */
+  readonly connect: (path: string) => Duplex
+  /** A number that changes as long as the leader works, told by other means than this connection. */
+  readonly pulse: () => number
   /** The leader answered: it leads, and this node is in its view. */
   readonly onView: (view: MembershipView) => void
 }
@@ -37,20 +43,24 @@ export async function followLeader(options: FollowerLinkOptions): Promise<LinkEn
   if (signal.aborted) return { kind: 'stopped', cause: 'this node stops' }
   let onAbort = (): void => undefined
   let watch = hearPeer(createSilenceWatch(options, nowMs()), leader.node, nowMs())
+  let heardMs = nowMs()
+  let pulse = options.pulse()
+  let pulseMs = heardMs
   const timers: NodeJS.Timeout[] = []
   let link: MessageSocket | null = null
   const end = await new Promise<LinkEnd>((resolve) => {
     onAbort = () => resolve({ kind: 'stopped', cause: 'this node stops' })
     signal.addEventListener('abort', onAbort)
     const onMessage = (message: Message): void => {
-      watch = hearPeer(watch, leader.node, nowMs())
+      heardMs = nowMs()
+      watch = hearPeer(watch, leader.node, heardMs)
       if (message.kind === 'view' && message.view.term === leader.term) options.onView(message.view)
       if (message.kind === 'refused') {
         resolve({ kind: message.leading ? 'refused' : 'closed', cause: message.reason })
       }
       if (message.kind === 'released') resolve({ kind: 'released', cause: 'it gave up in order' })
     }
-    const socket = connect(options.path)
+    const socket = options.connect(options.path)
     const messages = new MessageSocket(socket, {
       onMessage,
       onClose: (cause) => resolve({ kind: 'closed', cause }),
@@ -63,8 +73,14 @@ export async function followLeader(options: FollowerLinkOptions): Promise<LinkEn
     const judge = (): void => {
       const result = tickSilence(watch, nowMs())
       watch = result.watch
+      const present = options.pulse()
+      if (present !== pulse) pulseMs = nowMs()
+      pulse = present
       if (result.silent.length === 0) return
-      resolve({ kind: 'silent', cause: `nothing heard for ${options.silenceMs} ms` })
+      const cause = `nothing heard for ${options.silenceMs} ms`
+      // One that stands still has neither: what it said last and its last pulse are a beat apart.
+      if (pulseMs - heardMs < options.silenceMs / 2) resolve({ kind: 'silent', cause })
+      else resolve({ kind: 'cut', cause: `${cause}, but it works: the way to it is cut` })
     }
     timers.push(setInterval(beat, options.beatMs))
     // After the timers of this turn come the sockets: what waits there is heard before anybody is

@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { SdkError } from '../../../idl/index.ts'
 import type { Member, MembershipView } from '../backplane.ts'
 import { firstView, withMember, withoutMember } from './membership.ts'
@@ -22,6 +23,8 @@ export interface LeaderServerOptions {
   readonly tickMs: number
   readonly nowMs: () => number
   readonly onView: (view: MembershipView) => void
+  /** What stands between an accepted socket and its messages. */
+  readonly taken: (socket: Socket) => Duplex
 }
 
 /**
@@ -101,7 +104,7 @@ export class LeaderServer {
       return
     }
     let node: string | null = null
-    const peer: MessageSocket = new MessageSocket(socket, {
+    const peer: MessageSocket = new MessageSocket(this.#options.taken(socket), {
       onMessage: (message) => {
         if (node !== null) this.#hear(node)
         else if (message.kind === 'hello') node = this.#admit(peer, message)

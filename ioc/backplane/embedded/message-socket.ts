@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { EMPTY_LINE_READER, readLines } from './line-reader.ts'
 import { messageSchema, type Message } from './messages.schema.ts'
 
@@ -15,13 +15,13 @@ export interface MessageSocketHandlers {
  * Messages over one stream socket. What is no message ends the connection and is told as its cause.
  */
 export class MessageSocket {
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #handlers: MessageSocketHandlers
   #reader = EMPTY_LINE_READER
   #cause = 'the peer closed the connection'
   #closed = false
 
-  constructor(socket: Socket, handlers: MessageSocketHandlers) {
+  constructor(socket: Duplex, handlers: MessageSocketHandlers) {
     this.#socket = socket
     this.#handlers = handlers
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
@@ -45,8 +45,7 @@ export class MessageSocket {
   end(message: Message): void {
     this.send(message)
     this.#closed = true
-    this.#socket.end()
-    this.#socket.destroySoon()
+    this.#socket.end(() => this.#socket.destroy())
   }
 
   /** Closes at once. The handler is called with the cause, unless it was before. */
