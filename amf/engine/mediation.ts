@@ -2,6 +2,7 @@ import type { ComponentModel, ServiceGroupModel } from '../model/model.ts'
 import type { MediationOrder } from './contract.ts'
 import { withCause, type Draft } from './draft.ts'
 import { mediationOrder } from './mediation-state.ts'
+import { notifyRole } from './npi.ts'
 import { instantiateMs, stop } from './presence.ts'
 import { componentState, unitReadiness } from './readiness.ts'
 import { loseProcess } from './recovery.ts'
@@ -98,7 +99,10 @@ function loseProxy(
   component.work = null
   for (const assignment of component.assignments.values()) {
     const state = effectiveState(assignment)
-    if (state === 'ACTIVE' || state === 'STANDBY') assignment.haState ??= state
+    if (state === 'ACTIVE' || state === 'STANDBY') {
+      notifyRole(draft, group, model, assignment, state)
+      assignment.haState = state
+    }
     assignment.pending = null
     assignment.again = true
   }

@@ -1,4 +1,4 @@
-import type { CsiDescriptor } from '../../runtime/internal.ts'
+import type { CsiDescriptor, HaState } from '../../runtime/internal.ts'
 import type { ComponentModel } from '../model/model.ts'
 import type { Draft } from './draft.ts'
 import { endGrant } from './grants.ts'
@@ -50,12 +50,12 @@ export function letGo(
   }
   if (component.presence === 'TERMINATION_FAILED') return
   component.assignments.delete(assignment.csi)
-  if (assignment.haState) notify(draft, group, model, assignment, 'NONE')
+  if (assignment.haState) notifyRole(draft, group, model, assignment, 'NONE')
 }
 
 /** Nothing runs and nobody is told. */
 export function standBy(draft: Draft, { group, model }: Holder, assignment: Assignment): void {
-  notify(draft, group, model, assignment, 'STANDBY')
+  notifyRole(draft, group, model, assignment, 'STANDBY')
   assignment.haState = 'STANDBY'
   assignment.pending = null
 }
@@ -65,12 +65,12 @@ export function endInOrder(group: GroupState, model: ComponentModel, held: Itera
   for (const csi of held) endGrant(group, csi, model.name, 'QUIESCED')
 }
 
-function notify(
+export function notifyRole(
   draft: Draft,
   group: GroupState,
   model: ComponentModel,
   assignment: Assignment,
-  to: 'STANDBY' | 'NONE',
+  to: HaState | 'NONE',
 ): void {
   if (assignment.haState === to) return
   const serviceInstance = draft.model.csis.get(assignment.csi)?.serviceInstance

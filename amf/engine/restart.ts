@@ -82,8 +82,19 @@ export function continueRestart(draft: Draft, operation: OperationState): AdminR
     }
     return null
   }
-  const isBack = old.length === 0 && models.every((model) => isIdle(draft, model))
-  return isBack && isSettled(group) ? { ok: true } : null
+  if (old.length > 0 || !isSettled(group)) return null
+  if (models.every((model) => isIdle(draft, model))) return { ok: true }
+  const unassigned = models.find((model) => isUnassigned(draft, model))
+  const isRest = models.every((model) => isIdle(draft, model) || isUnassigned(draft, model))
+  if (!unassigned || !isRest) return null
+  return refuse('INTERRUPT', `${unassigned.name} lost its assignment and runs with one only`)
+}
+
+/** What is not pre-instantiable and has nothing to run for. */
+function isUnassigned(draft: Draft, model: ComponentModel): boolean {
+  const { presence, work, assignments } = stateOf(draft, model)
+  if (model.preInstantiable || work !== null || presence !== 'UNINSTANTIATED') return false
+  return assignments.size === 0
 }
 
 function setRestart(draft: Draft, unit: string, restart: UnitState['restart']): void {
@@ -93,18 +104,25 @@ function setRestart(draft: Draft, unit: string, restart: UnitState['restart']): 
   if (state) state.restart = restart
 }
 
-/** Everything of the scope goes down before anything of it comes up again. */
+/**
+ * Everything of the scope goes down before anything of it comes up again; what others act for goes before them. Without
+ * its proxy it waits for the next one, which comes up first and cleans it up.
+ */
 function continueWide(draft: Draft, operation: OperationState): AdminResult | null {
   const { entity, kind } = operation
   const models = componentsInScope(draft.model, entity, kind)
   const units = unitsInScope(draft.model, entity, kind)
   if (units.some((unit) => draft.peekNode(unit.node).membership === 'UNKNOWN')) return null
   const isBroken = (model: ComponentModel): boolean => hasFailedPresence(stateOf(draft, model))
-  const old = models.filter((model) => !isOver(draft, operation, model) && !isBroken(model))
+  const isOld = (model: ComponentModel): boolean =>
+    !isOver(draft, operation, model) && !isBroken(model) && !waitsForProxy(draft, model)
+  const old = models.filter(isOld)
   if (old.length > 0) {
+    const mediated = old.filter((model) => model.mediation !== null)
+    const next = mediated.length > 0 ? mediated : old
     for (const unit of units) {
       const { restart } = draft.peekGroup(unit.serviceGroup).units.get(unit.name) ?? {}
-      if (restart === null && unit.components.some((model) => old.includes(model))) {
+      if (restart === null && unit.components.some((model) => next.includes(model))) {
         setRestart(draft, unit.name, 'held')
       }
     }
@@ -120,6 +138,11 @@ function continueWide(draft: Draft, operation: OperationState): AdminResult | nu
   }
   const broken = models.find((model) => model.name in operation.lives && isBroken(model))
   return broken ? repairPending(draft, broken) : { ok: true }
+}
+
+function waitsForProxy(draft: Draft, model: ComponentModel): boolean {
+  const { mediator, work } = stateOf(draft, model)
+  return model.mediation !== null && mediator === null && work?.kind === 'cleanup'
 }
 
 /** The life that the restart found is proven gone, or there was none. Another life is always a later one. */

@@ -10,7 +10,13 @@ type Key = keyof ComponentText & string
 type Category = NonNullable<ComponentText['category']>
 type Path = readonly string[]
 
-export function checkCategories(text: ClusterText, problems: Problem[]): void {
+interface Findings {
+  readonly problems: Problem[]
+  readonly warnings: Problem[]
+}
+
+export function checkCategories(text: ClusterText, findings: Findings): void {
+  const { problems } = findings
   for (const [groupName, group] of Object.entries(text.serviceGroups)) {
     const npiUnits: string[] = []
     const nodes = placeUnits(text, group)
@@ -26,7 +32,7 @@ export function checkCategories(text: ClusterText, problems: Problem[]): void {
           groupName,
           node: nodes.get(unitName) ?? null,
         }
-        checkKeys(merged, place.path, problems)
+        checkKeys(merged, place.path, findings)
         checkMediator(text, merged, place, problems)
         if (isNpi(merged)) npiCount += 1
       }
@@ -92,7 +98,11 @@ const ONLY: Readonly<Partial<Record<Key, readonly Category[]>>> = {
   contained: ['contained'],
 }
 
-function checkKeys(merged: Partial<ComponentText>, path: Path, problems: Problem[]): void {
+function checkKeys(
+  merged: Partial<ComponentText>,
+  path: Path,
+  { problems, warnings }: Findings,
+): void {
   const category = merged.category ?? 'saAware'
   const has = (key: Key): boolean => merged[key] !== undefined
   const report = (message: string, key?: Key): void => {
@@ -134,8 +144,10 @@ function checkKeys(merged: Partial<ComponentText>, path: Path, problems: Problem
   for (const key of ['terminate', 'cleanup'] as const) {
     if (!has(key)) report(`"instantiate" leaves a program behind: give a "${key}" command as well`)
   }
-  if (!has('pidFile') && !merged.healthCheck?.command) {
-    report('nobody would see its end: give "pidFile" or "healthCheck" with a command')
+  if (!has('pidFile') && !merged.healthCheck?.command && !has('amStart')) {
+    const message =
+      'nobody sees its end: give "pidFile", "healthCheck" with a command, or "amStart"'
+    warnings.push({ path, message })
   }
 }
 

@@ -24,7 +24,7 @@ export function validate(text: ClusterText): Findings {
     checkRedundancy(text, name, findings)
     checkCsiDependencies(name, group, findings)
   }
-  checkCategories(text, findings.problems)
+  checkCategories(text, findings)
   checkInstanceDependencies(text, findings)
   checkTiming(text, findings)
   return findings

@@ -329,3 +329,63 @@ describe.each(['nonSaAware', 'proxied', 'npi', 'contained'] as const)(
     })
   },
 )
+
+/** What a long search found once, as small as it could be made. */
+const FOUND: readonly (readonly [string, Category, number, number, readonly Deed[]])[] = [
+  [
+    'an application restarts while a proxied component has no proxy',
+    'npi',
+    1,
+    1,
+    [
+      ['deliver', 0, 0],
+      ['node-joins', 0, 0],
+      ['deliver', 0, 0],
+      ['settle', 0, 0],
+      ['fail', 562, 538],
+    ],
+  ],
+  [
+    'the cluster restarts, and proxies end before what they act for',
+    'npi',
+    3,
+    2,
+    [
+      ['deliver', 0, 14],
+      ['deliver', 1, 0],
+      ['admin', 0, 588],
+      ['fail', 508, 0],
+    ],
+  ],
+  [
+    'a standby loses its proxy on its way to ACTIVE',
+    'proxied',
+    2,
+    1,
+    [
+      ['settle', 0, 0],
+      ['fail', 0, 0],
+      ['admin', 0, 0],
+    ],
+  ],
+  [
+    'a unit loses its assignment while it is restarted',
+    'nonSaAware',
+    3,
+    2,
+    [
+      ['deliver', 0, 0],
+      ['admin', 785, 552],
+      ['admin', 325, 0],
+      ['admin', 0, 0],
+      ['model', 0, 0],
+    ],
+  ],
+]
+
+describe('found by random faults', () => {
+  it.each(FOUND)('%s', (_, category, units, nodes, list) => {
+    const rest = { instances: 1, failover: false, chain: false, restart: false }
+    run({ redundancy: '2N', units, nodes, category, ...rest }, list)
+  })
+})

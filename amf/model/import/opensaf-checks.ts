@@ -27,10 +27,10 @@ export function checkImmTypes(context: OpenSafContext): void {
   }
 }
 
-function checkComponents({ objects }: OpenSafContext, unit: ImmObject): void {
+function checkComponents({ objects, componentsOf }: OpenSafContext, unit: ImmObject): void {
   const type = unit.source.text('saAmfSUType') ?? ''
   const members = objects.children(type, 'SaAmfSutCompType')
-  const components = objects.children(unit.name.text, 'SaAmfComp')
+  const components = componentsOf(unit)
   for (const { source } of components) {
     const own = source.text('saAmfCompType')
     if (own === undefined || members.length === 0) continue
@@ -122,9 +122,12 @@ function isUsed(context: OpenSafContext, object: ImmObject): boolean {
 }
 
 /** Units, groups and instances that were left out said so themselves; what is in them did not. */
-function isLeftOutBelow({ objects }: OpenSafContext, { className, name }: ImmObject): boolean {
-  if (className === 'SaAmfSU') {
-    return objects.children(name.text, 'SaAmfComp').length === 0
+function isLeftOutBelow(context: OpenSafContext, object: ImmObject): boolean {
+  const { className, name } = object
+  if (className === 'SaAmfSU') return context.componentsOf(object).length === 0
+  if (className === 'SaAmfComp') {
+    const unit = context.objects.get(name.parent, 'SaAmfSU')
+    return unit !== undefined && !context.componentsOf(unit).includes(object)
   }
   return className === 'SaAmfSG' || className === 'SaAmfSI'
 }

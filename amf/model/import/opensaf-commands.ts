@@ -1,12 +1,12 @@
-import type { Keys } from './draft.ts'
-import type { ImmObject } from './imm-objects.ts'
+import { compact, type Keys } from './draft.ts'
+import type { ImmObject, ImmObjects } from './imm-objects.ts'
 import { NS_PER_MS, type OpenSafContext } from './opensaf-context.ts'
 
 /** Bits of `saAmfCtCompCategory`. */
 const MASK = { saAware: 1, proxy: 2, proxied: 4, local: 8, container: 16, contained: 32, npi: 64 }
 
 /** The category in the model's words; a proxy is an SA-aware component like others. */
-function categoryOf(type: ImmObject): string {
+function categoryOf(type: ImmObject): Category {
   const mask = type.source.int('saAmfCtCompCategory')
   if (mask === undefined) return 'saAware'
   const has = (bit: number): boolean => (mask & bit) !== 0
@@ -16,10 +16,41 @@ function categoryOf(type: ImmObject): string {
     const text = `${String(mask)} is no category: a sum of 1 SA-aware, 2 proxy, 4 proxied`
     type.source.error('saAmfCtCompCategory', `${text}, 8 local, 16 container, 32 contained, 64 NPI`)
   }
-  if (has(MASK.npi) || has(MASK.proxied)) return 'proxied'
+  if (has(MASK.npi)) return 'proxiedNpi'
+  if (has(MASK.proxied)) return 'proxied'
   if (has(MASK.contained)) return 'contained'
   if (has(MASK.container)) return 'container'
   return has(MASK.saAware) || has(MASK.proxy) ? 'saAware' : 'nonSaAware'
+}
+
+type Category = 'saAware' | 'container' | 'nonSaAware' | 'proxied' | 'proxiedNpi' | 'contained'
+
+/** Attributes that name the CSI of whoever acts for a component. */
+const MEDIATION = {
+  proxied: 'saAmfCompProxyCsi',
+  proxiedNpi: 'saAmfCompProxyCsi',
+  contained: 'saAmfCompContainerCsi',
+} as const
+
+/** The attribute that would have to say who acts for the component and is not there; null when all is said. */
+export function missingMediation(objects: ImmObjects, component: ImmObject): string | null {
+  const type = objects.get(component.source.text('saAmfCompType') ?? '', 'SaAmfCompType')
+  const category = type && categoryOf(type)
+  const attribute =
+    category && category in MEDIATION && MEDIATION[category as keyof typeof MEDIATION]
+  if (!attribute || component.source.text(attribute) !== undefined) return null
+  return attribute
+}
+
+/** Category of a component that others act for, and the CSI of those. */
+function mediatedKeys(context: OpenSafContext, component: ImmObject, category: Category): Keys {
+  const attribute = MEDIATION[category as keyof typeof MEDIATION]
+  const name = component.source.text(attribute) ?? ''
+  const found = context.refer(component, attribute, { name, className: 'SaAmfCSI' })
+  const csi = found && context.nameOf(found)
+  if (category === 'contained') return { category, contained: { csi } }
+  const preInstantiable = category === 'proxied' ? undefined : false
+  return { category: 'proxied', proxied: compact({ csi, preInstantiable }) }
 }
 
 /** Category and life-cycle commands of a component, with their time-outs. */
@@ -46,11 +77,15 @@ export function commandsOf(
     const isRelative = prefix !== null && !program.startsWith('/')
     return [isRelative ? `${prefix}/${program}` : program, ...rest, ...words]
   }
-  for (const what of ['AmStart', 'AmStop'] as const) {
-    if (command(what)) {
-      from.note(`saAmfCtRelPath${what}Cmd`, 'active monitoring by a command has no counterpart')
+  const terminateMs = timeoutMs('saAmfCompTerminateTimeout')
+  const instantiateTimeoutMs = timeoutMs('saAmfCompInstantiateTimeout')
+  if (category in MEDIATION) {
+    for (const what of ['Instantiate', 'Terminate', 'Cleanup', 'AmStart', 'AmStop']) {
+      if (!command(what)) continue
+      from.note(`saAmfCtRelPath${what}Cmd`, 'its proxy or container does this; left out')
     }
-    own.skip(`saAmfComp${what}Timeout`)
+    const keys = mediatedKeys(context, component, category)
+    return { ...keys, instantiateTimeoutMs, terminateTimeoutMs: terminateMs }
   }
   if (category === 'saAware' || category === 'container') {
     from.note(
@@ -61,15 +96,21 @@ export function commandsOf(
   const instantiate = command('Instantiate')
   const terminate = command('Terminate')
   const cleanup = command('Cleanup')
-  const terminateMs = timeoutMs('saAmfCompTerminateTimeout')
+  const [amStart, amStop] = [command('AmStart'), command('AmStop')]
   const cleanupMs = timeoutMs('saAmfCompCleanupTimeout')
+  const amStartMs = timeoutMs('saAmfCompAmStartTimeout')
+  const amStopMs = timeoutMs('saAmfCompAmStopTimeout')
+  const isDaemon = category === 'nonSaAware'
   return {
     category,
-    command: instantiate,
+    ...(isDaemon
+      ? { instantiate: instantiate && lifeCycle(instantiate, instantiateTimeoutMs) }
+      : { command: instantiate, instantiateTimeoutMs }),
     terminate: terminate && lifeCycle(terminate, terminateMs),
     cleanup: cleanup && lifeCycle(cleanup, cleanupMs),
-    instantiateTimeoutMs: timeoutMs('saAmfCompInstantiateTimeout'),
-    terminateTimeoutMs: terminateMs,
+    terminateTimeoutMs: isDaemon ? undefined : terminateMs,
+    amStart: amStart && lifeCycle(amStart, amStartMs),
+    amStop: amStop && lifeCycle(amStop, amStopMs),
   }
 }
 

@@ -14,14 +14,14 @@ interface Imported {
 
 /** Adds the components of every imported unit, and the component types that they share. */
 export function addComponents(context: OpenSafContext): void {
-  const { draft, objects } = context
+  const { draft } = context
   const byType = new Map<ImmObject, Imported[]>()
   for (const sg of context.groups) {
     const group = context.nameOf(sg)
     for (const unit of context.unitsOf(sg)) {
       const unitName = context.nameOf(unit)
       const unitDraft = draft.text.serviceGroups[group]?.serviceUnits[unitName]
-      for (const component of objects.children(unit.name.text, 'SaAmfComp')) {
+      for (const component of context.componentsOf(unit)) {
         const type = context.typeOf(component, 'saAmfCompType', 'SaAmfCompType')
         const path = ['serviceGroups', group, 'serviceUnits', unitName, 'components']
         draft.from([...path, context.nameOf(component)], component.source)
@@ -99,7 +99,10 @@ function componentKeys(
       from.int('saAmfCtDefInstantiationLevel'),
     ),
     instantiateAttemptsMax: attempts,
+    instantiateWithoutDelayMax: (delayed ?? 0) > 0 ? Math.max(1, quick ?? 2) : undefined,
     instantiateDelayMs: (delayed ?? 0) > 0 ? delayMs : undefined,
+    amStartAttemptsMax: int('saAmfCompNumMaxAmStartAttempts', 'saAmfNumMaxAmStartAttempts'),
+    amStopAttemptsMax: int('saAmfCompNumMaxAmStopAttempts', 'saAmfNumMaxAmStopAttempts'),
     csiSetTimeoutMs: ms('saAmfCompCSISetCallbackTimeout') ?? callbackMs,
     csiRemoveTimeoutMs: ms('saAmfCompCSIRmvCallbackTimeout') ?? callbackMs,
     quiescingTimeoutMs: either(

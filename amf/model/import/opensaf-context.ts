@@ -1,5 +1,6 @@
 import type { Draft } from './draft.ts'
 import type { ImmObject, ImmObjects } from './imm-objects.ts'
+import { missingMediation } from './opensaf-commands.ts'
 import { asName, assignNames, type Unnamed } from './names.ts'
 
 /** `SaTimeT` counts nanoseconds. */
@@ -23,6 +24,8 @@ export interface OpenSafContext {
   readonly nodes: ReadonlyMap<string, string>
   readonly nodeGroups: ReadonlyMap<string, string>
   unitsOf(sg: ImmObject): readonly ImmObject[]
+  /** Those that somebody can start: a proxied or contained one whose proxy or container nobody names is left out. */
+  componentsOf(unit: ImmObject): readonly ImmObject[]
   instancesOf(sg: ImmObject): readonly ImmObject[]
   protectorOf(si: ImmObject): ImmObject
   nameOf(object: ImmObject): string
@@ -42,12 +45,13 @@ export interface OpenSafContext {
 
 /** Looks through the objects: what can be imported at all, and what each thing is called. */
 export function openSafContext(objects: ImmObjects, draft: Draft): OpenSafContext {
-  const components = (unit: ImmObject): readonly ImmObject[] =>
-    objects.children(unit.name.text, 'SaAmfComp')
+  const leftOut = withoutMediation(objects)
+  const componentsOf = (unit: ImmObject): readonly ImmObject[] =>
+    objects.children(unit.name.text, 'SaAmfComp').filter((each) => !leftOut.has(each))
   const unitsOf = (sg: ImmObject): readonly ImmObject[] =>
-    objects.children(sg.name.text, 'SaAmfSU').filter((unit) => components(unit).length > 0)
+    objects.children(sg.name.text, 'SaAmfSU').filter((unit) => componentsOf(unit).length > 0)
   for (const unit of objects.ofClass('SaAmfSU')) {
-    if (components(unit).length === 0) unit.source.note(null, 'has no component; left out')
+    if (componentsOf(unit).length === 0) unit.source.note(null, 'has no component; left out')
   }
   const groups = objects.ofClass('SaAmfSG').filter((sg) => {
     if (unitsOf(sg).length > 0) return true
@@ -72,7 +76,7 @@ export function openSafContext(objects: ImmObjects, draft: Draft): OpenSafContex
     ...named('node', nodeNames),
     ...named('NodeGroup', groupNames),
     ...groups.flatMap((sg) =>
-      unnamed(sg, { objects, units: unitsOf(sg), instances: instancesOf(sg) }),
+      unnamed(sg, { objects, componentsOf, units: unitsOf(sg), instances: instancesOf(sg) }),
     ),
   ])
   const tryNameOf = ({ name }: ImmObject): string | undefined => names.get(name.text)
@@ -84,6 +88,7 @@ export function openSafContext(objects: ImmObjects, draft: Draft): OpenSafContex
     nodes: new Map(nodeNames.map(({ name }) => [name, names.get(name) ?? name])),
     nodeGroups: new Map(groupNames.map(({ name }) => [name, names.get(name) ?? name])),
     unitsOf,
+    componentsOf,
     instancesOf,
     protectorOf: (si) => protectors.get(si) ?? si,
     tryNameOf,
@@ -98,6 +103,20 @@ export function openSafContext(objects: ImmObjects, draft: Draft): OpenSafContex
     csTypeName: (type) => versionedName(objects, type),
     componentTypeName: (type) => versionedName(objects, type),
   }
+}
+
+function withoutMediation(objects: ImmObjects): ReadonlySet<ImmObject> {
+  const found = new Set<ImmObject>()
+  for (const component of objects.ofClass('SaAmfComp')) {
+    const attribute = missingMediation(objects, component)
+    if (attribute === null) continue
+    const { source } = component
+    const message = `has no ${attribute}, and a model says which CSI makes its proxy or container`
+    source.note(null, `${message}; left out`)
+    source.skip(...source.attributes)
+    found.add(component)
+  }
+  return found
 }
 
 function referrer(objects: ImmObjects): OpenSafContext['refer'] {
@@ -157,7 +176,12 @@ function mentioned(objects: ImmObjects, type: string): { name: string; value: st
 
 function unnamed(
   sg: ImmObject,
-  parts: { objects: ImmObjects; units: readonly ImmObject[]; instances: readonly ImmObject[] },
+  parts: {
+    objects: ImmObjects
+    componentsOf: OpenSafContext['componentsOf']
+    units: readonly ImmObject[]
+    instances: readonly ImmObject[]
+  },
 ): Unnamed[] {
   const application = /safApp=([^,\\]+)$/.exec(sg.name.text)?.[1] ?? ''
   const entity = (
@@ -170,8 +194,8 @@ function unnamed(
     entity(sg, 'SG', [application]),
     ...parts.units.flatMap((unit) => [
       entity(unit, 'SU', above),
-      ...parts.objects
-        .children(unit.name.text, 'SaAmfComp')
+      ...parts
+        .componentsOf(unit)
         .map((component) => entity(component, 'Comp', [unit.name.value, ...above])),
     ]),
     ...parts.instances.flatMap((si) => [

@@ -141,9 +141,7 @@ function sizeKeys({ source }: ImmObject, redundancy: string | undefined): Keys {
 function unitKeys(context: OpenSafContext, unit: ImmObject): Keys {
   const { source } = unit
   const type = context.typeOf(unit, 'saAmfSUType', 'SaAmfSUType')
-  if (type?.source.flag('saAmfSutIsExternal') === true) {
-    source.note('saAmfSUType', 'external units have no counterpart; it needs a node here')
-  }
+  type?.source.skip('saAmfSutIsExternal')
   const campaign = source.text('saAmfSUMaintenanceCampaign')
   return compact({
     ...placementOf(context, unit, 'saAmfSUHostNodeOrNodeGroup'),

@@ -46,25 +46,36 @@ export function componentKeys(type: SourceObject, element: XmlElement | undefine
   const terminate = command(type, 'terminateCommand')
   const cleanup = command(type, 'cleanupCommand')
   const attempts = Math.min(1_000, Math.max(1, quick + delayed))
+  const instantiate = command(type, 'instantiateCommand', argumentsOf(element))
+  const amStart = command(type, 'amStartCommand')
+  const amStop = command(type, 'amStopCommand')
+  // Its command returns; SAFplus has no callback to check its health by.
+  const isDaemon = category === 'nonSaAware'
+  const instantiateMs = timeoutMs('instantiateTimeout')
+  const healthCheck = compact({
+    periodMs: type.ms('healthCheck/period', { min: 10 }),
+    timeoutMs: type.ms('healthCheck/maxDuration', { min: 20 }),
+  })
   noteRest(type, category)
   return compact({
     category,
-    command: command(type, 'instantiateCommand', argumentsOf(element)),
+    ...(isDaemon
+      ? { instantiate: instantiate && { command: instantiate, timeoutMs: instantiateMs } }
+      : { command: instantiate }),
     terminate: terminate && { command: terminate, timeoutMs: timeoutMs('terminateTimeout') },
     cleanup: cleanup && { command: cleanup, timeoutMs: timeoutMs('cleanupTimeout') },
     env: Object.fromEntries(nameValuesOf(element, 'envs').map(({ name, value }) => [name, value])),
     instantiationLevel: type.int('instantiateLevel') ?? 1,
     instantiateAttemptsMax: attempts,
     instantiateDelayMs: attempts > 1 ? (type.ms('instantiateDelay') ?? 10_000) : undefined,
-    instantiateTimeoutMs: timeoutMs('instantiateTimeout'),
+    instantiateTimeoutMs: isDaemon ? undefined : instantiateMs,
     terminateTimeoutMs: timeoutMs('terminateTimeout'),
     csiSetTimeoutMs: timeoutMs('csiSetTimeout', 10),
     csiRemoveTimeoutMs: timeoutMs('csiRemoveTimeout', 10),
     quiescingTimeoutMs: timeoutMs('quiescingCompleteTimeout', 10),
-    healthCheck: compact({
-      periodMs: type.ms('healthCheck/period', { min: 10 }),
-      timeoutMs: type.ms('healthCheck/maxDuration', { min: 20 }),
-    }),
+    amStart: amStart && { command: amStart, timeoutMs: timeoutMs('amStartTimeout') },
+    amStop: amStop && { command: amStop, timeoutMs: timeoutMs('amStopTimeout') },
+    healthCheck: isDaemon ? undefined : healthCheck,
     recovery: type.choice('recoveryOnTimeout', RECOVERIES) ?? 'componentFailover',
     disableRestart: type.choice('isRestartable', FLAG) === false ? true : undefined,
     csTypes: csTypesOf(type, element),
@@ -100,15 +111,8 @@ function noteRest(type: SourceObject, category: string): void {
     )
   }
   const unused = 'has no counterpart'
-  type.without(unused, ['processRel', 'numMaxTerminate'])
-  type.without('active monitoring by a command has no counterpart', [
-    'numMaxAmStart',
-    'numMaxAmStop',
-    'amStartCommand',
-    'amStopCommand',
-    'timeouts/amStartTimeout',
-    'timeouts/amStopTimeout',
-  ])
+  type.without(unused, ['processRel', 'numMaxTerminate', 'numMaxAmStart', 'numMaxAmStop'])
+  type.skip('timeouts/amStartTimeout', 'timeouts/amStopTimeout')
   type.without('a failed clean-up is decided about by the node', ['nodeRebootCleanupFail'])
   type.without('commands and callbacks of a component have one time-out each', [
     'timeouts/proxiedCompInstantiateTimeout',

@@ -92,6 +92,22 @@ describe('where and how it is protected', () => {
     expect(found.join('\n')).toContain(message)
   })
 
+  it('warns of a program whose end nobody sees', () => {
+    const warnings = (more: string): readonly string[] =>
+      modelOf(`
+cluster: unseen
+nodes: { node1: {} }
+serviceGroups:
+  SG:
+    redundancy: no-redundancy
+    serviceUnits: { SU: { node: node1, components: { C: { ${daemon}, ${ends}${more} } } } }
+    serviceInstances: { SI: { csis: { I: {} } } }
+`).warnings
+    expect(warnings('').join()).toContain('nobody sees its end')
+    expect(warnings(', amStart: { command: [/a] }')).toEqual([])
+    expect(warnings(', pidFile: /x')).toEqual([])
+  })
+
   it('a proxied component may be on no node', () => {
     expect(problems(proxied, '', ' ')).toEqual([])
   })
