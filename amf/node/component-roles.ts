@@ -82,7 +82,7 @@ export class ComponentRoles {
     const component = this.#model.name
     const flags = 'TARGET_ONE'
     this.#deliver(life, what, (client) =>
-      client.csiRemove({ invocation, component, csi, flags }, oneWay),
+      client.csiRemove({ invocation, component, csi, flags, timeoutMs }, oneWay),
     )
   }
 
@@ -115,7 +115,9 @@ export class ComponentRoles {
     const { invocation, haState, descriptor } = command
     if (!life.pending.has(invocation)) return
     const component = this.#model.name
-    const set = { invocation, component, haState, descriptor }
+    const { csiSetTimeoutMs, quiescingTimeoutMs } = this.#model
+    const timeoutMs = haState === 'QUIESCING' ? quiescingTimeoutMs : csiSetTimeoutMs
+    const set = { invocation, component, haState, descriptor, timeoutMs }
     this.#deliver(life, `csiSet ${haState} of ${descriptor.csi}`, (client) =>
       client.csiSet(set, oneWay),
     )

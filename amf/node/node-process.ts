@@ -114,6 +114,7 @@ class NodeProcess {
       nodeId: id,
       directory: this.#directory.checkpoint,
       rmd,
+      hasCsi: (csi) => this.#models.model.csis.has(csi),
       authority: { change: (change) => this.#openAgent().changeInSync(change) },
       replicaTimeoutMs: timing.replicaTimeoutMs,
       log: this.#log.child({ part: 'checkpoint' }),

@@ -47,8 +47,15 @@ interface RoleOfAnother {
   readonly haState: HaState
   readonly descriptor: CsiDescriptor
 }
+interface CsiSetAsk {
+  readonly invocation: number
+  readonly haState: HaState
+  readonly timeoutMs: number
+}
 /** Terminate waits this long for running calls. */
 const DRAIN_MS = 1_000
+/** Callbacks that give a role up wait so long for what runs, where the agent did not say how long it waits itself. */
+const DRAIN_MS_MAX = 10_000
 
 /**
  * The component's side of the component manager: what `app.cpm` is, and the functions that the agent calls.
@@ -203,7 +210,7 @@ export class CpmComponent implements CpmClient {
   /** The functions of `CpmCallbacks`, but for names: each answers at once, and by `Cpm.response` when it is done. */
   handlers(): Omit<Handlers, 'namesChanged'> {
     return {
-      csiSet: ({ invocation, component, descriptor, haState }) => {
+      csiSet: ({ invocation, component, descriptor, haState, timeoutMs = DRAIN_MS_MAX }) => {
         if (component !== this.#options.component) {
           const set = { component, haState, descriptor }
           this.#inTurn(
@@ -214,12 +221,13 @@ export class CpmComponent implements CpmClient {
           )
           return {}
         }
-        const run = (): Promise<void> => this.#csiSet(invocation, haState, descriptor)
+        const ask = { invocation, haState, timeoutMs }
+        const run = (): Promise<void> => this.#csiSet(ask, descriptor)
         const by = haState === 'QUIESCING' ? 'quiescingComplete' : 'response'
         this.#inTurn(descriptor.csi, invocation, run, by)
         return {}
       },
-      csiRemove: ({ invocation, component, csi, flags }) => {
+      csiRemove: ({ invocation, component, csi, flags, timeoutMs = DRAIN_MS_MAX }) => {
         if (component !== this.#options.component) {
           this.#inTurn(`${component} ${csi}`, invocation, async () => {
             await this.#required().csiRemove(csi, component)
@@ -228,7 +236,7 @@ export class CpmComponent implements CpmClient {
         }
         this.#inTurn(csi, invocation, async () => {
           const all = flags === 'TARGET_ALL' ? this.#options.eo.roles.csis() : [csi]
-          for (const one of all) await this.#csiRemove(one)
+          for (const one of all) await this.#csiRemove(one, timeoutMs)
         })
         return {}
       },
@@ -296,7 +304,10 @@ export class CpmComponent implements CpmClient {
     return {}
   }
 
-  async #csiSet(invocation: number, haState: HaState, descriptor: CsiDescriptor): Promise<void> {
+  async #csiSet(
+    { invocation, haState, timeoutMs }: CsiSetAsk,
+    descriptor: CsiDescriptor,
+  ): Promise<void> {
     const callbacks = this.#required()
     const { eo, checkpoint } = this.#options
     const { csi, epoch } = descriptor
@@ -317,29 +328,39 @@ export class CpmComponent implements CpmClient {
     if (haState === 'QUIESCING') {
       void this.#respond(invocation, { by: 'response', rc: 0, message: '' })
     }
-    if (haState !== 'STANDBY') await eo.drained(csi)
+    const endMs = performance.now() + timeoutMs
+    if (haState !== 'STANDBY') {
+      await inTime(eo.drained(csi), timeoutMs, `calls of ${csi} still run`)
+    }
     if (haState === 'QUIESCING') {
       await checkpoint.roleChanged(csi, 'QUIESCING', epoch)
       await callbacks.csiSet('QUIESCING', descriptor, this.#options.component)
-      await checkpoint.drained(csi)
+      await this.#committed(csi, endMs)
       await checkpoint.roleChanged(csi, 'QUIESCED', epoch)
       eo.setRole(csi, 'QUIESCED', epoch)
       return
     }
-    if (haState === 'QUIESCED') await checkpoint.drained(csi)
+    if (haState === 'QUIESCED') await this.#committed(csi, endMs)
     await checkpoint.roleChanged(csi, haState, epoch)
     await callbacks.csiSet(haState, descriptor, this.#options.component)
   }
 
-  async #csiRemove(csi: string): Promise<void> {
+  async #csiRemove(csi: string, timeoutMs: number): Promise<void> {
     const callbacks = this.#required()
     const { eo, checkpoint } = this.#options
     if (eo.roles.state(csi) === 'ACTIVE') eo.setRole(csi, 'QUIESCED', eo.roles.epoch())
-    await eo.drained(csi)
-    await checkpoint.drained(csi)
+    const endMs = performance.now() + timeoutMs
+    await inTime(eo.drained(csi), timeoutMs, `calls of ${csi} still run`)
+    await this.#committed(csi, endMs)
     await callbacks.csiRemove(csi, this.#options.component)
     await checkpoint.roleChanged(csi, null, 0)
     eo.setRole(csi, null, 0)
+  }
+
+  #committed(csi: string, endMs: number): Promise<void> {
+    const leftMs = Math.max(0, endMs - performance.now())
+    const drained = this.#options.checkpoint.drained(csi)
+    return inTime(drained, leftMs, `commits of ${csi} are under way`)
   }
 
   #required(): CpmCallbackTable {
@@ -401,6 +422,19 @@ export class CpmComponent implements CpmClient {
       this.#options.log.warn({ err: error, invocation }, 'an answer to the agent was not delivered')
     }
   }
+}
+
+/** @throws SdkError TIMEOUT when the promise is not settled in time. */
+async function inTime(promise: Promise<void>, timeoutMs: number, why: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new SdkError('TIMEOUT', `${why} after ${timeoutMs.toFixed(0)} ms`))
+    }, timeoutMs)
+  })
+  await Promise.race([promise, late]).finally(() => {
+    clearTimeout(timer)
+  })
 }
 
 function sleep(ms: number): Promise<void> {

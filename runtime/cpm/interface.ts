@@ -107,6 +107,8 @@ export type ProcessError = z.infer<typeof processErrorSchema>
 
 /** Longest chain of causes that a report may carry, and longest text of each. */
 const causesSchema = z.array(z.string().max(1_000)).max(5)
+/** How long the agent waits for the end of a callback: no wait inside of it lasts longer. */
+const answerTimeoutSchema = z.int().min(1).optional()
 const keySchema = z.string().min(1).max(32)
 
 const none = z.strictObject({})
@@ -258,6 +260,7 @@ export const CpmCallbacks = defineInterface({
         component: z.string(),
         haState: haStateSchema,
         descriptor: csiDescriptorSchema,
+        timeoutMs: answerTimeoutSchema,
       }),
       output: none,
     },
@@ -268,6 +271,7 @@ export const CpmCallbacks = defineInterface({
         component: z.string(),
         csi: z.string(),
         flags: csiFlagsSchema,
+        timeoutMs: answerTimeoutSchema,
       }),
       output: none,
     },

@@ -243,6 +243,11 @@ export interface CheckpointClient {
 export interface CheckpointOptions {
   /** At-most-once replies kept at most; a call beyond gets `TRY_AGAIN`. @defaultValue 65_536 */
   readonly replyCountMax?: number
+  /**
+   * Bytes of one at-most-once reply; a call whose reply is larger gets `TOO_BIG` and leaves no writes.
+   * @defaultValue 4 MiB, also the most
+   */
+  readonly replySizeBytesMax?: number
   /** Bytes of all sections at most; a write beyond throws `NO_SPACE`. @defaultValue 32 MiB, also the most */
   readonly sizeBytesMax?: number
   /** On the standby: sections that changed, in the order of the active's commits. */

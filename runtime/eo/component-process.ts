@@ -78,11 +78,17 @@ export class ComponentProcess {
       log,
     })
     const names = new NameWatch()
-    // Function tables come after RMD, and RMD asks them which replies it is to keep.
-    let dedupes: (functionNumber: number, version: number) => boolean = () => true
-    const rmd = createRmd({ port, names, dedupe: (number, version) => dedupes(number, version) })
+    // Function tables and checkpoints come after RMD, and RMD asks and tells them about replies that are kept.
+    const parts: { eo?: ExecutionObject; checkpoint?: CheckpointService } = {}
+    const rmd = createRmd({
+      port,
+      names,
+      dedupe: (number, version) => parts.eo?.dedupes(number, version) ?? true,
+      onAcknowledged: (caller, below) => parts.checkpoint?.acknowledged(caller, below),
+    })
     const process = new ComponentProcess(options, { port, rmd, names })
-    dedupes = process.#eo.dedupes
+    parts.eo = process.#eo
+    parts.checkpoint = process.#checkpoint
     return process
   }
 

@@ -2,8 +2,13 @@
 export const CHECKPOINT_LIMITS = {
   /** Replies kept, and calls that run; one more gets TRY_AGAIN. */
   replyCountMax: 65_536,
-  /** Bytes of all kept replies; a call beyond gets TRY_AGAIN, as beyond the count. */
-  replySizeBytesMax: 16 * 1_024 * 1_024,
+  /**
+   * Bytes of all kept replies, those on their way to the replicas included; a call beyond gets TRY_AGAIN, as beyond
+   * the count.
+   */
+  repliesSizeBytesMax: 16 * 1_024 * 1_024,
+  /** Bytes of one kept reply; a call beyond gets TOO_BIG, and nothing that it wrote is committed. */
+  replySizeBytesMax: 4 * 1_024 * 1_024,
   /**
    * Bytes of all sections; a write beyond throws NO_SPACE. Whole contents travel as one message, so this has to stay
    * well below the largest message.

@@ -80,6 +80,10 @@ class ComponentCheckpoints implements CheckpointService {
     await this.#checkpoints.get(csi)?.drained()
   }
 
+  acknowledged(caller: string, below: number): void {
+    for (const checkpoint of this.#checkpoints.values()) checkpoint.acknowledged(caller, below)
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -99,8 +103,9 @@ class ComponentCheckpoints implements CheckpointService {
     if (this.#checkpoints.has(csi)) {
       throw new SdkError('ALREADY_EXIST', `checkpoint ${csi} is open already`)
     }
-    checkBound(csi, 'sizeBytesMax', options.sizeBytesMax, CHECKPOINT_LIMITS.sizeBytesMax)
-    checkBound(csi, 'replyCountMax', options.replyCountMax, CHECKPOINT_LIMITS.replyCountMax)
+    for (const option of ['sizeBytesMax', 'replyCountMax', 'replySizeBytesMax'] as const) {
+      checkBound(csi, option, options[option], CHECKPOINT_LIMITS[option])
+    }
     const checkpoint = new CsiCheckpoint({
       csi,
       options,

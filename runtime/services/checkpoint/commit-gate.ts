@@ -29,8 +29,9 @@ export interface CommitGate {
    * dropped, and only the reply is kept.
    *
    * Resolves when the reply may leave, with the epoch that it carries.
-   * @throws SdkError STALE_EPOCH when the role is gone: nothing leaves and the process ends. Any other error: nothing
-   * was committed, and the caller gets that error.
+   * @throws SdkError STALE_EPOCH when the role is gone: nothing leaves and the process ends. TOO_BIG when the reply is
+   * too large to be kept: the call's writes are dropped and the error is its reply. Any other error: nothing was
+   * committed unless it says `mayHaveRun`, and the caller gets that error.
    */
   finish(
     call: Call,
@@ -83,7 +84,12 @@ export interface CheckpointService {
   ): Promise<void>
   /** Resolves when nothing of the CSI waits for a commit any more. */
   drained(csi: string): Promise<void>
-  /** Gives up what is pending with NOT_ACTIVE and detaches. */
+  /** A caller said, outside of any call, that it holds every reply below an id: none of these is kept for it. */
+  acknowledged(caller: string, below: number): void
+  /**
+   * Gives up what is pending and detaches. NOT_ACTIVE for what surely is not committed; for what may be, INUSE (at
+   * most once: the next active knows) or NOT_ACTIVE that says `mayHaveRun`.
+   */
   close(): Promise<void>
 }
 

@@ -11,7 +11,8 @@ export interface CommitUnit {
   /** Begun when the call first looks at the checkpoint. */
   transaction: Transaction | null
   view: TransactionView | null
-  phase: 'running' | 'finishing' | 'ended'
+  /** `finishing`: waits for calls whose writes it saw. `committing`: handed over; nobody takes it back any more. */
+  phase: 'running' | 'finishing' | 'committing' | 'ended'
   reply: CachedReply | null
   /** Until when its owner waits. */
   deadlineMs: number

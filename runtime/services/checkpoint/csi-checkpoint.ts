@@ -4,6 +4,7 @@ import type { Epoch } from '../../../ioc/index.ts'
 import type { Call, Checkpoint, CheckpointOptions, CheckpointView } from '../../eo/app.ts'
 import type { BeginVerdict, CallKey, CommitGate } from './commit-gate.ts'
 import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
+import { answerOf, givenUp, givenUpAtEnd, lateCommit } from './commit-errors.ts'
 import { conflictError, TransactionView } from './checkpoint-view.ts'
 import type { CommitItem } from './commit-queue.ts'
 import { CommitSender } from './commit-sender.ts'
@@ -57,7 +58,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   constructor(options: CsiCheckpointOptions) {
     this.#options = options
-    this.#replies = new KeptReplies(options.options.replyCountMax)
+    this.#replies = new KeptReplies(options.csi, options.options)
     this.#table = new TransactionTable(
       options.options.sizeBytesMax ?? CHECKPOINT_LIMITS.sizeBytesMax,
     )
@@ -148,9 +149,13 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
       }
       unit.resolve = resolve
       unit.reject = reject
-      if (reply.rc !== 0 && !this.#undo(unit)) return
       const { key } = unit
-      if (key !== null) unit.reply = this.#replies.replyOf(key, reply, this.#options.clock())
+      const refusal = key === null ? undefined : this.#replies.refusalOf(key, reply)
+      // The call has run: asked again, it gets the same answer.
+      if (refusal !== undefined) unit.resolve = () => reject(refusal)
+      const answer = refusal === undefined ? reply : answerOf(refusal)
+      if (answer.rc !== 0 && !this.#undo(unit)) return
+      if (key !== null) unit.reply = this.#replies.replyOf(key, answer, this.#options.clock())
       this.#finish(unit)
     })
   }
@@ -175,7 +180,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     const wasActive = this.#isWriter()
     this.#role = wasActive ? 'QUIESCING' : role
     if (!wasActive || role === 'QUIESCING') return true
-    const isDrained = await this.#drainedWithin(CHECKPOINT_LIMITS.drainTimeoutMs)
+    const isDrained = await inTime(this.drained(), CHECKPOINT_LIMITS.drainTimeoutMs)
     if (change !== this.#roleChanges) return true
     if (!isDrained) {
       const message = `checkpoint ${this.#options.csi}: the role was given up meanwhile`
@@ -189,6 +194,11 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   drained(): Promise<void> {
     if (this.#units.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#drainWaiters.push(resolve))
+  }
+
+  /** A caller holds every reply below an id. When no other record says so soon, one of its own does. */
+  acknowledged(caller: string, below: number): void {
+    if (this.#role === 'ACTIVE' && this.#replies.acknowledged(caller, below)) this.#startTimer()
   }
 
   /** Forgets everything and takes this content. */
@@ -228,7 +238,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   /** Gives up everything that waits. */
   close(): void {
-    this.#failAll(() => givenUp(this.#options.csi))
+    this.#failAll((unit) => givenUpAtEnd(this.#options.csi, unit))
     this.#role = null
     this.#stopTimer?.()
     this.#stopTimer = null
@@ -291,16 +301,18 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     return transaction
   }
 
-  /** Drops what the call wrote, with everything that saw it. @returns false when it was given up itself before. */
+  /**
+   * Drops what the call wrote, with everything that saw it. Its answer may be made of what others wrote, so it still
+   * waits for their commits. @returns false when it was given up itself.
+   */
   #undo(unit: CommitUnit): boolean {
     const { transaction } = unit
     if (transaction === null) return true
-    const wasLost = isLost(transaction)
-    this.#doom(this.#table.abort(transaction))
-    this.#unitOf.delete(transaction)
-    unit.transaction = null
-    if (wasLost) this.#fail(unit, conflictError(this.#options.csi))
-    return !wasLost
+    if (!isLost(transaction)) this.#doom(this.#table.withdraw(transaction))
+    if (!isLost(transaction)) return true
+    this.#giveUp(unit)
+    unit.reject(conflictError(this.#options.csi))
+    return false
   }
 
   #finish(unit: CommitUnit): void {
@@ -336,6 +348,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   #commit(group: readonly CommitItem<CommitUnit>[]): void {
     const [only] = group
     if (only === undefined) return
+    for (const { token } of group) token.phase = 'committing'
     if (group.length === 1 && only.record === null && only.token.key?.staleReads === true) {
       // Nothing changed and nobody wants the role confirmed; but what it saw must be committed before it is told.
       if (this.#sender.isIdle) {
@@ -395,15 +408,16 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     unit.reject(error)
   }
 
-  #failAll(error: () => SdkError): void {
+  #failAll(error: (unit: CommitUnit) => SdkError): void {
     this.#sender.drop()
     this.#unconfirmed?.refuse(givenUp(this.#options.csi))
     this.#unconfirmed = null
     for (const unit of [...this.#units]) {
       const wasRunning = unit.phase === 'running'
+      const reason = error(unit)
       if (unit.transaction !== null) this.#table.abort(unit.transaction)
       this.#end(unit)
-      if (!wasRunning) unit.reject(error())
+      if (!wasRunning) unit.reject(reason)
     }
   }
 
@@ -412,19 +426,9 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     unit.phase = 'ended'
     this.#units.delete(unit)
     if (unit.transaction !== null) this.#unitOf.delete(unit.transaction)
-    if (unit.key?.atMostOnce === true) this.#replies.end(unit.key)
+    if (unit.key?.atMostOnce === true) this.#replies.end(unit.key, unit.reply)
     if (this.#units.size > 0) return
     for (const resolve of this.#drainWaiters.splice(0)) resolve()
-  }
-
-  async #drainedWithin(timeoutMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs, false)
-    })
-    const isDrained = await Promise.race([this.drained().then(() => true as const), late])
-    clearTimeout(timer)
-    return isDrained
   }
 
   /** Deadlines and retries are looked after in one sweep; it stops when nothing waits. */
@@ -437,8 +441,11 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   #sweep(): void {
     const nowMs = this.#options.clock()
     for (const unit of this.#units) {
-      if (unit.phase !== 'finishing' || unit.deadlineMs > nowMs) continue
+      if (unit.phase === 'running' || unit.deadlineMs > nowMs) continue
       this.#late(unit)
+    }
+    if (this.#sender.isIdle && this.#role === 'ACTIVE' && this.#replies.hasNews) {
+      this.#commitAlone({ writes: [], reply: null, ...this.#replies.takeNews(nowMs) })
     }
     this.#sender.flush()
     if (!this.#sender.isIdle || this.#units.size > 0) return
@@ -449,12 +456,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   /** Its record may be committed later: the key stays taken until then, only the wait ends. */
   #late(unit: CommitUnit): void {
     unit.deadlineMs = Infinity
-    unit.reject(
-      new SdkError(
-        'TIMEOUT',
-        `checkpoint ${this.#options.csi}: no commit before the deadline of the call; it may be committed later`,
-      ),
-    )
+    unit.reject(lateCommit(this.#options.csi))
   }
 
   #tellUpdate(writes: readonly (readonly [string, Uint8Array | null])[]): void {
@@ -485,6 +487,12 @@ function isLost(transaction: Transaction): boolean {
   return transaction.state.phase === 'doomed' || transaction.state.isInConflict
 }
 
-function givenUp(csi: string): SdkError {
-  return new SdkError('NOT_ACTIVE', `checkpoint ${csi}: the call was given up`)
+async function inTime(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, false)
+  })
+  const isInTime = await Promise.race([promise.then(() => true as const), late])
+  clearTimeout(timer)
+  return isInTime
 }

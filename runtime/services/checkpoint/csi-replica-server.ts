@@ -70,7 +70,7 @@ export class CsiReplicaServer {
     this.#options = options
     this.#stored = options.stored
     this.#peers = new ReplicaPeers(options)
-    this.#subscriptions = new Subscriptions(options.csi, options.rmd, options.log)
+    this.#subscriptions = new Subscriptions({ ...options, onBehind: options.onBusy })
   }
 
   get needsTick(): boolean {
@@ -133,7 +133,8 @@ export class CsiReplicaServer {
 
   tick(): void {
     if (this.#primary === null || this.#writer !== null) {
-      this.#subscriptions.resync(() => this.#stored.replica.snapshot(), this.#writer)
+      const nowMs = this.#options.clock()
+      this.#subscriptions.resync(() => this.#stored.replica.snapshot(), this.#writer, nowMs)
     }
     this.#primary?.tick(this.#options.clock())
     this.#perform()

@@ -1,4 +1,5 @@
-import { rcOfCode } from '../../../idl/index.ts'
+import { rcOfCode, SdkError } from '../../../idl/index.ts'
+import type { CheckpointOptions } from '../../eo/app.ts'
 import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
 import type { CallKey } from './commit-gate.ts'
 import type { CachedReply, CheckpointRecord, CheckpointSnapshot } from './interface.ts'
@@ -18,13 +19,22 @@ const EXPIRED_COUNT_MAX = 1_024
 
 /** At-most-once on the component's side: calls that run, replies that are kept, and when these may go. Pure. */
 export class KeptReplies {
+  readonly #csi: string
   readonly #countMax: number
+  readonly #sizeBytesMax: number
   readonly #replies = new ReplyCache()
   readonly #pending = new PendingCalls()
+  /** Of replies whose commit is under way. */
+  #underWayBytes = 0
   #expiredAtMs = -Infinity
 
-  constructor(countMax: number = CHECKPOINT_LIMITS.replyCountMax) {
-    this.#countMax = countMax
+  constructor(
+    csi: string,
+    options: Pick<CheckpointOptions, 'replyCountMax' | 'replySizeBytesMax'> = {},
+  ) {
+    this.#csi = csi
+    this.#countMax = options.replyCountMax ?? CHECKPOINT_LIMITS.replyCountMax
+    this.#sizeBytesMax = options.replySizeBytesMax ?? CHECKPOINT_LIMITS.replySizeBytesMax
   }
 
   /** Decides on a call with at-most-once, and notes that it runs when it may. */
@@ -35,22 +45,52 @@ export class KeptReplies {
     if (known.kind === 'acknowledged' || this.#pending.has(key)) return { kind: 'inProgress' }
     const { count, sizeBytes } = this.#replies
     const isFull = count + this.#pending.count >= this.#countMax
-    if (isFull || sizeBytes >= CHECKPOINT_LIMITS.replySizeBytesMax) {
+    if (isFull || sizeBytes + this.#underWayBytes >= CHECKPOINT_LIMITS.repliesSizeBytesMax) {
       return { kind: 'full', count, sizeBytes }
     }
-    if (key.acknowledgedBelow > this.#replies.acknowledgedBelow(key.caller)) {
-      this.#pending.acknowledge(key.caller, key.acknowledgedBelow)
-    }
+    this.#acknowledge(key.caller, key.acknowledgedBelow)
     this.#pending.add(key)
     return { kind: 'run' }
   }
 
-  /** The call is over: committed, failed or given up. */
-  end(key: CallKey): void {
+  /** The call is over: committed, failed or given up. @param reply - what {@link replyOf} gave for it. */
+  end(key: CallKey, reply: CachedReply | null): void {
     this.#pending.remove(key)
+    this.#underWayBytes -= reply?.payload.byteLength ?? 0
   }
 
-  /** The reply to keep for a call, null when none is. */
+  /** A caller holds every reply below an id. @returns true when there is anything to forget by that. */
+  acknowledged(caller: string, below: number): boolean {
+    return this.#replies.holds(caller) && this.#acknowledge(caller, below)
+  }
+
+  #acknowledge(caller: string, below: number): boolean {
+    if (below <= this.#replies.acknowledgedBelow(caller)) return false
+    this.#pending.acknowledge(caller, below)
+    return true
+  }
+
+  /** Why an answer cannot be kept; undefined when it can. */
+  refusalOf(key: CallKey, { payload }: { readonly payload: Uint8Array }): SdkError | undefined {
+    const { byteLength } = payload
+    if (!key.atMostOnce) return undefined
+    if (byteLength > this.#sizeBytesMax) {
+      return new SdkError(
+        'TOO_BIG',
+        `checkpoint ${this.#csi}: a reply of ${byteLength} bytes is too large to be kept for at-most-once, which ` +
+          `takes ${this.#sizeBytesMax}; nothing of the call was committed; answer in parts, or call without atMostOnce`,
+        { context: { bytes: byteLength, bytesMax: this.#sizeBytesMax } },
+      )
+    }
+    const sizeBytes = this.#replies.sizeBytes + this.#underWayBytes + byteLength
+    if (sizeBytes <= CHECKPOINT_LIMITS.repliesSizeBytesMax) return undefined
+    return new SdkError(
+      'TRY_AGAIN',
+      `checkpoint ${this.#csi}: kept replies would have ${sizeBytes} bytes; nothing of the call was committed`,
+    )
+  }
+
+  /** The reply to keep for a call, null when none is. It counts as under way until {@link end}. */
   replyOf(
     key: CallKey,
     reply: { readonly rc: number; readonly payload: Uint8Array },
@@ -58,6 +98,7 @@ export class KeptReplies {
   ): CachedReply | null {
     // "Try again" is an invitation to run it: such an answer is not kept.
     if (!key.atMostOnce || reply.rc === TRY_AGAIN) return null
+    this.#underWayBytes += reply.payload.byteLength
     const leftMs = Math.max(0, Math.ceil(key.deadlineMs - nowMs))
     return {
       caller: key.caller,
@@ -67,6 +108,11 @@ export class KeptReplies {
       payload: reply.payload,
       keepMs: leftMs + CHECKPOINT_LIMITS.keepMarginMs,
     }
+  }
+
+  /** True while an acknowledgement waits for a record. */
+  get hasNews(): boolean {
+    return this.#pending.hasAcknowledged
   }
 
   /** What a new record has to say about replies of others. */

@@ -43,6 +43,10 @@ export class PendingCalls {
     if (below > (known ?? 0)) this.#acknowledged.set(caller, below)
   }
 
+  get hasAcknowledged(): boolean {
+    return this.#acknowledged.size > 0
+  }
+
   /** For the `acknowledged` of the next record; it is not said again. */
   takeAcknowledged(): [string, number][] {
     if (this.#acknowledged.size === 0) return []

@@ -72,6 +72,11 @@ export class ReplyCache {
     return messageId < known.below ? { kind: 'acknowledged' } : { kind: 'unknown' }
   }
 
+  /** True when a reply of the caller is kept. */
+  holds(caller: string): boolean {
+    return (this.#callers.get(caller)?.entries.size ?? 0) > 0
+  }
+
   /** The id below which a caller is known to hold every reply. */
   acknowledgedBelow(caller: string): number {
     return this.#callers.get(caller)?.below ?? 0

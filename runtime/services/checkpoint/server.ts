@@ -12,6 +12,8 @@ export interface CheckpointServerOptions {
   readonly directory: string
   /** The agent's: calls other replicas and pushes to components. */
   readonly rmd: Rmd
+  /** Whether the model has a CSI: components can attach to no other. */
+  readonly hasCsi: (csi: string) => boolean
   /** Its changes of one (csi, node) are asked for one at a time; it must keep their order. */
   readonly authority: InSyncAuthority
   /** A commit waits this long for a replica before it is taken out of the in-sync set. */
@@ -112,18 +114,18 @@ class NodeCheckpoints implements CheckpointServer {
     const { attach, commit, detach, status } = Checkpoint.methods
     switch (call.functionNumber) {
       case attach.functionNumber:
-        this.#server(attach.input.decode(call.payload).csi).attach(call)
+        this.#known(attach.input.decode(call.payload).csi).attach(call)
         break
       case commit.functionNumber: {
         const { csi, batch } = commit.input.decode(call.payload)
-        this.#server(csi).commit(call, batch)
+        this.#known(csi).commit(call, batch)
         break
       }
       case detach.functionNumber:
-        this.#server(detach.input.decode(call.payload).csi).detach(call)
+        this.#known(detach.input.decode(call.payload).csi).detach(call)
         break
       case status.functionNumber:
-        this.#server(status.input.decode(call.payload).csi).status(call)
+        this.#known(status.input.decode(call.payload).csi).status(call)
         break
       default:
         call.fail(unknownFunction(call))
@@ -151,6 +153,12 @@ class NodeCheckpoints implements CheckpointServer {
       default:
         call.fail(unknownFunction(call))
     }
+  }
+
+  /** What local programs may ask about. A replica that is there stays reachable when its CSI left the model. */
+  #known(csi: string): CsiReplicaServer {
+    if (this.#servers.has(csi) || this.#options.hasCsi(csi)) return this.#server(csi)
+    throw new SdkError('NOT_EXIST', `checkpoint: the model has no CSI ${csi}`)
   }
 
   #server(csi: string): CsiReplicaServer {

@@ -146,6 +146,25 @@ export class TransactionTable {
     return [...doomed]
   }
 
+  /**
+   * Takes the transaction's writes back, with everything that saw them. What it read still binds it: it leaves with or
+   * after those whose writes it saw. Returns the others that were given up; when it had read from one of these (each
+   * saw the other's writes), it is doomed with them.
+   */
+  withdraw(transaction: Transaction): Transaction[] {
+    const lost = reachable(transaction, (t) => t.dependents)
+    lost.delete(transaction)
+    const isLost = [...lost].some((each) => transaction.dependencies.has(each))
+    if (isLost) return this.abort(transaction)
+    for (const each of lost) each.state.phase = 'doomed'
+    const writers = new Set([...lost, transaction])
+    for (const each of writers)
+      for (const name of each.sections) this.#removeVersions(name, writers)
+    for (const each of lost) unlink(each)
+    transaction.sections.clear()
+    return [...lost]
+  }
+
   /** Content held by every replica. */
   committed(name: string): Uint8Array | null {
     return this.#sections.get(name)?.committed ?? null

@@ -15,6 +15,7 @@ const server = createCheckpointServer({
   nodeId: node,
   directory: join(runDir, `store${id}`),
   rmd,
+  hasCsi: () => true,
   authority: { change: async () => undefined },
   replicaTimeoutMs: 1_000,
   log: silent,

@@ -199,6 +199,85 @@ describe('a call of the active', () => {
     expect(checkpoint.read('a')).toBeUndefined()
   })
 
+  describe('that failed after it saw what another call wrote', () => {
+    const failure = { rc: 0x123, payload: new Uint8Array([9]) }
+
+    async function failing() {
+      const checkpoint = await active()
+      const [writer, failed] = [begin(checkpoint), begin(checkpoint)]
+      checkpoint.in(writer.call).write('a', 1)
+      checkpoint.in(failed.call).read('a')
+      checkpoint.in(failed.call).write('b', 2)
+      const answered = watch(checkpoint.finish(failed.call, failure))
+      await turn()
+      expect(answered.state).toBe('waits')
+      expect(replica.batches).toHaveLength(0)
+      return { checkpoint, writer, failed, answered }
+    }
+
+    test('answers after that one is committed', async () => {
+      const { checkpoint, writer, failed, answered } = await failing()
+      watch(checkpoint.finish(writer.call, ok))
+      await turn()
+      expect(replica.records.map(({ reply, writes }) => [reply?.messageId, writes.length])).toEqual(
+        [
+          [writer.key.messageId, 1],
+          [failed.key.messageId, 0],
+        ],
+      )
+      expect(answered.state).toBe('waits')
+      await replica.accept()
+      expect(answered.state).toBe('done')
+      expect(begin(checkpoint, failed.key).verdict).toMatchObject({ rc: 0x123 })
+    })
+
+    test('is made again when that one is given up: its error was made of nothing', async () => {
+      const { checkpoint, writer, failed, answered } = await failing()
+      checkpoint.abort(writer.call)
+      await turn()
+      expect(answered.state).toBe('TRY_AGAIN')
+      expect(replica.batches).toHaveLength(0)
+      expect(begin(checkpoint, failed.key).verdict).toBe('run')
+    })
+
+    test('is made again when that one fails too, having seen its writes', async () => {
+      const checkpoint = await active()
+      const [one, other] = [begin(checkpoint), begin(checkpoint)]
+      checkpoint.in(one.call).write('a', 1)
+      checkpoint.in(other.call).read('a')
+      checkpoint.in(other.call).write('b', 2)
+      checkpoint.in(one.call).read('b')
+      const answered = [
+        watch(checkpoint.finish(one.call, failure)),
+        watch(checkpoint.finish(other.call, failure)),
+      ]
+      await turn()
+      await replica.accept()
+      expect(answered.map(({ state }) => state)).toEqual(['TRY_AGAIN', 'TRY_AGAIN'])
+      expect(replica.records).toEqual([])
+      expect(checkpoint.sections()).toEqual([])
+    })
+  })
+
+  test('whose reply is too big to be kept gets TOO_BIG, also when asked again, and leaves no writes', async () => {
+    const checkpoint = await active({ replySizeBytesMax: 1_000 })
+    const { call, key } = begin(checkpoint)
+    checkpoint.in(call).write('a', 1)
+    const finished = watch(checkpoint.finish(call, { rc: 0, payload: new Uint8Array(1_001) }))
+    await turn()
+    expect(finished.state).toBe('waits')
+    await replica.accept()
+    expect(finished.state).toBe('TOO_BIG')
+    expect(replica.records).toMatchObject([{ writes: [], reply: { rc: rcOfCode('TOO_BIG') } }])
+    expect(checkpoint.read('a')).toBeUndefined()
+    expect(begin(checkpoint, key).verdict).toMatchObject({ rc: rcOfCode('TOO_BIG') })
+    const plain = begin(checkpoint, { atMostOnce: false })
+    const answered = watch(checkpoint.finish(plain.call, { rc: 0, payload: new Uint8Array(1_001) }))
+    await turn()
+    await replica.accept()
+    expect(answered.state).toBe('done')
+  })
+
   test('that answers TRY_AGAIN keeps nothing: the same call may run', async () => {
     const checkpoint = await active()
     const { call, key } = begin(checkpoint)
@@ -332,6 +411,53 @@ describe('bounds', () => {
     expect(begin(checkpoint).verdict).toBe('run')
   })
 
+  test('bytes of replies: those under way count, and what finds no room is not committed', async () => {
+    const checkpoint = await active()
+    const reply = { rc: 0, payload: new Uint8Array(4 * 1_024 * 1_024) }
+    const calls = Array.from({ length: 5 }, () => begin(checkpoint))
+    const finished = calls.map(({ call }, i) => {
+      checkpoint.in(call).write(`s${i}`, i)
+      return watch(checkpoint.finish(call, reply))
+    })
+    expect(() => begin(checkpoint)).toThrowError(/replies/)
+    while (finished.some(({ state }) => state === 'waits')) {
+      await turn()
+      await replica.accept()
+    }
+    expect(finished.map(({ state }) => state)).toEqual([
+      ...['done', 'done', 'done', 'done'],
+      'TRY_AGAIN',
+    ])
+    expect(checkpoint.sections()).toHaveLength(4)
+    checkpoint.acknowledged('c', lastId + 1)
+    sweep()
+    await turn()
+    await replica.accept()
+    expect(begin(checkpoint).verdict).toBe('run')
+  })
+
+  test('a caller that acknowledges outside of calls frees its replies, on every replica', async () => {
+    const checkpoint = await active({ replyCountMax: 2 })
+    for (let i = 0; i < 2; i++) watch(checkpoint.finish(begin(checkpoint).call, ok))
+    await turn()
+    await replica.accept()
+    checkpoint.acknowledged('stranger', 99)
+    sweep()
+    await turn()
+    expect(replica.records).toHaveLength(2)
+    checkpoint.acknowledged('c', 3)
+    sweep()
+    sweep()
+    await turn()
+    await replica.accept()
+    expect(replica.records.slice(2)).toMatchObject([{ acknowledged: [['c', 3]], reply: null }])
+    checkpoint.acknowledged('c', 3)
+    sweep()
+    await turn()
+    expect(replica.records).toHaveLength(3)
+    expect(begin(checkpoint, { messageId: 3 }).verdict).toBe('run')
+  })
+
   test.each(['', 'x'.repeat(256)])('a section id of %s is refused', async (name) => {
     const checkpoint = await active()
     const { call } = begin(checkpoint)
@@ -414,6 +540,31 @@ describe('roles', () => {
     expect(quiesced.state).toBe('done')
     expect(begin(checkpoint).verdict).toBe('run')
     expect(replica.fenced).toEqual([])
+  })
+
+  test('the end says of commits under way that they may be through, and only of these', async () => {
+    const checkpoint = await active()
+    const made = [
+      begin(checkpoint, { atMostOnce: false }),
+      begin(checkpoint),
+      begin(checkpoint),
+      begin(checkpoint),
+    ] as const
+    const [plain, once, running, behind] = made
+    for (const { call } of [plain, once]) checkpoint.in(call).write('a', 1)
+    checkpoint.in(running.call).write('b', 1)
+    checkpoint.in(behind.call).read('b')
+    const finished = [plain, once, behind].map(({ call }) =>
+      checkpoint.finish(call, ok).catch((error: unknown) => error),
+    )
+    await turn()
+    expect(replica.waitingCount).toBe(1)
+    checkpoint.close()
+    expect(await Promise.all(finished)).toMatchObject([
+      { code: 'NOT_ACTIVE', mayHaveRun: true },
+      { code: 'INUSE' },
+      { code: 'NOT_ACTIVE', mayHaveRun: false },
+    ])
   })
 
   test('content of another node for an active one fences', async () => {

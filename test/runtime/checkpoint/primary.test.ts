@@ -291,7 +291,15 @@ test('a component that does not take pushes gets the whole content instead', asy
     },
   } as unknown as Rmd
   const { applied, replaced } = CheckpointPush.methods
-  const subscriptions = new Subscriptions('csi', rmd, quiet)
+  let nowMs = 0
+  let behindCount = 0
+  const subscriptions = new Subscriptions({
+    csi: 'csi',
+    rmd,
+    log: quiet,
+    clock: () => nowMs,
+    onBehind: () => behindCount++,
+  })
   for (const caller of ['slow', 'quick', 'writer', 'gone']) subscriptions.add(caller)
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
   subscriptions.pushApplied(new Uint8Array(1), 'writer')
@@ -303,9 +311,22 @@ test('a component that does not take pushes gets the whole content instead', asy
     ['quick', applied.functionNumber],
   ])
   expect(subscriptions.hasBehind).toBe(true)
-  isSlow = false
+  expect(behindCount).toBe(1)
   const content = { epoch: 1, sequence: 2, sections: [], replies: [], acknowledged: [] }
-  subscriptions.resync(() => content, 'writer')
+  let snapshotCount = 0
+  const snapshot = (): typeof content => {
+    snapshotCount++
+    return content
+  }
+  // Offered again and again, later and later, and never made for nobody.
+  for (nowMs = 0; nowMs <= 1_000; nowMs++) {
+    subscriptions.resync(snapshot, 'writer', nowMs)
+    await turn()
+  }
+  expect(snapshotCount).toBe(5)
+  expect(subscriptions.hasBehind).toBe(true)
+  isSlow = false
+  subscriptions.resync(snapshot, 'writer')
   await turn()
   expect(sent.slice(2)).toEqual([['slow', replaced.functionNumber]])
   expect(subscriptions.hasBehind).toBe(false)

@@ -78,6 +78,7 @@ export class Rig {
       nodeId: id,
       directory: join(this.runDir, `node${id}`),
       rmd,
+      hasCsi: (csi) => csi === CSI,
       authority: this.authority,
       replicaTimeoutMs,
       log: quiet,

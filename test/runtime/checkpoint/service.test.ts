@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { encodeValue } from '../../../idl/index.ts'
+import type { IncomingCall } from '../../../ioc/index.ts'
 import { Checkpoint, CheckpointReplica } from '../../../runtime/services/checkpoint/interface.ts'
 import { CSI, Rig, until, type Component, type Node } from './rig.ts'
 
@@ -18,8 +20,9 @@ async function statusOf(node: Node, component: Component) {
   return component.rmd.client(Checkpoint, { to: { node: node.id, port: 1 } }).status({ csi: CSI })
 }
 
-const readNext = (component: Component): unknown =>
-  (component.service.gate(CSI) as unknown as { read(section: string): unknown }).read('next')
+const read = (component: Component, section: string): unknown =>
+  (component.service.gate(CSI) as unknown as { read(section: string): unknown }).read(section)
+const readNext = (component: Component): unknown => read(component, 'next')
 
 describe('one node', () => {
   test('a call is committed before it is answered, and again after a restart of the node', async () => {
@@ -78,6 +81,42 @@ describe('one node', () => {
       old.gate.finish(read.call, { rc: 0, payload: new Uint8Array() }),
     ).rejects.toMatchObject({ code: 'STALE_EPOCH' })
   })
+})
+
+test('a component cannot attach to a CSI that the model does not have', async () => {
+  const node = await rig.node(1)
+  const component = await rig.component(1)
+  const service = component.rmd.client(Checkpoint, { to: { node: node.id, port: 1 } })
+  const unknown = { csi: 'nobodyKnowsCSI' }
+  await expect(service.attach(unknown)).rejects.toMatchObject({ code: 'NOT_EXIST' })
+  await expect(service.status(unknown)).rejects.toMatchObject({ code: 'NOT_EXIST' })
+})
+
+test('a standby that missed pushes gets the whole content without another write', async () => {
+  const node = await rig.node(1)
+  const standby = await rig.component(1)
+  // More than a connection takes at once, before the standby can read any of it.
+  const value = encodeValue(new Uint8Array(6 * 1_024 * 1_024))
+  const failures: unknown[] = []
+  const ask = (functionNumber: number, payload: Uint8Array): void => {
+    const source = { node: 2, port: 1 }
+    const fail = (error: unknown): number => failures.push(error)
+    const call = { functionNumber, payload, source, reply: () => undefined, fail }
+    node.server.dispatch(call as unknown as IncomingCall)
+  }
+  const { append, replace } = CheckpointReplica.methods
+  const snapshot = { epoch: 1, sequence: 0, sections: [], replies: [], acknowledged: [] }
+  const whole = replace.input.encode({ csi: CSI, epoch: 1, snapshot, history: [] })
+  const batches = [1, 2, 3, 4, 5].map((firstSequence) => {
+    const writes: [string, Uint8Array][] = [[`s${firstSequence}`, value]]
+    const record = { writes, reply: null, acknowledged: [], expired: [] }
+    const batch = { epoch: 1, firstSequence, records: [record] }
+    return append.input.encode({ csi: CSI, batch })
+  })
+  ask(replace.functionNumber, whole)
+  for (const batch of batches) ask(append.functionNumber, batch)
+  expect(failures).toEqual([])
+  await until(() => read(standby, 's5') !== undefined)
 })
 
 describe('two nodes', () => {
