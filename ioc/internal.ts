@@ -10,6 +10,7 @@ export {
   writeHeader,
 } from './frame.ts'
 export type { FrameHeader, Hello } from './frame.ts'
+export { lmdbFileProblem } from './lmdb-file.ts'
 export type { DedupeRequest, DedupeVerdict, KeptReply } from './rmd/dedupe-table.ts'
 export { flatStatistics } from './statistics.ts'
 export { FAULT_DELAY_MS_MAX, FAULT_FILE_ENV } from './transport/faults.schema.ts'

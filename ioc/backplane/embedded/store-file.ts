@@ -2,11 +2,9 @@ import { spawnSync } from 'node:child_process'
 import {
   closeSync,
   existsSync,
-  fstatSync,
   fsyncSync,
   openSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -18,6 +16,7 @@ import { join } from 'node:path'
 import type { ProcessIdentity } from '../backplane.ts'
 import { isAlive } from '../process-identity.ts'
 import { FORMAT_VERSION } from './leader-record.ts'
+import { lmdbFileProblem } from '../../lmdb-file.ts'
 import { SdkError } from '../../../idl/index.ts'
 
 /**
@@ -27,12 +26,6 @@ import { SdkError } from '../../../idl/index.ts'
  * come to its end.
  */
 
-const META_MAGIC = 0xbeefc0de
-/**
- * Offsets in a meta page of LMDB data version 2: page header of 24 bytes, then the meta structure.
- */
-const OFFSET = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152 } as const
-const META_SIZE_BYTES = 160
 const HALF_MADE_BYTES_MAX = 8192
 const FORMAT_FILE = 'format'
 const CHECK_TIMEOUT_MS = 10_000
@@ -63,7 +56,7 @@ export function markStoreComplete(directory: string): void {
  */
 export function removeHalfMade(directory: string): void {
   const file = join(directory, 'data.mdb')
-  if (!existsSync(file) || metaProblem(file) === undefined) return
+  if (!existsSync(file) || lmdbFileProblem(file) === undefined) return
   if (statSync(file).size > HALF_MADE_BYTES_MAX) return
   rmSync(file, { force: true })
   rmSync(join(directory, 'lock.mdb'), { force: true })
@@ -79,7 +72,7 @@ export function checkStoreFile(directory: string): void {
     if (storeExists(directory)) throw damaged(directory, 'it is missing or empty')
     return
   }
-  const problem = metaProblem(file)
+  const problem = lmdbFileProblem(file)
   if (problem !== undefined) throw damaged(directory, problem)
 }
 
@@ -111,43 +104,6 @@ export function damaged(directory: string, problem: string, cause?: unknown): Sd
       `directory ${directory} away (the cluster starts with an empty store) or put a copy back`,
     { context: { file }, cause },
   )
-}
-
-function metaProblem(file: string): string | undefined {
-  const descriptor = openSync(file, 'r')
-  try {
-    const first = readMeta(descriptor, 0)
-    if (first === undefined) return 'it is no LMDB file, or its first page is torn'
-    const second = readMeta(descriptor, first.pageSize)
-    if (second === undefined) return 'its second page is torn'
-    const newest = first.transaction > second.transaction ? first : second
-    // After the meta pages: another process may be writing, and pages are written before the meta that counts them.
-    const sizeBytes = fstatSync(descriptor).size
-    const neededBytes = (newest.lastPage + 1) * first.pageSize
-    if (sizeBytes >= neededBytes) return undefined
-    return `it has ${sizeBytes} bytes and should have ${neededBytes}: its end is cut off`
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-function readMeta(descriptor: number, position: number): Meta | undefined {
-  const page = Buffer.alloc(META_SIZE_BYTES)
-  if (readSync(descriptor, page, 0, META_SIZE_BYTES, position) < META_SIZE_BYTES) return undefined
-  if (page.readUInt32LE(OFFSET.magic) !== META_MAGIC) return undefined
-  const pageSize = page.readUInt32LE(OFFSET.pageSize)
-  if (pageSize < 256 || pageSize > 65_536) return undefined
-  return {
-    pageSize,
-    lastPage: Number(page.readBigUInt64LE(OFFSET.lastPage)),
-    transaction: Number(page.readBigUInt64LE(OFFSET.transaction)),
-  }
-}
-
-interface Meta {
-  readonly pageSize: number
-  readonly lastPage: number
-  readonly transaction: number
 }
 
 function wasLeftBehind(marker: string): boolean {

@@ -1,8 +1,9 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
 import { SdkError } from '../../../idl/index.ts'
-import { checkEnvironment } from './environment-check.ts'
+import { lmdbFileProblem } from '../../../ioc/internal.ts'
 import { StoredReplica, type StoredReplicaLimits } from './stored-replica.ts'
 
 export interface ReplicaLogOptions {
@@ -60,8 +61,9 @@ function openEnvironment(options: ReplicaLogOptions): RootDatabase<Buffer> {
   const { directory, log } = options
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const state = checkEnvironment(directory)
-    if (state.kind === 'damaged') putAside(options, state.why)
+    const file = join(directory, 'data.mdb')
+    const problem = existsSync(file) && statSync(file).size > 0 ? lmdbFileProblem(file) : undefined
+    if (problem !== undefined) putAside(options, problem)
     try {
       return openDatabase(directory)
     } catch (error) {
