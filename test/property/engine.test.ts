@@ -385,7 +385,7 @@ const FOUND: readonly (readonly [string, Category, number, number, readonly Deed
 
 describe('found by random faults', () => {
   it.each(FOUND)('%s', (_, category, units, nodes, list) => {
-    const rest = { instances: 1, failover: false, chain: false, restart: false }
+    const rest = { instances: 1, failover: false, chain: false, restart: false, adjust: false }
     run({ redundancy: '2N', units, nodes, category, ...rest }, list)
   })
 })
