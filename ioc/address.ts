@@ -15,11 +15,14 @@ export type Epoch = number
 /** What `@name` stands for at this moment. Pushed from the director through the node agents. */
 export interface NameEntry {
   readonly name: string
-  /** The CSI behind the name. */
+  /** The CSI behind the name; empty for a name that a component registered. */
   readonly csi: string
   /** Where the active one is; null while the name is known but nobody is active. */
   readonly address: IocAddress | null
-  /** Epoch of the grant that made `address` the active one (or of the last one, while null). */
+  /**
+   * Epoch of the grant that made `address` the active one (or of the last one, while null). 0: no grant decides who it is,
+   * and whatever answers there counts.
+   */
   readonly epoch: Epoch
 }
 

@@ -41,6 +41,19 @@ export type { MainFunction, MainThread } from './eo/main-thread.ts'
 export { bindMyEo, myEo } from './eo/my-eo.ts'
 export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
+export type {
+  NameClient,
+  NameQuery,
+  NameRegistration,
+  NameWatcher,
+} from './services/name/client.ts'
+export { NAME_CONTEXT } from './services/name/interface.ts'
+export type {
+  NameAttribute,
+  NameChange,
+  NameMapping,
+  NamePriority,
+} from './services/name/interface.ts'
 export { EoManagement } from './eo/management-interface.ts'
 export { MessageBuffer, BufferPool } from './basic/buffer/message-buffer.ts'
 export type { SeekFrom } from './basic/buffer/message-buffer.ts'

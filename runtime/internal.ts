@@ -21,6 +21,8 @@ export type {
   Recovery,
   Transition,
 } from './cpm/interface.ts'
+export { RegisteredNames } from './cpm/registered-names.ts'
+export type { RegisteredNamesNews } from './cpm/registered-names.ts'
 export { isNotLater } from './cpm/protection-group.ts'
 export { Dispatcher } from './services/dispatcher.ts'
 export { runComponentFile } from './eo/boot.ts'

@@ -88,8 +88,8 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
         throw new SdkError('TRY_AGAIN', `${WATCHER_COUNT_MAX} programs watch names already`)
       }
       names.watch(call.caller)
-      const complete = names.isComplete
-      return { names: names.entries, complete, whole: complete }
+      const { entries, isComplete: complete, registered } = names
+      return { names: entries, complete, whole: complete, ...(registered && { registered }) }
     },
     finalize: () => ({}),
     ...standingHandlers(port),

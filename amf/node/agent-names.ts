@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { NameEntry } from '../../ioc/index.ts'
+import { RegisteredNames, type RegisteredNamesNews } from '../../runtime/internal.ts'
 import { DIRECTOR_NAME, NameTable } from '../director/name-table.ts'
 import type { CallbackClient } from './component-ports.ts'
 
@@ -15,6 +16,7 @@ export interface AgentNamesOptions {
 /** This node's copy of the name table, and the programs that are told of each change. */
 export class AgentNames {
   readonly #table = new NameTable()
+  readonly #registered = new RegisteredNames()
   readonly #watchers = new Map<string, CallbackClient>()
   readonly #options: AgentNamesOptions
   #complete = false
@@ -26,6 +28,11 @@ export class AgentNames {
 
   get entries(): NameEntry[] {
     return this.#table.entries
+  }
+
+  /** What components registered; undefined when nothing ever was. */
+  get registered(): RegisteredNamesNews | undefined {
+    return this.#registered.whole()
   }
 
   /** False until a director was heard: before that an unknown name may exist. */
@@ -57,6 +64,11 @@ export class AgentNames {
     if (changed.length > 0) this.#push(changed, false)
   }
 
+  /** News of the name service. */
+  register(news: RegisteredNamesNews): void {
+    if (this.#registered.apply(news).length > 0) this.#push([], false, news)
+  }
+
   /** The director is gone: callers of its name wait for the next one instead of failing. */
   directorLost(): void {
     const entry = this.#table.get(DIRECTOR_NAME)
@@ -68,21 +80,30 @@ export class AgentNames {
     this.#watchers.clear()
   }
 
-  #push(names: NameEntry[], whole: boolean): void {
-    for (const [caller, client] of this.#watchers) this.#send(caller, client, names, whole)
+  #push(names: NameEntry[], whole: boolean, registered?: RegisteredNamesNews): void {
+    const news = { names, whole, registered }
+    for (const [caller, client] of this.#watchers) this.#send(caller, client, news)
   }
 
   /** A watcher that cannot take a message now gets the whole table a little later: it must never miss a change. */
-  #send(caller: string, client: CallbackClient, names: NameEntry[], whole: boolean): void {
-    const table = { names, complete: this.#complete, whole: whole && this.#complete }
+  #send(caller: string, client: CallbackClient, news: AgentNews): void {
+    const table = { ...news, complete: this.#complete, whole: news.whole && this.#complete }
     client.namesChanged(table, { oneWay: true }).catch((err: unknown) => {
       if (!this.#watchers.has(caller)) return
       this.#options.log.debug({ err, caller }, 'names not pushed; the whole table follows')
       const timer = setTimeout(() => {
         this.#retries.delete(timer)
-        if (this.#watchers.has(caller)) this.#send(caller, client, this.#table.entries, true)
+        const { entries: names, registered } = this
+        if (this.#watchers.has(caller))
+          this.#send(caller, client, { names, whole: true, registered })
       }, RETRY_DELAY_MS)
       this.#retries.add(timer)
     })
   }
+}
+
+interface AgentNews {
+  readonly names: NameEntry[]
+  readonly whole: boolean
+  readonly registered: RegisteredNamesNews | undefined
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { SdkError } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, PresenceEvent, Rmd } from '../../ioc/index.ts'
 import { Cpm, CpmCallbacks, Dispatcher } from '../../runtime/internal.ts'
+import type { RegisteredNamesNews } from '../../runtime/internal.ts'
 import { type AgentCommand, AgentCommands, type AgentEvent } from '../director/interface.ts'
 import { ANY_INCARNATION } from '../director/running-table.ts'
 import type { Model, NodeModel } from '../model/model.ts'
@@ -163,6 +164,11 @@ export class Agent {
   /** The component behind a connection; null for other programs. */
   componentOf(caller: string): string | null {
     return this.#callers.get(caller)?.model.name ?? null
+  }
+
+  /** Names that components registered: programs of this node are told. */
+  namesRegistered(news: RegisteredNamesNews): void {
+    this.#names.register(news)
   }
 
   /** For the checkpoint's replicas. @throws SdkError STALE_EPOCH, TRY_AGAIN. */

@@ -164,6 +164,7 @@ class NodeProcess {
       cluster: this.#models.model.cluster,
       directory: this.#directory.services,
       nodeName: (id) => [...this.#models.model.nodes.values()].find((one) => one.id === id)?.name,
+      namesRegistered: (news) => this.#agent?.namesRegistered(news),
       componentOf: (caller) => this.#agent?.componentOf(caller) ?? null,
       rmd,
       log: this.#log.child({ part: 'services' }),

@@ -136,10 +136,8 @@ export class RmdClient {
       this.#statistics.nBadReplies += 1
       return
     }
-    const { target, decode } = call.spec
-    if (target.kind === 'name' && !this.#isFresh(target, header.epoch || call.epochSent)) {
-      return this.#onStale(call)
-    }
+    const { decode } = call.spec
+    if (!isFresh(call, header.epoch)) return this.#onStale(call)
     try {
       if (!reader.hasRoom) throw new SdkError('MESSAGE_ERROR', 'an item beyond the credit')
       reader.push(decode(payload), payload.length)
@@ -159,10 +157,7 @@ export class RmdClient {
     this.#statistics.nRmdReplies += 1
     if (call.atMostOnce) this.#acknowledger.owe(connection)
     if (header.rcOrTimeoutMs !== 0) return this.#onRefusal(call, payload)
-    const { target } = call.spec
-    if (target.kind === 'name' && !this.#isFresh(target, header.epoch || call.epochSent)) {
-      return this.#onStale(call)
-    }
+    if (!isFresh(call, header.epoch)) return this.#onStale(call)
     let value: unknown
     try {
       value = call.reader === null ? call.spec.decode(payload) : undefined
@@ -237,9 +232,14 @@ export class RmdClient {
   }
 
   #routeByName(call: PendingCall, target: NameTarget, nowMs: number): void {
+    if (call.isBound) {
+      return this.#fail(call, failures.unreachable(call, 'it went away before it answered'))
+    }
     const entry = this.#names?.lookup(target.name)
     if (entry === undefined) {
       if (this.#names !== null && !this.#namesReady) return this.#wait(call, call.deadlineMs)
+      // A name that went while the call was under way may come back: its provider is started again.
+      if (call.tries > 0 && call.persistent) return this.#wait(call, call.deadlineMs)
       if (target.epochSeen === 0) this.#nameTargets.delete(target.name)
       this.#fail(call, failures.nameNotFound(target.name))
       return
@@ -404,12 +404,6 @@ export class RmdClient {
     this.#arm(nowMs)
   }
 
-  #isFresh(target: NameTarget, epoch: number): boolean {
-    if (epoch < target.epochSeen) return false
-    target.epochSeen = epoch
-    return true
-  }
-
   /** The caller waits no more, by its signal or by leaving its stream. */
   #giveUp(call: PendingCall): void {
     this.#tellCancelled(call)
@@ -468,8 +462,10 @@ export class RmdClient {
     for (const call of this.#table.takeDue(nowMs)) {
       if (nowMs >= call.deadlineMs) this.#expire(call)
       else {
+        const { connection } = call
         call.lose()
-        this.#route(call, nowMs)
+        if (call.isBound && connection !== null) this.#transmit(call, connection, nowMs)
+        else this.#route(call, nowMs)
       }
     }
     this.#arm(nowMs)
@@ -488,3 +484,13 @@ const NO_BYTES = new Uint8Array(0)
 /** Time without an answer after which an at-most-once call is sent again. */
 const tryMs = ({ spec, tries }: PendingCall): number =>
   spec.tryTimeoutMs === 0 ? askAgainMs(tries - 1) : spec.tryTimeoutMs
+
+/** False for an answer under an epoch that is past. A name without epochs takes any. */
+function isFresh({ spec, epochSent }: PendingCall, epochOfAnswer: number): boolean {
+  const { target } = spec
+  if (target.kind !== 'name' || epochSent === 0) return true
+  const epoch = epochOfAnswer || epochSent
+  if (epoch < target.epochSeen) return false
+  target.epochSeen = epoch
+  return true
+}

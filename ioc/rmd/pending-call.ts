@@ -86,6 +86,11 @@ export class PendingCall implements TableCall, TriedCall {
     return !this.spec.nonPersistent && this.reader?.begun !== true
   }
 
+  /** It may have run where a name without epochs led: whoever comes next there knows nothing of it. */
+  get isBound(): boolean {
+    return this.named && this.mayHaveRun && this.epochSent === 0
+  }
+
   get ordered(): boolean {
     return this.spec.ordered
   }

@@ -1,11 +1,15 @@
 import { z } from 'zod'
 import { defineInterface } from '../../idl/index.ts'
+import { registeredNamesSchema } from './registered-names.ts'
 
 /** Client ids of the platform tables that Holdfast uses. SAFplus EO, section 3.7. */
 export const CLIENT_ID = {
   native: 0,
   eoManagement: 2,
+  /** The original's COR client: there is no object registry here. */
+  name: 3,
   cpmCallbacks: 5,
+  group: 9,
   management: 10,
   agentCommands: 11,
   checkpoint: 13,
@@ -42,6 +46,8 @@ const nameNews = z.strictObject({
   complete: z.boolean(),
   /** It is the whole table: names that it lacks are gone. */
   whole: z.boolean(),
+  /** Left out while no component has registered a name. */
+  registered: registeredNamesSchema.optional(),
 })
 
 /** What the agent tells a component about one CSI. */

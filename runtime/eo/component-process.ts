@@ -19,7 +19,7 @@ import type {
   CreateCheckpointClient,
 } from '../services/checkpoint/commit-gate.ts'
 import { CheckpointPush } from '../services/checkpoint/interface.ts'
-import { openLibraries, type OpenLibraries } from '../services/libraries.ts'
+import { type Libraries, openLibraries, type OpenLibraries } from '../services/libraries.ts'
 import type { App } from './app.ts'
 import { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
@@ -146,7 +146,7 @@ export class ComponentProcess {
       },
       config.clientLibs,
     )
-    const app = {
+    const app: Omit<App, keyof Libraries> = {
       component: env.component,
       node: env.node,
       address: rmd.address,

@@ -1,8 +1,11 @@
 import { SdkError } from '../../idl/index.ts'
+import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
 
 /** Client libraries that a component switches on in `clEoClientLibs`, by their place in `app`. */
-export interface Libraries {}
+export interface Libraries {
+  readonly name: NameClient
+}
 
 /** The flag of each library in `clEoClientLibs`, and what makes it. */
 interface Library<K extends keyof Libraries> {
@@ -10,7 +13,9 @@ interface Library<K extends keyof Libraries> {
   readonly create: (context: LibraryContext) => ServiceLibrary<Libraries[K]>
 }
 
-const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {}
+const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
+  name: { flag: 'name', create: nameLibrary },
+}
 
 /** Flags of `clEoClientLibs` that have a library. */
 export const LIBRARY_FLAGS: ReadonlySet<string> = new Set(

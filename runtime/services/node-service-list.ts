@@ -1,4 +1,5 @@
+import { nameServer } from './name/server.ts'
 import type { NodeService, ServiceHost } from './service.ts'
 
 /** The server sides that every node process runs. */
-export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = []
+export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = [nameServer]

@@ -9,7 +9,7 @@ import type { NodeService, ServiceHost } from './service.ts'
 
 export interface NodeServicesOptions extends Pick<
   ServiceHost,
-  'node' | 'nodeId' | 'cluster' | 'directory' | 'nodeName' | 'componentOf'
+  'node' | 'nodeId' | 'cluster' | 'directory' | 'nodeName' | 'componentOf' | 'namesRegistered'
 > {
   readonly rmd: Rmd
   readonly log: Logger

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, Rmd } from '../../ioc/index.ts'
+import type { RegisteredNamesNews } from '../cpm/registered-names.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { OrderMember } from './replicated/interface.ts'
 import type { Replicated } from './replicated/replicated.ts'
@@ -22,6 +23,8 @@ export interface ServiceHost {
   members(): readonly OrderMember[]
   /** Number and name of the nodes of the model. */
   nodeName(nodeId: number): string | undefined
+  /** Names of the default global context came, went or lead elsewhere: programs of this node call them. */
+  namesRegistered(news: RegisteredNamesNews): void
   /** The component behind a connection; null for other programs. */
   componentOf(caller: string): string | null
   /**

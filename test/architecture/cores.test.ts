@@ -41,6 +41,7 @@ const CORES: readonly string[] = [
   'runtime/basic/watermark.ts',
   'runtime/cpm/name-table.ts',
   'runtime/cpm/protection-group.ts',
+  'runtime/cpm/registered-names.ts',
   'runtime/dbal/pending-writes.ts',
   'runtime/eo/beat-echo.ts',
   'runtime/eo/job-queue.ts',
@@ -66,6 +67,8 @@ const CORES: readonly string[] = [
   'runtime/services/checkpoint/replica.ts',
   'runtime/services/checkpoint/reply-cache.ts',
   'runtime/services/checkpoint/transaction-table.ts',
+  'runtime/services/name/name-content.ts',
+  'runtime/services/name/operations.ts',
 ]
 
 /** `idl` only looks at memory with it. */

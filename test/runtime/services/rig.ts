@@ -1,0 +1,158 @@
+import { pino } from 'pino'
+import {
+  createRmd,
+  IOC_PORT,
+  memoryTransport,
+  openPort,
+  type IncomingCall,
+  type Rmd,
+} from '../../../ioc/index.ts'
+import { NameWatch } from '../../../runtime/cpm/name-watch.ts'
+import { RegisteredNames } from '../../../runtime/cpm/registered-names.ts'
+import { Dispatcher } from '../../../runtime/services/dispatcher.ts'
+import { NodeServices } from '../../../runtime/services/node-services.ts'
+import type {
+  LibraryContext,
+  NodeService,
+  ServiceHost,
+  ServiceLibrary,
+} from '../../../runtime/services/service.ts'
+const quiet = pino({ level: 'silent' })
+
+export interface RigNode {
+  readonly id: number
+  readonly services: NodeServices
+  readonly rmd: Rmd
+  /** What programs of the node are told about registered names. */
+  readonly registered: RegisteredNames
+  readonly components: Map<string, RigComponent<unknown>>
+}
+
+export interface RigComponent<Client> {
+  readonly name: string
+  readonly node: number
+  readonly rmd: Rmd
+  readonly client: Client
+  readonly library: ServiceLibrary<Client>
+  readonly names: NameWatch
+}
+
+/** The server sides of a few nodes and the libraries of their components, in one process. */
+export class ServiceRig {
+  readonly nodes = new Map<number, RigNode>()
+  readonly #transport = memoryTransport()
+  readonly #servers: readonly ((host: ServiceHost) => NodeService)[]
+  #term = 0
+  #leader = 0
+
+  constructor(...servers: readonly ((host: ServiceHost) => NodeService)[]) {
+    this.#servers = servers
+  }
+
+  /** Starts nodes; the first one leads. */
+  async start(...ids: readonly number[]): Promise<void> {
+    for (const id of ids) await this.node(id)
+    this.lead(ids[0] ?? 1)
+  }
+
+  /** One more node. It follows whoever leads. */
+  async node(id: number): Promise<RigNode> {
+    const { rmd } = await this.#open(id, IOC_PORT.agent, `agent${id}`)
+    const callers = new Map<string, string>()
+    const registered = new RegisteredNames()
+    const components = new Map<string, RigComponent<unknown>>()
+    const services = new NodeServices({
+      node: `node${id}`,
+      nodeId: id,
+      cluster: 'test',
+      directory: '/nowhere',
+      nodeName: (number) => `node${number}`,
+      componentOf: (caller) =>
+        [...components.values()].find((one) => one.rmd.caller === caller)?.name ??
+        callers.get(caller) ??
+        null,
+      namesRegistered: (news) => {
+        registered.apply(news)
+        for (const { names } of components.values()) {
+          names.receive({ names: [], complete: true, whole: false, registered: news })
+        }
+      },
+      rmd,
+      log: quiet,
+      services: this.#servers,
+    })
+    rmd.serve((call) => {
+      services.dispatch(call)
+    })
+    const node = { id, services, rmd, registered, components }
+    this.nodes.set(id, node)
+    if (this.#leader !== 0) services.follow(this.#leader, this.#term)
+    return node
+  }
+
+  /** From now on this node leads. */
+  lead(id: number): void {
+    this.#leader = id
+    this.#term++
+    const others = [...this.nodes.keys()].filter((one) => one !== id)
+    this.nodes.get(id)?.services.lead(this.#term, others)
+    for (const other of others) this.nodes.get(other)?.services.follow(id, this.#term)
+  }
+
+  async component<Client>(
+    node: number,
+    name: string,
+    create: (context: LibraryContext) => ServiceLibrary<Client>,
+  ): Promise<RigComponent<Client>> {
+    const names = new NameWatch()
+    const { rmd } = await this.#open(node, 0, name, names)
+    const agent = { node, port: IOC_PORT.agent }
+    const library = create({
+      component: name,
+      node: `node${node}`,
+      nodeId: node,
+      rmd,
+      agent,
+      log: quiet,
+    })
+    const dispatcher = new Dispatcher(quiet)
+    for (const { face, handlers } of library.pushes) dispatcher.install(face, handlers)
+    rmd.serve((call: IncomingCall) => {
+      dispatcher.serve(call)
+    })
+    const component = { name, node, rmd, names, client: library.client, library }
+    this.nodes.get(node)?.components.set(name, component)
+    const registered = this.nodes.get(node)?.registered.whole()
+    names.receive({ names: [], complete: true, whole: false, registered })
+    return component
+  }
+
+  /** As a SIGKILL: nothing is told, connections close. */
+  async kill(component: RigComponent<unknown>): Promise<void> {
+    await component.rmd.close()
+  }
+
+  /** The node process and its components at once. Whoever is named leads then. */
+  async killNode(id: number, next?: number): Promise<void> {
+    const node = this.nodes.get(id)
+    this.nodes.delete(id)
+    await node?.rmd.close()
+    for (const { rmd } of node?.components.values() ?? []) await rmd.close()
+    await node?.services.close()
+    if (next !== undefined) this.lead(next)
+  }
+
+  async close(): Promise<void> {
+    for (const id of [...this.nodes.keys()]) await this.killNode(id)
+  }
+
+  async #open(
+    node: number,
+    port: number,
+    name: string,
+    names?: NameWatch,
+  ): Promise<{ readonly rmd: Rmd }> {
+    const opened = await openPort({ transport: this.#transport, node, port, name })
+    return { rmd: createRmd({ port: opened, ...(names === undefined ? {} : { names }) }) }
+  }
+}
