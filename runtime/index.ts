@@ -42,6 +42,19 @@ export { bindMyEo, myEo } from './eo/my-eo.ts'
 export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
 export type {
+  GroupCallbacks,
+  GroupClient,
+  GroupHandle,
+  GroupJoin,
+} from './services/group/client.ts'
+export type {
+  GroupInfo,
+  GroupMember,
+  GroupMemberChange,
+  GroupMessage,
+  GroupNotification,
+} from './services/group/interface.ts'
+export type {
   NameClient,
   NameQuery,
   NameRegistration,

@@ -32,14 +32,16 @@ export interface ProtectionGroupNotification {
 
 type Member = ProtectionGroup['members'][number]
 
-/** What tracking asks for, out of its flags. @throws SdkError BAD_FLAG. */
-export function trackModeOf(flags: TrackFlag | readonly TrackFlag[]): {
+/** What tracking asks for, out of its flags. @param what - names them in errors. @throws SdkError BAD_FLAG. */
+export function trackModeOf(
+  flags: TrackFlag | readonly TrackFlag[],
+  what = 'protectionGroupTrack: flags',
+): {
   readonly current: boolean
   readonly changes: 'CHANGES' | 'CHANGES_ONLY' | null
 } {
   const list: readonly string[] = typeof flags === 'string' ? [flags] : flags
   const unknown = list.find((flag) => !['CURRENT', 'CHANGES', 'CHANGES_ONLY'].includes(flag))
-  const what = 'protectionGroupTrack: flags'
   if (unknown !== undefined) {
     const known = 'CURRENT, CHANGES and CHANGES_ONLY'
     throw new SdkError('BAD_FLAG', `${what}: ${unknown} is none of ${known}`)

@@ -1,10 +1,12 @@
 import { SdkError } from '../../idl/index.ts'
+import { type GroupClient, groupLibrary } from './group/client.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
 
 /** Client libraries that a component switches on in `clEoClientLibs`, by their place in `app`. */
 export interface Libraries {
   readonly name: NameClient
+  readonly group: GroupClient
 }
 
 /** The flag of each library in `clEoClientLibs`, and what makes it. */
@@ -15,6 +17,7 @@ interface Library<K extends keyof Libraries> {
 
 const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   name: { flag: 'name', create: nameLibrary },
+  group: { flag: 'gms', create: groupLibrary },
 }
 
 /** Flags of `clEoClientLibs` that have a library. */

@@ -1,5 +1,9 @@
+import { groupServer } from './group/server.ts'
 import { nameServer } from './name/server.ts'
 import type { NodeService, ServiceHost } from './service.ts'
 
 /** The server sides that every node process runs. */
-export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = [nameServer]
+export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = [
+  nameServer,
+  groupServer,
+]

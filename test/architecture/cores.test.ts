@@ -67,6 +67,10 @@ const CORES: readonly string[] = [
   'runtime/services/checkpoint/replica.ts',
   'runtime/services/checkpoint/reply-cache.ts',
   'runtime/services/checkpoint/transaction-table.ts',
+  'runtime/services/group/group-content.ts',
+  'runtime/services/group/leader.ts',
+  'runtime/services/group/operations.ts',
+  'runtime/services/group/view.ts',
   'runtime/services/name/name-content.ts',
   'runtime/services/name/operations.ts',
 ]

@@ -1,0 +1,214 @@
+import { type HandlersOf, SdkError } from '../../../idl/index.ts'
+import { type IncomingCall, systemClock } from '../../../ioc/index.ts'
+import type { Dispatcher } from '../dispatcher.ts'
+import { PushQueue } from '../push-queue.ts'
+import type { OrderMember } from '../replicated/interface.ts'
+import type { Replicated } from '../replicated/replicated.ts'
+import type { NodeService, ServiceHost } from '../service.ts'
+import { GroupContent } from './group-content.ts'
+import { type GroupNews, GroupPush, GroupService } from './interface.ts'
+import { type GroupOperation, groupOperationCodec, groupsCodec } from './operations.ts'
+
+const NEWS_COUNT_MAX = 4_096
+const PUSH_TIMEOUT_MS = 10_000
+const RETRY_MS = 500
+/** Nobody leads before it has passed since the first node came: early nodes do not flap. SAFplus, section 12. */
+export const BOOT_ELECTION_MS = 5_000
+
+type Join = Extract<GroupOperation, { kind: 'join' }>
+
+interface Local {
+  readonly queue: PushQueue<GroupNews>
+  readonly watched: Set<number | null>
+  /** What it has joined. */
+  joined: Join[]
+}
+
+/** Group membership of one node process. */
+export function groupServer(host: ServiceHost): NodeService {
+  return new GroupServer(host, BOOT_ELECTION_MS)
+}
+
+/** The same with a shorter time before the first election. @internal */
+export function groupServerOf(bootElectionMs: number): (host: ServiceHost) => NodeService {
+  return (host) => new GroupServer(host, bootElectionMs)
+}
+
+class GroupServer implements NodeService, Replicated {
+  readonly topic = 'group'
+  readonly replicated = this
+  readonly #host: ServiceHost
+  readonly #bootElectionMs: number
+  readonly #content = new GroupContent()
+  readonly #locals = new Map<string, Local>()
+  /** What everybody has to hear, until it stands in the order. */
+  #untold: GroupOperation[] = []
+  #isTelling = false
+  #cancelElection: (() => void) | null = null
+  #cancelRetry: (() => void) | null = null
+
+  constructor(host: ServiceHost, bootElectionMs: number) {
+    this.#host = host
+    this.#bootElectionMs = bootElectionMs
+  }
+
+  // --- the order ---
+
+  apply(payload: Uint8Array): number {
+    const result = this.#content.apply(groupOperationCodec.decode(payload))
+    this.#perform()
+    return result
+  }
+
+  viewChanged(members: readonly OrderMember[]): void {
+    this.#content.keepNodes(new Set(members.map(({ life }) => life)))
+    this.#perform()
+  }
+
+  snapshot(): Uint8Array {
+    return groupsCodec.encode(this.#content.snapshot())
+  }
+
+  restore(bytes: Uint8Array): void {
+    this.#content.restore(groupsCodec.decode(bytes))
+    this.#perform()
+  }
+
+  #perform(): void {
+    for (const effect of this.#content.takeEffects()) {
+      for (const [caller, { queue, watched }] of this.#locals) {
+        if (effect.kind === 'view') {
+          const { notification } = effect
+          if (watched.has(notification.group)) queue.push({ kind: 'view', notification })
+        } else if (effect.to.has(caller)) {
+          queue.push({ kind: 'message', message: effect.message })
+        }
+      }
+    }
+  }
+
+  // --- this node and its components ---
+
+  install(dispatcher: Dispatcher): void {
+    dispatcher.install(GroupService, this.#handlers())
+  }
+
+  callerGone(caller: string): void {
+    const local = this.#locals.get(caller)
+    if (local === undefined) return
+    local.queue.close()
+    this.#locals.delete(caller)
+    this.#tell({ kind: 'ended', eo: caller })
+  }
+
+  entered(): void {
+    const { node, nodeId, self } = this.#host
+    const owner = { life: self.life, eo: '' }
+    this.#tell({ kind: 'nodeJoin', owner, nodeId, name: node, atMs: Date.now() })
+    for (const { joined } of this.#locals.values()) for (const join of joined) this.#tell(join)
+    this.#cancelElection ??= systemClock.after(this.#bootElectionMs, () => {
+      if (!this.#content.cluster.hasElected) this.#tell({ kind: 'bootElection' })
+    })
+  }
+
+  close(): Promise<void> {
+    this.#cancelElection?.()
+    this.#cancelRetry?.()
+    for (const { queue } of this.#locals.values()) queue.close()
+    return Promise.resolve()
+  }
+
+  #handlers(): HandlersOf<(typeof GroupService)['spec'], IncomingCall> {
+    return {
+      view: ({ group }) => this.#content.view(group).current(),
+      watch: ({ group }, call) => {
+        const current = this.#content.view(group).current()
+        this.#local(call).watched.add(group)
+        return current
+      },
+      unwatch: ({ group }, call) => {
+        this.#locals.get(call.caller)?.watched.delete(group)
+        return {}
+      },
+      clusterLeaderElect: async ({ preferred }) => {
+        const before = this.#content.cluster.current().leader
+        await this.#submit({ kind: 'clusterElect', preferred })
+        const now = this.#content.cluster.current()
+        return { ...now, leadershipChanged: now.leader !== before }
+      },
+      groupCreate: async ({ name }) => ({ group: await this.#submit({ kind: 'create', name }) }),
+      groupDestroy: async ({ group }) => {
+        await this.#submit({ kind: 'destroy', group })
+        return {}
+      },
+      groupJoin: async (request, call) => {
+        const local = this.#local(call)
+        const owner = { life: this.#host.self.life, eo: call.caller }
+        const { node: nodeId, port } = call.source
+        const join = { kind: 'join', ...request, owner, nodeId, port, atMs: Date.now() } as const
+        await this.#submit(join)
+        local.joined.push(join)
+        return {}
+      },
+      groupLeave: async ({ group, memberId }, call) => {
+        await this.#submit({ kind: 'leave', group, memberId, eo: call.caller })
+        const local = this.#local(call)
+        local.joined = local.joined.filter(
+          (join) => join.group !== group || join.memberId !== memberId,
+        )
+        return {}
+      },
+      groupList: () => ({ groups: this.#content.groups() }),
+      sendAll: async ({ group, memberId, data }, call) => {
+        await this.#submit({ kind: 'send', group, memberId, eo: call.caller, data })
+        return {}
+      },
+    }
+  }
+
+  #local({ caller }: IncomingCall): Local {
+    if (this.#host.componentOf(caller) === null) {
+      throw new SdkError('OP_NOT_PERMITTED', 'groups are for components of this node')
+    }
+    const known = this.#locals.get(caller)
+    if (known !== undefined) return known
+    const push = this.#host.rmd.client(GroupPush, { to: { caller }, timeoutMs: PUSH_TIMEOUT_MS })
+    const queue = new PushQueue<GroupNews>({
+      countMax: NEWS_COUNT_MAX,
+      send: (first, items) => push.news({ first, items: [...items] }),
+      clock: systemClock,
+    })
+    const local: Local = { queue, watched: new Set(), joined: [] }
+    this.#locals.set(caller, local)
+    return local
+  }
+
+  async #submit(operation: GroupOperation): Promise<number> {
+    return (await this.#host.submit(this.topic, groupOperationCodec.encode(operation))) as number
+  }
+
+  /** Submits until it stands in the order, one after the other. */
+  #tell(operation: GroupOperation): void {
+    this.#untold.push(operation)
+    void this.#tellAll()
+  }
+
+  async #tellAll(): Promise<void> {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    for (let next = this.#untold[0]; next !== undefined; next = this.#untold[0]) {
+      try {
+        await this.#submit(next)
+      } catch (err) {
+        const isLater = err instanceof SdkError && ['TRY_AGAIN', 'TIMEOUT'].includes(err.code)
+        if (isLater) {
+          this.#cancelRetry = systemClock.after(RETRY_MS, () => void this.#tellAll())
+          break
+        }
+        this.#host.log.debug({ err, kind: next.kind }, 'not taken by the groups')
+      }
+      this.#untold.shift()
+    }
+    this.#isTelling = false
+  }
+}
