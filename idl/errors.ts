@@ -447,12 +447,6 @@ export const ERRORS = {
     'there is no such group to leave',
     'check the id; the group may have been destroyed',
   ]),
-  NULL_POINTER: common('NULL_POINTER', [
-    'local',
-    false,
-    'something that is needed was left out',
-    'give what the message names',
-  ]),
   NO_CALLBACK: common('NO_CALLBACK', [
     'local',
     false,
