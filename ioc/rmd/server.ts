@@ -200,7 +200,8 @@ export class RmdServer {
     const { address } = this.#setup.port
     const header = this.#header
     header.protocol = protocol
-    header.priority = 0
+    // In the lane of its request: an urgent call is answered urgently.
+    header.priority = call.wirePriority
     header.flags = 0
     header.sourceNode = address.node
     header.sourcePort = address.port
@@ -239,7 +240,8 @@ class Request implements IncomingCall {
   readonly #server: RmdServer
   readonly #protocol: number
   readonly #flags: number
-  readonly #priority: number
+  /** As the request carried it. */
+  readonly wirePriority: number
   #answered = false
 
   constructor(
@@ -252,7 +254,7 @@ class Request implements IncomingCall {
     this.#server = server
     this.#protocol = header.protocol
     this.#flags = header.flags
-    this.#priority = header.priority
+    this.wirePriority = header.priority
     this.connection = connection
     this.messageId = header.messageId
     this.acknowledgedBelow = header.acknowledgedBelow
@@ -272,7 +274,7 @@ class Request implements IncomingCall {
   }
 
   get priority(): RmdPriority {
-    return this.#protocol === PROTOCOL.ordered ? 'ordered' : priorityOf(this.#priority)
+    return this.#protocol === PROTOCOL.ordered ? 'ordered' : priorityOf(this.wirePriority)
   }
 
   get oneWay(): boolean {

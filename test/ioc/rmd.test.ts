@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SdkError } from '../../idl/index.ts'
-import type { IncomingCall, Rmd } from '../../ioc/index.ts'
+import { createRmd, type IncomingCall, openPort, type Rmd } from '../../ioc/index.ts'
 import { Echo, Kit, Names, rejection } from './rmd-kit.ts'
 
 /** Answers `echo` with the text and `epoch`. */
@@ -92,6 +92,31 @@ describe.each(['memory', 'unix'] as const)('RMD over %s', (kind) => {
     expect(seen).toEqual(['a true', 'b true'])
     const nobody = client.client(Echo, { to: '1:65', oneWay: true })
     expect(await rejection(nobody.echo('c'))).toMatchObject({ code: 'COMP_UNREACHABLE' })
+  })
+
+  it.each([
+    ['high', 1],
+    ['low', 2],
+    ['default', 0],
+  ] as const)('answers a call of priority %s with that priority', async (priority, number) => {
+    const server = await kit.rmd(64)
+    server.serve(echoing())
+    const port = await openPort({ transport: kit.transport, port: null, name: 'raw' })
+    const seen: number[] = []
+    const rmd = createRmd({ port })
+    // What RMD is told, looked at on its way.
+    const connection = port.connectionTo({ node: 1, port: 64 })
+    port.attach({
+      onMessage: (_, header) => seen.push(header.priority) > 0,
+      onLinkOpen: () => {},
+      onClose: () => {},
+    })
+    const call = rejection(rmd.client(Echo, { to: '1:64', priority }).echo('x'))
+    await until(() => seen.length === 1)
+    expect(seen).toEqual([number])
+    expect(connection.usable).toBe(true)
+    await rmd.close()
+    expect(await call).toMatchObject({ code: 'INTERRUPT' })
   })
 
   it('revives the error of the callee', async () => {
