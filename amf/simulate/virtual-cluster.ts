@@ -10,7 +10,7 @@ import {
   type EngineState,
   type Notification,
 } from '../engine/engine.ts'
-import type { Model } from '../model/model.ts'
+import type { ComponentModel, Model } from '../model/model.ts'
 import type { Durations } from './durations.ts'
 import { ServiceMeter } from './service-meter.ts'
 import { TaskQueue } from './task-queue.ts'
@@ -33,6 +33,7 @@ interface Task {
 }
 
 type Order = Extract<EngineCommand, { component: string; node: string }>
+type Launch = Extract<EngineCommand, { kind: 'instantiate' }>
 type Role = Extract<EngineCommand, { kind: 'csiSet' | 'csiRemove' }>
 
 /** What the cluster did: the engine's notifications and operators' answers, at their virtual times. */
@@ -142,10 +143,14 @@ export class VirtualCluster {
   failComponent(component: string): boolean {
     const actual = this.process(component)
     if (actual.presence === 'UNINSTANTIATED') return false
-    const { incarnation } = actual
-    const node = this.model.components.get(component)?.node ?? ''
-    this.#put(component, { ...NO_PROCESS, incarnation })
+    const { incarnation, mediator } = actual
+    const { node: own = '', mediation = null } = this.model.components.get(component) ?? {}
+    const node = mediation ? mediator?.node : own
+    // Nobody sees the end of what nobody acts for.
+    if (node === undefined) return false
+    this.#put(component, { ...NO_PROCESS, incarnation, mediator })
     this.#queue.remove((task) => task.component === component)
+    this.#abandon(component)
     this.#later(this.#options.durations.detectMs, {
       node,
       component,
@@ -249,17 +254,22 @@ export class VirtualCluster {
     const { component, node } = command
     const actual = this.process(component)
     if (command.kind === 'instantiate') {
-      this.#launch(node, component)
+      this.#launch(command)
       return
     }
-    if (command.incarnation !== actual.incarnation) return
+    if (command.kind === 'cleanup' && command.mediation) {
+      const { mediator, incarnation } = command.mediation
+      const by = { component: mediator, node }
+      this.#put(component, { ...actual, incarnation, mediator: by })
+    } else if (command.incarnation !== actual.incarnation) return
     const { terminateMs, cleanupMs } = this.#options.durations
     if (command.kind === 'csiSet' || command.kind === 'csiRemove') this.#assign(command)
     else {
-      const { incarnation } = actual
-      if (actual.presence !== 'UNINSTANTIATED') {
-        const roles = [...actual.roles].map(([csi, role]) => [csi, silent(role)] as const)
-        this.#put(component, { ...actual, presence: 'TERMINATING', roles: new Map(roles) })
+      const now = this.process(component)
+      const { incarnation } = now
+      if (now.presence !== 'UNINSTANTIATED') {
+        const roles = [...now.roles].map(([csi, role]) => [csi, silent(role)] as const)
+        this.#put(component, { ...now, presence: 'TERMINATING', roles: new Map(roles) })
       }
       this.#queue.remove((task) => task.component === component)
       this.#later(command.kind === 'terminate' ? terminateMs : cleanupMs, {
@@ -270,13 +280,21 @@ export class VirtualCluster {
     }
   }
 
-  #launch(node: string, component: string): void {
+  #launch({ node, component, mediation, descriptor }: Launch): void {
     const actual = this.process(component)
-    if (actual.presence === 'TERMINATING' || actual.presence === 'INSTANTIATING') return
-    if (actual.presence === 'UNINSTANTIATED') {
+    const by = mediation && { component: mediation.mediator, node }
+    if (mediation?.kept) {
+      this.#put(component, { ...actual, incarnation: mediation.incarnation, mediator: by })
+    } else if (actual.presence === 'TERMINATING' || actual.presence === 'INSTANTIATING') return
+    else if (actual.presence === 'UNINSTANTIATED') {
       this.#incarnations += 1
-      const incarnation = this.#incarnations
-      this.#put(component, { presence: 'INSTANTIATING', incarnation, roles: new Map() })
+      const incarnation = mediation?.incarnation ?? this.#incarnations
+      this.#put(component, {
+        presence: 'INSTANTIATING',
+        incarnation,
+        mediator: by,
+        roles: descriptor ? rolesOf(descriptor) : new Map(),
+      })
     }
     const { incarnation } = this.process(component)
     this.#later(this.#options.durations.launchMs, {
@@ -346,14 +364,21 @@ export class VirtualCluster {
   #becomeTrue(component: string, event: EngineEvent): void {
     const actual = this.process(component)
     switch (event.kind) {
-      case 'componentRegistered':
-        this.#put(component, { ...actual, presence: 'INSTANTIATED' })
+      case 'componentRegistered': {
+        const isNpi = this.model.components.get(component)?.preInstantiable === false
+        const roles = isNpi ? serving(actual.roles) : actual.roles
+        this.#put(component, { ...actual, presence: 'INSTANTIATED', roles })
         return
-      case 'componentTerminated':
-        this.#put(component, { ...NO_PROCESS, incarnation: actual.incarnation })
+      }
+      case 'componentTerminated': {
+        const { incarnation, mediator } = actual
+        this.#put(component, { ...NO_PROCESS, incarnation, mediator })
+        this.#abandon(component)
         return
+      }
       case 'csiRemoveDone':
         this.#put(component, withRole(actual, event.csi, null))
+        this.#abandon(component, event.csi)
         return
       case 'csiSetDone': {
         const role = actual.roles.get(event.csi)
@@ -362,6 +387,7 @@ export class VirtualCluster {
         const serves = haState === 'ACTIVE'
         const done = { ...role, haState, asked: haState, confirmed: true, serves }
         this.#put(component, withRole(actual, event.csi, done))
+        if (!serves) this.#abandon(component, event.csi)
         return
       }
       default:
@@ -371,18 +397,38 @@ export class VirtualCluster {
   #loseNode(node: string, cause: string): void {
     this.#up.delete(node)
     this.#queue.remove((task) => task.node === node)
-    for (const { name } of this.#componentsOn(node)) this.#put(name, NO_PROCESS)
+    for (const { name, mediation } of this.#componentsOn(node)) {
+      if (mediation?.kind !== 'proxied') this.#put(name, NO_PROCESS)
+    }
+    for (const { name } of this.#componentsOn(node)) this.#abandon(name)
     const event: EngineEvent = { kind: 'nodeGone', node, cause }
     this.#later(this.#options.durations.nodeDetectMs, { node, component: null, event })
   }
 
   #join(node: string): void {
     this.#up.add(node)
-    const facts = this.#componentsOn(node).map(({ name }) => factsOf(name, this.process(name)))
+    // What others act for is wherever they are.
+    const here = [...this.model.components.values()].filter(({ name, node: own, mediation }) =>
+      mediation ? this.process(name).mediator?.node === node : own === node,
+    )
+    const facts = here.map(({ name }) => factsOf(name, this.process(name)))
     this.#step({ kind: 'nodeJoined', node, facts })
   }
 
-  #componentsOn(node: string): readonly { readonly name: string }[] {
+  /** It acts for others no more: a proxied one lives on, a contained one does not. `csi`: for that one only. */
+  #abandon(mediator: string, csi?: string): void {
+    for (const { name, mediation } of this.model.components.values()) {
+      const actual = this.process(name)
+      if (!mediation || actual.mediator?.component !== mediator) continue
+      if (csi !== undefined && csi !== mediation.csi) continue
+      if (mediation.kind === 'proxied') this.#put(name, { ...actual, mediator: null })
+      else if (csi === undefined) this.#put(name, NO_PROCESS)
+      else continue
+      this.#queue.remove((task) => task.component === name)
+    }
+  }
+
+  #componentsOn(node: string): readonly ComponentModel[] {
     return [...this.model.components.values()].filter((component) => component.node === node)
   }
 
@@ -401,6 +447,19 @@ export class VirtualCluster {
       this.process(component).roles.get(csi)?.serves === true
     this.meter.measure(group, this.nowMs, serves)
   }
+}
+
+/** To be instantiated is to be ACTIVE. */
+function rolesOf({
+  csi,
+  epoch,
+}: NonNullable<Launch['descriptor']>): ReadonlyMap<string, VirtualRole> {
+  const haState = 'ACTIVE'
+  return new Map([[csi, { haState, asked: haState, epoch, confirmed: false, serves: false }]])
+}
+
+function serving(roles: ReadonlyMap<string, VirtualRole>): ReadonlyMap<string, VirtualRole> {
+  return new Map([...roles].map(([csi, role]) => [csi, { ...role, confirmed: true, serves: true }]))
 }
 
 function silent(role: VirtualRole): VirtualRole {

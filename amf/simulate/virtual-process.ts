@@ -16,12 +16,15 @@ export interface VirtualRole {
 export interface VirtualProcess {
   readonly presence: 'UNINSTANTIATED' | 'INSTANTIATING' | 'INSTANTIATED' | 'TERMINATING'
   readonly incarnation: number
+  /** Who acts for it and where, for one without a process of its own. */
+  readonly mediator: { readonly component: string; readonly node: string } | null
   readonly roles: ReadonlyMap<string, VirtualRole>
 }
 
 export const NO_PROCESS: VirtualProcess = {
   presence: 'UNINSTANTIATED',
   incarnation: 0,
+  mediator: null,
   roles: new Map(),
 }
 
@@ -46,7 +49,7 @@ export function factsOf(component: string, actual: VirtualProcess): ComponentFac
     incarnation,
     pid: isUp ? incarnation : null,
     address: isUp ? addressOf(incarnation) : null,
-    mediator: null,
+    mediator: actual.mediator?.component ?? null,
     assignments: [...roles].map(([csi, { asked, epoch, confirmed }]) => ({
       csi,
       haState: asked,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { modelOf } from '../engine/models.ts'
 
@@ -126,4 +127,19 @@ serviceGroups:${group('a', 'aCSI', 'bCSI')}${group('b', 'bCSI', 'aCSI')}
 `
     expect(() => modelOf(text)).toThrow(/wait|depend|circle/)
   })
+})
+
+it('the example of the README is a model without a warning', () => {
+  const readme = readFileSync(new URL('../../../amf/model/README.md', import.meta.url), 'utf8')
+  const [, yaml = ''] = /```yaml\n([^]*?)```/.exec(readme) ?? []
+  const model = modelOf(yaml)
+  expect(model.warnings).toEqual([])
+  expect(model.components.get('web1')).toMatchObject({
+    category: 'nonSaAware',
+    foreground: false,
+    pidFile: '/run/nginx.pid',
+    recovery: 'componentRestart',
+    healthCheck: { command: expect.arrayContaining(['curl']) },
+  })
+  expect(model.csis.get('webCSI')?.attributes).toEqual({ config: ['/etc/nginx/nginx.conf'] })
 })

@@ -220,3 +220,50 @@ test('a hundred service units take no time that a person would notice', () => {
   expect(failures).toHaveLength(100 + 100 + 5)
   expect(failures.some(({ losses }) => losses.some(({ isLost }) => isLost))).toBe(false)
 })
+
+describe('components of other categories', () => {
+  const two = 'nodes: { N1: {}, N2: {} }'
+  const sg = (name: string, first: number, component: string, redundancy = '2N'): string => `
+  ${name}:
+    redundancy: ${redundancy}
+    serviceUnits:
+      SU${String(first)}: { rank: 1, node: N1, components: { C${String(first)}: { ${component} } } }
+      SU${String(first + 1)}: { rank: 2, node: N2, components: { C${String(first + 1)}: { ${component} } } }`
+  const group = (name: string, si: string, csi: string, rest: string): string =>
+    `${rest}
+    serviceInstances: { ${si}: { preferredActive: ${name === 'BOX' ? '2' : '1'}, csis: { ${csi}: {} } } }`
+  const models: readonly (readonly [string, string])[] = [
+    [
+      'non-SA-aware',
+      group('SG', 'SI', 'I', sg('SG', 1, 'category: nonSaAware, command: [/bin/true]')),
+    ],
+    ...(['proxied: { csi: PI }', 'proxied: { csi: PI, preInstantiable: false }'] as const).map(
+      (by): readonly [string, string] => [
+        by,
+        group('PG', 'PSI', 'PI', sg('PG', 3, 'command: [/bin/true]')) +
+          group('SG', 'SI', 'I', sg('SG', 1, `category: proxied, ${by}`)),
+      ],
+    ),
+    [
+      'contained',
+      group(
+        'BOX',
+        'PSI',
+        'PI',
+        sg('PG', 3, 'category: container, command: [/bin/true]', 'N-way-active'),
+      ) + group('SG', 'SI', 'I', sg('SG', 1, 'category: contained, contained: { csi: PI }')),
+    ],
+  ]
+
+  test.each(models)('%s: served, and served again after a failure', (_, groups) => {
+    const model = modelOf(`cluster: k\n${two}\nserviceGroups:${groups}\n`)
+    const { services, violations } = run(model, ['fail', 'SU1'])
+    expect(violations).toEqual([])
+    const service = services.find(({ serviceInstance }) => serviceInstance === 'SI')
+    expect(service).toMatchObject({ isServed: true })
+    expect(service?.outages).toHaveLength(1)
+    const random = runRandomFaults(model, { durations, count: 150, seed: 3 })
+    expect(random.violations).toEqual([])
+    expect(random.notConverged).toEqual([])
+  })
+})
