@@ -1,6 +1,7 @@
 import { CL_CID, CL_ERR, CL_OK, rcOf, rcText, SdkError, type ClRcT } from '../../idl/index.ts'
 import type { App } from '../eo/app.ts'
 import type { CsiDescriptor, HaState, Recovery } from '../cpm/interface.ts'
+import type { ProtectionGroupNotification } from '../cpm/protection-group.ts'
 import { boundApp, rcOfAsync, type ClOut } from './process.ts'
 
 /** HA states by the original's numbers. SAFplus AMF, section 8.2. */
@@ -32,6 +33,15 @@ export interface ClCpmCallbacksT {
   readonly appProxiedComponentInstantiate?:
     ((invocation: number, compName: string) => unknown) | null
   readonly appProxiedComponentCleanup?: ((invocation: number, compName: string) => unknown) | null
+  /** For `clCpmProtectionGroupTrack` with CHANGES or CHANGES_ONLY. */
+  readonly appProtectionGroupTrack?:
+    | ((
+        csiName: string,
+        members: ProtectionGroupNotification['members'],
+        numMembers: number,
+        rc: ClRcT,
+      ) => unknown)
+    | null
 }
 
 /** What `clCpmClientInitialize` gives back, and every other function takes: one component's client. */
@@ -80,6 +90,7 @@ export function clCpmClientInitialize(
     appHealthCheck,
     appProxiedComponentInstantiate: instantiate,
     appProxiedComponentCleanup: cleanup,
+    appProtectionGroupTrack: track,
   } = callbacks
   return rcOfAsync(() =>
     app.cpm.initialize({
@@ -92,6 +103,13 @@ export function clCpmClientInitialize(
         : { healthCheck: (key, name) => made.ask((i) => appHealthCheck(i, name, key)) }),
       ...(instantiate
         ? { proxiedComponentInstantiate: (name) => made.ask((i) => instantiate(i, name)) }
+        : {}),
+      ...(track
+        ? {
+            protectionGroupTrack: ({ csi, members, numberOfMembers }) => {
+              track(csi, members, numberOfMembers, CL_OK)
+            },
+          }
         : {}),
       ...(cleanup ? { proxiedComponentCleanup: (name) => made.ask((i) => cleanup(i, name)) } : {}),
     }),

@@ -24,6 +24,31 @@ export {
 } from './cpm.ts'
 export type { ClCpmCallbacksT } from './cpm.ts'
 export {
+  CL_AMS_HARS_NOT_READY_FOR_ACTIVE,
+  CL_AMS_HARS_NOT_READY_FOR_ASSIGNMENT,
+  CL_AMS_HARS_READY_FOR_ACTIVE_DEGRADED,
+  CL_AMS_HARS_READY_FOR_ASSIGNMENT,
+  CL_AMS_PG_TRACK_CHANGES,
+  CL_AMS_PG_TRACK_CHANGES_ONLY,
+  CL_AMS_PG_TRACK_CURRENT,
+  CL_AMS_PM_ABNORMAL_END,
+  CL_AMS_PM_ALL_PROCESSES,
+  CL_AMS_PM_NON_ZERO_EXIT,
+  CL_AMS_PM_PROC,
+  CL_AMS_PM_PROC_AND_DESCENDENTS,
+  CL_AMS_PM_ZERO_EXIT,
+  CL_CPM_HEALTHCHECK_AMF_INVOKED,
+  CL_CPM_HEALTHCHECK_CLIENT_INVOKED,
+  clCpmHAReadinessStateSet,
+  clCpmHealthcheckConfirm,
+  clCpmHealthcheckStart,
+  clCpmHealthcheckStop,
+  clCpmPmStart,
+  clCpmPmStop,
+  clCpmProtectionGroupTrack,
+  clCpmProtectionGroupTrackStop,
+} from './cpm-watch.ts'
+export {
   CL_CPM_EO_ALIVE,
   CL_CPM_EO_DEAD,
   CL_EO_BUSY_POLL,

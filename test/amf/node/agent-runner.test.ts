@@ -154,6 +154,63 @@ describe('roles', () => {
     expect(kit.events.at(-1)).toMatchObject({ kind: 'csiRemoveDone', invocation: 7 })
     expect(kit.runner.facts.assignments).toEqual([])
   })
+
+  describe('a component that does not quiesce in good order has failed', () => {
+    async function quiescing(): Promise<RunnerKit> {
+      const kit = new RunnerKit()
+      kit.start()
+      kit.set('ACTIVE', 5)
+      await kit.settle()
+      kit.answer(5)
+      kit.set('QUIESCING', 6)
+      return kit
+    }
+
+    async function expectFailed(kit: RunnerKit, cause: RegExp): Promise<void> {
+      expect(kit.runner.phase.kind).toBe('ending')
+      kit.process.exit({ code: null, signal: 'SIGKILL' })
+      await kit.settle()
+      expect(kit.events.at(-1)).toMatchObject({
+        kind: 'componentFailed',
+        cause: expect.stringMatching(cause),
+      })
+    }
+
+    it('when its callback answers with an error', async () => {
+      const kit = await quiescing()
+      kit.answer(6, 0x1f)
+      await expectFailed(kit, /quiescing csi answered with an error/)
+    })
+
+    it('when quiescing completes with an error', async () => {
+      const kit = await quiescing()
+      kit.answer(6)
+      kit.runner.quiesced(kit.life, 6, 0x1f)
+      await expectFailed(kit, /quiescing of csi failed/)
+    })
+
+    it('when quiescing is not complete in time, counted from the answer', async () => {
+      const kit = await quiescing()
+      const { csiSetTimeoutMs, quiescingTimeoutMs } = kit.runner.model
+      vi.advanceTimersByTime(csiSetTimeoutMs - 1)
+      kit.answer(6)
+      vi.advanceTimersByTime(quiescingTimeoutMs - 1)
+      expect(kit.runner.phase.kind).toBe('running')
+      vi.advanceTimersByTime(1)
+      await expectFailed(kit, /no answer to quiescing of csi/)
+    })
+
+    it('but not when the role was taken back before: that answer is too late', async () => {
+      const kit = await quiescing()
+      kit.answer(6)
+      kit.set('ACTIVE', 7)
+      await kit.settle()
+      kit.runner.quiesced(kit.life, 6, 0x1f)
+      expect(kit.runner.phase.kind).toBe('running')
+      kit.answer(7)
+      expect(kit.runner.facts.assignments[0]).toMatchObject({ haState: 'ACTIVE', confirmed: true })
+    })
+  })
 })
 
 describe('ends', () => {
