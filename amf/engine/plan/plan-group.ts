@@ -38,10 +38,20 @@ export function planGroup(draft: Draft, sg: ServiceGroupModel, afresh = false): 
   if (!sg.serviceInstances.some((i) => units.some((unit) => unit.isDegraded(i)))) return plan
   const better = units.map((unit) => ({
     ...unit,
-    mayActivate: (i: ServiceInstanceModel) => unit.mayActivate(i) && !unit.isDegraded(i),
+    mayActivate: (i: ServiceInstanceModel) =>
+      unit.mayActivate(i) && (!unit.isDegraded(i) || keepsDegraded(sg, unit, i)),
   }))
   const strict = planWith(draft, sg, better, afresh)
   return servesAsMuch(sg, strict, plan) ? strict : plan
+}
+
+/** Without standbys a move is an outage, and takes dependants along that then leave room to move back. */
+function keepsDegraded(
+  { redundancy }: ServiceGroupModel,
+  unit: PlanUnit,
+  { name }: ServiceInstanceModel,
+): boolean {
+  return redundancy === 'no-redundancy' && isActiveRole(unit.roles.get(name))
 }
 
 /** Compared by the most important instance that they serve differently. */
