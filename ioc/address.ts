@@ -20,8 +20,8 @@ export interface NameEntry {
   /** Where the active one is; null while the name is known but nobody is active. */
   readonly address: IocAddress | null
   /**
-   * Epoch of the grant that made `address` the active one (or of the last one, while null). 0: no grant decides who it is,
-   * and whatever answers there counts.
+   * Epoch of the grant that made `address` the active one (or of the last one, while null). 0: no grant decides who it
+   * is, and whatever answers there counts.
    */
   readonly epoch: Epoch
 }

@@ -67,6 +67,27 @@ export {
   clEoWalk,
 } from './eo.ts'
 export {
+  CL_NS_DEFT_GLOBAL_CONTEXT,
+  CL_NS_DEFT_LOCAL_CONTEXT,
+  CL_NS_GET_OBJ_REF,
+  CL_NS_PRIORITY_HIGH,
+  CL_NS_PRIORITY_LOW,
+  CL_NS_PRIORITY_MEDIUM,
+  CL_NS_USER_GLOBAL,
+  CL_NS_USER_NODELOCAL,
+  clNameComponentDeregister,
+  clNameContextCreate,
+  clNameContextDelete,
+  clNameLibFinalize,
+  clNameLibInitialize,
+  clNameRegister,
+  clNameRegisterAndOverwrite,
+  clNameServiceDeregister,
+  clNameToObjectMappingGet,
+  clNameToObjectReferenceGet,
+} from './name.ts'
+export type { ClNameSvcRegisterT } from './name.ts'
+export {
   clEoMyEoIocPortGet,
   clEoMyEoIocPortSet,
   clEoMyEoObjectGet,

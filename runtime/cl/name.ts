@@ -24,6 +24,8 @@ const PRIORITY: readonly NamePriority[] = ['LOW', 'MEDIUM', 'HIGH']
 export interface ClNameSvcRegisterT {
   readonly name: string
   readonly priority: number
+  readonly compId?: number
+  readonly attrCount?: number
   readonly attr?: readonly NameAttribute[]
 }
 
@@ -49,8 +51,8 @@ export function clNameRegisterAndOverwrite(
   })
 }
 
-/** `app.name.componentDeregister`: everything of the calling component. */
-export function clNameComponentDeregister(): Promise<ClRcT> {
+/** `app.name.componentDeregister`: everything of the calling component, whose id may be given. */
+export function clNameComponentDeregister(_compId?: number): Promise<ClRcT> {
   return withNames((names) => names.componentDeregister())
 }
 

@@ -52,7 +52,7 @@ const who = async (connection: Connection, to: string): Promise<string> =>
     )
 
 describe('names of real components', () => {
-  it('lead calls to the best provider, through the end of component, node and leading node', async () => {
+  it('lead calls to the best provider, through the end of component and leading node', async () => {
     const cluster = await start()
     const connection = await cluster.connect()
     const names = ['@service1', '@service2', '@service3']

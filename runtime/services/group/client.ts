@@ -35,8 +35,8 @@ export interface GroupJoin {
 }
 
 /**
- * Group membership, `clGms...` and `clTms...` of the original. SAFplus GMS, section 12. Switched on by the flag `gms` of
- * `clEoClientLibs`.
+ * Group membership, `clGms...` and `clTms...` of the original. SAFplus GMS, section 12. Switched on by the flag `gms`
+ * of `clEoClientLibs`.
  */
 export interface GroupClient {
   /**

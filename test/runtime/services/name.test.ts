@@ -43,7 +43,7 @@ describe('registration', () => {
     })
   })
 
-  it('again with the same details changes nothing; of another component adds a provider', async () => {
+  it('again with the same details changes nothing; of another component it adds one', async () => {
     const rig = await rigOf(1, 2)
     const [a, b] = [await component(rig, 1, 'a'), await component(rig, 2, 'b')]
     const details = { name: 'n', attributes: [{ type: 'kind', value: 'x' }] }
