@@ -77,7 +77,7 @@ describe('who leads', () => {
 })
 
 describe('the cluster', () => {
-  it('has one view on all nodes, a leader after the boot time, another when that dies', async () => {
+  it('has one view on all nodes, a leader after the boot time, another after it', async () => {
     const rig = await rigOf(1, 2, 3)
     const [a, b] = [await member(rig, 1, 'a'), await member(rig, 2, 'b')]
     await a.handle.clusterTrack('CHANGES')
