@@ -61,8 +61,8 @@ function isUsable(): boolean {
   const library = createRequire(import.meta.url).resolve('lmdb')
   const program = `
     const { open } = require(${JSON.stringify(library)})
-    const options = { noSubdir: false, noSync: true, overlappingSync: false, encoding: 'binary', cache: false }
-    const store = open({ ...options, path: ${JSON.stringify(directory)} })
+    const options = { noSubdir: false, noSync: true, encoding: 'binary', cache: false }
+    const store = open({ ...options, overlappingSync: false, path: ${JSON.stringify(directory)} })
     const table = store.openDB({ name: 'table', encoding: 'binary' })
     let count = 0
     for (const { value } of store.getRange({ start: 'key', end: 'kez' })) count += value[99] === 3

@@ -108,6 +108,5 @@ test('types', () => {
   expectTypeOf<NonNullable<cl.ClCpmCallbacksT['appProtectionGroupTrack']>>()
     .parameter(2)
     .toEqualTypeOf<number>()
-  // @ts-expect-error: recoveries are words
-  void (() => cl.clCpmHealthcheckStart(made().handle, 'c1', 'k', 1, 2))
+  expectTypeOf(cl.clCpmHealthcheckStart).parameter(4).not.toEqualTypeOf<number>()
 })

@@ -1,3 +1,4 @@
+// Longer than usual: one replica that answers when it is told to, for all that can befall a call.
 import { beforeEach, describe, expect, test } from 'vitest'
 import { isSdkError, rcOfCode, SdkError } from '../../../idl/index.ts'
 import type { Call, CheckpointOptions } from '../../../runtime/eo/app.ts'
