@@ -105,7 +105,7 @@ class PortRmd implements Rmd {
       const base = { target, functionNumber, version, stream, decode }
       const usual = specOf(base, defaults)
       const spec = (extra: RmdCallOptions | undefined): CallSpec =>
-        extra === undefined ? usual : specOf(base, checkOptions({ ...options, ...extra }))
+        extra === undefined ? usual : specOf(base, checkOptions(joined(options, extra)))
       methods[method.name] = stream
         ? (value, extra) => this.#client.stream(spec(extra), input.encode(value))
         : (value, extra) => {
@@ -255,7 +255,26 @@ function specOf(base: CallBase, options: CheckedOptions): CallSpec {
   }
 }
 
-function checkOptions(options: RmdCallOptions): CheckedOptions {
+/** Options as they are looked at: one that is undefined was not given. */
+type Given = { readonly [K in keyof RmdCallOptions]?: RmdCallOptions[K] | undefined }
+
+/** Options of a client under those of one call. Without a spread: see `checkOptions`. */
+function joined(a: RmdCallOptions, b: RmdCallOptions): Given {
+  return {
+    timeoutMs: b.timeoutMs ?? a.timeoutMs,
+    tryTimeoutMs: b.tryTimeoutMs ?? a.tryTimeoutMs,
+    retries: b.retries ?? a.retries,
+    atMostOnce: b.atMostOnce ?? a.atMostOnce,
+    nonPersistent: b.nonPersistent ?? a.nonPersistent,
+    priority: b.priority ?? a.priority,
+    ordered: b.ordered ?? a.ordered,
+    oneWay: b.oneWay ?? a.oneWay,
+    signal: b.signal ?? a.signal,
+    epoch: b.epoch ?? a.epoch,
+  }
+}
+
+function checkOptions(options: Given): CheckedOptions {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, priority = 'default', epoch = 0, signal } = options
   const { ordered = false, oneWay = false, atMostOnce = false, nonPersistent = false } = options
   checkTime('timeoutMs', timeoutMs)
@@ -281,7 +300,7 @@ function checkOptions(options: RmdCallOptions): CheckedOptions {
 
 /** The whole time of a call, and that of one try: 0 when nothing is said. */
 function triesOf(
-  { retries, tryTimeoutMs, atMostOnce, nonPersistent }: RmdCallOptions,
+  { retries, tryTimeoutMs, atMostOnce, nonPersistent }: Given,
   timeoutMs: number,
 ): { readonly timeoutMs: number; readonly tryTimeoutMs: number } {
   if (retries === undefined && tryTimeoutMs === undefined) return { timeoutMs, tryTimeoutMs: 0 }
