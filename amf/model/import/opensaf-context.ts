@@ -1,6 +1,6 @@
 import type { Draft } from './draft.ts'
 import type { ImmObject, ImmObjects } from './imm-objects.ts'
-import { missingMediation } from './opensaf-commands.ts'
+import { missingMediation } from './opensaf-categories.ts'
 import { asName, assignNames, type Unnamed } from './names.ts'
 
 /** `SaTimeT` counts nanoseconds. */
