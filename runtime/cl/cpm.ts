@@ -174,3 +174,9 @@ export function clCpmComponentFailureReport(
 export function clCpmComponentFailureClear(handle: ClCpmHandleT, compName: string): Promise<ClRcT> {
   return rcOfAsync(() => handle.app.cpm.errorClear(compName))
 }
+
+/** Name of the node that the component runs on. */
+export function clCpmLocalNodeNameGet(handle: ClCpmHandleT, out: ClOut<string>): ClRcT {
+  out.value = handle.app.node
+  return CL_OK
+}

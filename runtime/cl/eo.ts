@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import {
   CL_OK,
   type ClRcT,
@@ -5,8 +6,10 @@ import {
   type Interface,
   type MethodSpecs,
 } from '../../idl/index.ts'
+import type { Destination } from '../../ioc/index.ts'
 import type { App, Call, ClientInstallOptions } from '../eo/app.ts'
-import { rcOfError, type ClOut } from './process.ts'
+import { EoManagement } from '../eo/management-interface.ts'
+import { rcOfAsync, rcOfError, type ClOut } from './process.ts'
 
 /** Values of the health callback's feedback. SAFplus EO, section 3.7. */
 export const CL_EO_DONT_POLL = 'none'
@@ -98,4 +101,86 @@ function rcOfCall(step: () => void): ClRcT {
   } catch (error) {
     return rcOfError(error)
   }
+}
+
+/** The same as `clEoClientInstall`: an interface carries its version, and versions stand side by side. */
+export const clEoClientInstallTable = clEoClientInstall
+
+/** The same as `clEoClientUninstall`. */
+export const clEoClientUninstallTable = clEoClientUninstall
+
+/** The same as `clEoWalk`: the version is that of the interface. */
+export const clEoWalkWithVersion = clEoWalk
+
+/** What `clEoClientInstallTables` installs: the arguments of `clEoClientInstall` without the EO. */
+export interface ClEoTableT<M extends MethodSpecs = MethodSpecs> {
+  readonly face: Interface<M>
+  readonly functions: HandlersOf<M, Call> | null
+  readonly options?: ClientInstallOptions
+}
+
+/** Installs tables in their order, all or none. */
+export function clEoClientInstallTables(eo: App, tables: readonly ClEoTableT[]): ClRcT {
+  const done: ClEoTableT[] = []
+  for (const table of tables) {
+    const rc = clEoClientInstall(eo, table.face, table.functions, table.options)
+    if (rc !== CL_OK) {
+      for (const { face } of done.reverse()) clEoClientUninstall(eo, face)
+      return rc
+    }
+    done.push(table)
+  }
+  return CL_OK
+}
+
+/** `clEoClientInstallTables`, with one value that every function finds as `call.data`. */
+export function clEoClientInstallTablesWithCookie(
+  eo: App,
+  tables: readonly ClEoTableT[],
+  data: unknown,
+): ClRcT {
+  const withData = tables.map((table) => ({ ...table, options: { ...table.options, data } }))
+  return clEoClientInstallTables(eo, withData)
+}
+
+/** Removes tables in their order; the first code that is not OK. */
+export function clEoClientUninstallTables(eo: App, tables: readonly ClEoTableT[]): ClRcT {
+  const codes = tables.map(({ face }) => clEoClientUninstall(eo, face))
+  return codes.find((rc) => rc !== CL_OK) ?? CL_OK
+}
+
+/** Custom action of another component, or of this one: management function 7. */
+export function clEoCustomActionTrigger(
+  eo: App,
+  to: Destination,
+  type: number,
+  data: Uint8Array,
+): Promise<ClRcT> {
+  return rcOfAsync(() =>
+    eo.rmd.client(EoManagement, { to }).customAction({ type, data: Uint8Array.from(data) }),
+  )
+}
+
+/** Name of an EO, `clEoConfig.name`: management function 8. */
+export function clEoNameGet(eo: App, to: Destination, out: ClOut<string>): Promise<ClRcT> {
+  return rcOfAsync(async () => {
+    out.value = (await eo.rmd.client(EoManagement, { to }).describe({})).eo
+  })
+}
+
+/** Counters of an EO and its queues: management function 3. */
+export function clEoQueueStatsGet(
+  eo: App,
+  to: Destination,
+  out: ClOut<Readonly<Record<string, number>>>,
+): Promise<ClRcT> {
+  return rcOfAsync(async () => {
+    out.value = (await eo.rmd.client(EoManagement, { to }).statistics({})).eo
+  })
+}
+
+/** Name of the program's file. */
+export function clEoProgNameGet(out: ClOut<string>): ClRcT {
+  out.value = basename(process.argv[1] ?? process.execPath)
+  return CL_OK
 }

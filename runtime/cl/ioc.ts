@@ -1,0 +1,186 @@
+import { SdkError, type ClRcT } from '../../idl/index.ts'
+import {
+  openPort,
+  unixTransport,
+  type IocDestination,
+  type IocMessage,
+  type NodePresenceEvent,
+  type Port,
+  type PresenceEvent,
+} from '../../ioc/index.ts'
+import { COMPONENT_ENV } from '../cpm/interface.ts'
+import { ClLibrary, given, handle } from './library.ts'
+import { boundApp, type ClOut } from './process.ts'
+
+/** Messages that wait for `clIocReceive` at most: the next one is dropped, as a message to a full queue is. */
+const WAITING_MAX = 4_096
+/** Protocols of programs. SAFplus, section 3.9. */
+const PROTOCOLS = Array.from({ length: 0x7f }, (_, i) => 0x80 + i)
+
+/** A communication port of a program's own, beside that of its EO. */
+export interface ClIocCommPortHandleT {
+  readonly port: Port
+  /** Messages that nobody has received yet. */
+  readonly waiting: IocMessage[]
+  /** Who waits for the next message; undefined ends a wait. */
+  readonly receivers: ((message: IocMessage | undefined) => void)[]
+}
+
+/** What is told of ports and nodes that come and go. */
+export type ClIocNotificationT = PresenceEvent | NodePresenceEvent
+
+export const CL_IOC_NODE_UP: number = 1
+export const CL_IOC_NODE_DOWN: number = 0
+
+const LIBRARY = new ClLibrary('IOC')
+
+/** Opens a port of this node, 0: an ephemeral one. INVALID_STATE before `clEoMyEoObjectSet`. */
+export function clIocCommPortCreate(
+  portId: number,
+  out: ClOut<ClIocCommPortHandleT | undefined>,
+): Promise<ClRcT> {
+  return LIBRARY.wait(async () => {
+    const place = given('out', out)
+    const app = boundApp()
+    const runDir = process.env[COMPONENT_ENV.runDir]
+    if (app === undefined || runDir === undefined) {
+      throw new SdkError('INVALID_STATE', 'only components open ports: bind the EO first')
+    }
+    const transport = unixTransport({ runDir })
+    const { node } = app.address
+    const port = await openPort({ transport, node, port: portId, name: app.component })
+    const made: ClIocCommPortHandleT = { port, waiting: [], receivers: [] }
+    for (const protocol of PROTOCOLS) port.onMessage(protocol, (message) => arrived(made, message))
+    place.value = made
+  })
+}
+
+/** Closes the port; receives that wait end with INTERRUPT. */
+export function clIocCommPortDelete(comm: ClIocCommPortHandleT): Promise<ClRcT> {
+  return LIBRARY.wait(async () => {
+    unblock(handle(comm))
+    await comm.port.close()
+  })
+}
+
+/** The port's number. */
+export function clIocCommPortGet(comm: ClIocCommPortHandleT, out: ClOut<number>): ClRcT {
+  return LIBRARY.get(out, () => handle(comm).port.address.port)
+}
+
+/** `port.send`, with one of the protocols 0x80 to 0xfe. An empty message is INVALID_BUFFER. */
+export function clIocSend(
+  comm: ClIocCommPortHandleT,
+  message: Uint8Array,
+  protocol: number,
+  to: IocDestination | string,
+  priority?: number,
+): ClRcT {
+  return LIBRARY.run(() => {
+    const { port } = handle(comm)
+    if (message.byteLength === 0) throw new SdkError('INVALID_BUFFER', 'the message is empty')
+    port.send(to, message, { protocol, ...(priority === undefined ? {} : { priority }) })
+  })
+}
+
+/**
+ * The next message, within `timeoutMs`, -1: however long. TIMEOUT; INTERRUPT after `clIocCommPortReceiverUnblock`.
+ */
+export function clIocReceive(
+  comm: ClIocCommPortHandleT,
+  timeoutMs: number,
+  out: ClOut<IocMessage | undefined>,
+): Promise<ClRcT> {
+  return LIBRARY.wait(async () => {
+    const place = given('out', out)
+    place.value = handle(comm).waiting.shift() ?? (await nextMessage(comm, timeoutMs))
+  })
+}
+
+/** Ends the receives that wait. */
+export function clIocCommPortReceiverUnblock(comm: ClIocCommPortHandleT): ClRcT {
+  return LIBRARY.run(() => unblock(handle(comm)))
+}
+
+/** Tells `callback` of ports and nodes that come and go, until the port is closed. */
+export function clIocPortNotification(
+  comm: ClIocCommPortHandleT,
+  callback: (news: ClIocNotificationT) => void,
+): ClRcT {
+  return LIBRARY.run(() => {
+    handle(comm).port.onPresence(given('callback', callback))
+    comm.port.onNodePresence(callback)
+  })
+}
+
+/** `port.joinGroup`. */
+export function clIocMulticastRegister(comm: ClIocCommPortHandleT, group: string): ClRcT {
+  return LIBRARY.run(() => handle(comm).port.joinGroup(group))
+}
+
+/** `port.leaveGroup`. */
+export function clIocMulticastDeregister(comm: ClIocCommPortHandleT, group: string): ClRcT {
+  return LIBRARY.run(() => handle(comm).port.leaveGroup(group))
+}
+
+/** Leaves every group. */
+export function clIocMulticastDeregisterAll(comm: ClIocCommPortHandleT): ClRcT {
+  return LIBRARY.run(() => {
+    for (const group of [...handle(comm).port.groups]) comm.port.leaveGroup(group)
+  })
+}
+
+/** How many nodes have a program that is connected to this port. */
+export function clIocTotalNeighborEntryGet(comm: ClIocCommPortHandleT, out: ClOut<number>): ClRcT {
+  return LIBRARY.get(out, () => handle(comm).port.nodes().length)
+}
+
+/** Nodes that have a program that is connected to this port. */
+export function clIocNeighborListGet(
+  comm: ClIocCommPortHandleT,
+  out: ClOut<readonly number[] | undefined>,
+): ClRcT {
+  return LIBRARY.get(out, () => handle(comm).port.nodes())
+}
+
+/** Whether a node has a program that is connected to this port. */
+export function clIocRemoteNodeStatusGet(
+  comm: ClIocCommPortHandleT,
+  node: number,
+  out: ClOut<number>,
+): ClRcT {
+  return LIBRARY.get(out, () =>
+    handle(comm).port.nodes().includes(node) ? CL_IOC_NODE_UP : CL_IOC_NODE_DOWN,
+  )
+}
+
+/** Bytes of the largest message. */
+export function clIocMaxPayloadSizeGet(comm: ClIocCommPortHandleT, out: ClOut<number>): ClRcT {
+  return LIBRARY.get(out, () => handle(comm).port.limits.messageSizeBytesMax)
+}
+
+function arrived(comm: ClIocCommPortHandleT, message: IocMessage): void {
+  const receiver = comm.receivers.shift()
+  if (receiver !== undefined) receiver(message)
+  else if (comm.waiting.length < WAITING_MAX) comm.waiting.push(message)
+}
+
+function unblock(comm: ClIocCommPortHandleT): void {
+  for (const receiver of comm.receivers.splice(0)) receiver(undefined)
+}
+
+function nextMessage(comm: ClIocCommPortHandleT, timeoutMs: number): Promise<IocMessage> {
+  return new Promise((resolve, reject) => {
+    const receiver = (message: IocMessage | undefined): void => {
+      clearTimeout(timer)
+      if (message !== undefined) resolve(message)
+      else reject(new SdkError('INTERRUPT', 'the receiver was unblocked'))
+    }
+    const giveUp = (): void => {
+      comm.receivers.splice(comm.receivers.indexOf(receiver), 1)
+      reject(new SdkError('TIMEOUT', `no message within ${timeoutMs} ms`))
+    }
+    const timer = timeoutMs < 0 ? undefined : setTimeout(giveUp, timeoutMs)
+    comm.receivers.push(receiver)
+  })
+}
