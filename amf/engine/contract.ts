@@ -220,7 +220,10 @@ export type EngineCommand =
       readonly invocation: number
       readonly haState: HaState
       readonly descriptor: CsiDescriptor
-      /** ACTIVE only: nodes that should hold replicas of the CSI's checkpoint, and those recorded as in sync. */
+      /**
+       * ACTIVE only: nodes that should hold replicas of the CSI's checkpoint, its own among them, and those recorded
+       * as in sync. None: the CSI has no checkpoint.
+       */
       readonly replicas: readonly string[]
       readonly inSync: readonly string[] | null
       readonly why: string

@@ -1,5 +1,4 @@
 import type { CsiDescriptor, HaState } from '../../runtime/internal.ts'
-import { isSaAware } from '../model/category.ts'
 import type {
   ComponentModel,
   CsiModel,
@@ -17,7 +16,7 @@ import { placeCsis, type RoleWish } from './place-csis.ts'
 import type { Plan } from './plan/planner.ts'
 import { componentState, unitAdmin } from './readiness.ts'
 import { anyPending, csiRank, sponsorsFirst, takesCallbacks, unitRole } from './roles.ts'
-import { replicasOf } from './replicas.ts'
+import { hasCheckpoints, replicasOf } from './replicas.ts'
 import {
   ANSWER_GRACE_MS,
   NO_NODE,
@@ -466,7 +465,7 @@ function sendSet(run: Run, slot: Slot, request: SetRequest): void {
     else becomeActive(draft, holder, { ...given, flags: 'ADD_ONE', attributes: attributesOf(csi) })
     return
   }
-  const replicates = to === 'ACTIVE' && isSaAware(slot.model)
+  const replicates = to === 'ACTIVE' && hasCheckpoints(run.sg, slot.model)
   if (replicates) state.replicas = replicasOf(draft, run.sg, run.plan, slot.instance, unit)
   draft.send({
     kind: 'csiSet',

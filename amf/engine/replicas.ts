@@ -1,7 +1,20 @@
 import { isSaAware } from '../model/category.ts'
-import type { ServiceGroupModel, ServiceInstanceModel, ServiceUnitModel } from '../model/model.ts'
+import type {
+  ComponentModel,
+  ServiceGroupModel,
+  ServiceInstanceModel,
+  ServiceUnitModel,
+} from '../model/model.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import type { Plan } from './plan/planner.ts'
+
+/**
+ * A checkpoint has one writer: several actives of one CSI have none. What others than SA-aware components do with their
+ * data is their own affair.
+ */
+export function hasCheckpoints(sg: ServiceGroupModel, component: ComponentModel): boolean {
+  return sg.redundancy !== 'N-way-active' && isSaAware(component)
+}
 
 /**
  * Nodes that should hold replicas of an instance's checkpoints: the active one's, those of its standbys, and further
@@ -44,8 +57,7 @@ export function updateReplicas(draft: Draft, sg: ServiceGroupModel, plan: Plan):
       if (!unit || assignment?.haState !== 'ACTIVE' || assignment.pending) continue
       if (draft.peekNode(unit.node).membership !== 'MEMBER') continue
       const holder = draft.model.components.get(grant.component)
-      // What others do with their data is their own affair.
-      if (!holder || !isSaAware(holder)) continue
+      if (!holder || !hasCheckpoints(sg, holder)) continue
       const replicas = replicasOf(draft, sg, plan, instance, unit)
       if (sameMembers(replicas, state.replicas)) continue
       state.replicas = replicas

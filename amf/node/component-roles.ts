@@ -1,5 +1,4 @@
 import type { AgentEvent } from '../director/interface.ts'
-import { isSaAware } from '../model/category.ts'
 import type { ComponentModel } from '../model/model.ts'
 import {
   forgetPending,
@@ -52,13 +51,13 @@ export class ComponentRoles {
       return
     }
     forgetPendingOf(life, csi)
-    const keeps = isSaAware(this.#model)
-    const isPrimary = keeps && (haState === 'ACTIVE' || known?.isPrimary === true)
+    const takesCheckpoint = haState === 'ACTIVE' && command.replicas.length > 0
+    const isPrimary = takesCheckpoint || known?.isPrimary === true
     life.assignments.set(csi, { haState, epoch, confirmed: false, isPrimary, invocation })
     const kind = haState === 'QUIESCING' ? 'quiescing' : 'csiSet'
     const what = `csiSet ${haState} of ${csi}`
     this.#await(life, invocation, { kind, csi }, { timeoutMs: this.#model.csiSetTimeoutMs, what })
-    if (haState !== 'ACTIVE' || !keeps) return this.#sendSet(life, command)
+    if (!takesCheckpoint) return this.#sendSet(life, command)
     this.#ports.becomePrimary(command).then(
       () => this.#sendSet(life, command),
       (error: unknown) => {

@@ -50,6 +50,17 @@ export function effectiveModel(runDir: string, modelPath: string): EffectiveMode
   return { model, source, notice: noticeOf(model, source, modelPath) }
 }
 
+/** Why the CSI can have no checkpoint; null: it can, or the model does not know it. */
+export function checkpointRefusal(model: Model, csi: string): string | null {
+  const instance = model.serviceInstances.get(model.csis.get(csi)?.serviceInstance ?? '')
+  const group = model.serviceGroups.get(instance?.serviceGroup ?? '')
+  if (group?.redundancy !== 'N-way-active') return null
+  return (
+    `checkpoint ${csi}: several components of ${group.name} are ACTIVE for it at the same time (N-way-active), and a ` +
+    'checkpoint has one writer; do not open it, or give the group another redundancy model'
+  )
+}
+
 function noticeOf(model: Model, source: ModelSource, modelPath: string): string | null {
   let differs = 'which cannot be read'
   try {

@@ -28,7 +28,7 @@ import {
   removeNodeFile,
   writeNodeFiles,
 } from './node-directory.ts'
-import { effectiveModel, NodeModels } from './node-model.ts'
+import { checkpointRefusal, effectiveModel, NodeModels } from './node-model.ts'
 import { sweepOrphans } from './orphans.ts'
 
 /** Exit codes of a node process. 0 means "on purpose": a supervisor does not start it again. */
@@ -117,6 +117,7 @@ class NodeProcess {
       hasCsi: (csi) => this.#models.model.csis.has(csi),
       authority: { change: (change) => this.#openAgent().changeInSync(change) },
       replicaTimeoutMs: timing.replicaTimeoutMs,
+      refusal: (csi) => checkpointRefusal(this.#models.model, csi),
       log: this.#log.child({ part: 'checkpoint' }),
     })
     this.#checkpoint = checkpoint

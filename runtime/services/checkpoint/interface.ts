@@ -67,7 +67,8 @@ export const Checkpoint = defineInterface({
   methods: {
     /**
      * Gives the present content; from then on each batch that is applied and did not come from this connection is
-     * pushed on the same connection, in order, before any later callback of the agent.
+     * pushed on the same connection, in order, before any later callback of the agent. Error: `NOT_SUPPORTED` for a CSI
+     * that several components are ACTIVE for at the same time.
      */
     attach: { serviceId: 0, input: z.strictObject({ csi: z.string() }), output: snapshotSchema },
     /**

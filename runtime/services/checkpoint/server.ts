@@ -16,6 +16,8 @@ export interface CheckpointServerOptions {
   readonly hasCsi: (csi: string) => boolean
   /** Its changes of one (csi, node) are asked for one at a time; it must keep their order. */
   readonly authority: InSyncAuthority
+  /** Why the CSI can have no checkpoint, with the remedy; null: it can. @defaultValue every CSI can */
+  readonly refusal?: (csi: string) => string | null
   /** A commit waits this long for a replica before it is taken out of the in-sync set. */
   readonly replicaTimeoutMs: number
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
@@ -113,9 +115,13 @@ class NodeCheckpoints implements CheckpointServer {
   #serve(call: IncomingCall): void {
     const { attach, commit, detach, status } = Checkpoint.methods
     switch (call.functionNumber) {
-      case attach.functionNumber:
-        this.#known(attach.input.decode(call.payload).csi).attach(call)
+      case attach.functionNumber: {
+        const { csi } = attach.input.decode(call.payload)
+        const refusal = this.#options.refusal?.(csi) ?? null
+        if (refusal !== null) throw new SdkError('NOT_SUPPORTED', refusal)
+        this.#known(csi).attach(call)
         break
+      }
       case commit.functionNumber: {
         const { csi, batch } = commit.input.decode(call.payload)
         this.#known(csi).commit(call, batch)

@@ -69,6 +69,7 @@ export interface Component {
 export class Rig {
   readonly runDir = mkdtempSync(join(tmpdir(), 'hf-ckpt-'))
   readonly authority = new FakeAuthority()
+  refusal: string | null = null
   readonly #closers: (() => Promise<void>)[] = []
   #messageId = 0
 
@@ -81,6 +82,7 @@ export class Rig {
       hasCsi: (csi) => csi === CSI,
       authority: this.authority,
       replicaTimeoutMs,
+      refusal: () => this.refusal,
       log: quiet,
     })
     rmd.serve((call) => {

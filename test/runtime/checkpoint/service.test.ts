@@ -307,6 +307,15 @@ describe('what no component would send', () => {
   })
 })
 
+test('a CSI that can have no checkpoint: the component hears why when it attaches', async () => {
+  await rig.node(1)
+  rig.refusal = 'several components are ACTIVE for it'
+  await expect(rig.component(1)).rejects.toMatchObject({
+    code: 'NOT_SUPPORTED',
+    message: expect.stringContaining('several components are ACTIVE for it'),
+  })
+})
+
 test('the bytes of a commit are those of an append and of a push', () => {
   const batch = {
     epoch: 3 * 2 ** 32,
