@@ -11,7 +11,9 @@ export function agentCommandOf(command: NodeCommand): AgentCommand {
       const { node: _, mediation, ...rest } = command
       return { ...rest, mediation: mediationOf(mediation) }
     }
-    case 'terminate': {
+    case 'terminate':
+    case 'monitor':
+    case 'csiRemove': {
       const { node: _, ...rest } = command
       return rest
     }
@@ -22,10 +24,6 @@ export function agentCommandOf(command: NodeCommand): AgentCommand {
     case 'csiSet': {
       const { node: _, replicas, inSync, ...rest } = command
       return { ...rest, replicas: [...replicas], inSync: inSync === null ? null : [...inSync] }
-    }
-    case 'csiRemove': {
-      const { node: _, ...rest } = command
-      return rest
     }
     case 'setReplicas': {
       const { node: _, replicas, inSync, ...rest } = command

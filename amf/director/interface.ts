@@ -40,11 +40,15 @@ export const componentFactsSchema = z.strictObject({
       haState: haStateSchema,
       epoch: z.int(),
       confirmed: z.boolean(),
+      told: z
+        .strictObject({ standbyRank: z.int(), activeComponent: z.string().nullable() })
+        .nullable(),
     }),
   ),
   /** What the component said of itself; `csi` null: for all others. */
   haReadiness: z.array(z.strictObject({ csi: z.string().nullable(), state: haReadinessSchema })),
   busy: z.boolean(),
+  monitored: z.boolean(),
 })
 
 /** Events of one node, in the order they happened there. Shapes as in `engine/contract.ts`. */
@@ -95,6 +99,12 @@ export const agentEventSchema = z.discriminatedUnion('kind', [
     component: z.string(),
     busy: z.boolean(),
     delayMs: z.number(),
+  }),
+  z.strictObject({
+    kind: z.literal('monitoring'),
+    component: z.string(),
+    incarnation: z.int(),
+    monitored: z.boolean(),
   }),
   z.strictObject({
     kind: z.literal('haReadiness'),
@@ -171,6 +181,13 @@ export const agentCommandSchema = z.discriminatedUnion('kind', [
     epoch: z.int(),
     replicas: z.array(z.string()),
     inSync: z.array(z.string()).nullable(),
+    why: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('monitor'),
+    component: z.string(),
+    incarnation: z.int(),
+    monitored: z.boolean(),
     why: z.string(),
   }),
   /** Somebody on another node found out that the component does not work. */
@@ -306,6 +323,8 @@ export const adminOperationSchema = z.enum([
   'lock-instantiation',
   'unlock-instantiation',
   'adjust',
+  'eam-start',
+  'eam-stop',
 ])
 
 export const statusSchema = z.object({

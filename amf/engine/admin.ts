@@ -3,6 +3,7 @@ import { adminOf, checkAdminState, nextAdminState, setAdmin } from './admin-stat
 import type { AdminOperation, AdminResult, EngineEvent } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { classOf, componentsInScope, groupsInScope, unitsInScope } from './entities.ts'
+import { checkMonitoring } from './monitoring.ts'
 import { componentState } from './readiness.ts'
 import { repairUnit } from './reconcile.ts'
 import { persistOperation } from './records.ts'
@@ -58,6 +59,11 @@ function accept(
       return checkAdjust(draft, base) ?? waits() ?? base
     case 'repair':
       return checkRepair(draft, kind, entity) ?? waits() ?? base
+    case 'eam-start':
+    case 'eam-stop':
+      return (
+        checkMonitoring(draft, base) ?? waits() ?? { ...base, lives: livesOf(draft, entity, kind) }
+      )
     default:
       return checkAdminState(draft, base) ?? stillRunning(draft, base) ?? waits() ?? base
   }
@@ -122,6 +128,8 @@ function start(draft: Draft, operation: OperationState): void {
   for (const name of groupsInScope(draft.model, entity, kind)) draft.group(name).causes = [cause]
   switch (operation.operation) {
     case 'restart':
+    case 'eam-start':
+    case 'eam-stop':
       return
     case 'swap': {
       const instance = draft.model.serviceInstances.get(operation.swap?.serviceInstance ?? '')

@@ -38,6 +38,7 @@ export function adopt(
     pid: facts?.pid ?? null,
     address: facts?.address ?? null,
     busy: facts?.busy === true,
+    monitored: facts?.monitored === true,
     haReadiness: new Map(facts?.haReadiness?.map(({ csi, state }) => [csi, state])),
   }
   if (facts && model.mediation) {
@@ -86,7 +87,7 @@ function adoptPresence(
 function adoptAssignment(draft: Draft, model: ComponentModel, fact: AssignmentFact): Assignment {
   const { csi, haState, confirmed } = fact
   const inFlight = !confirmed || haState === 'QUIESCING'
-  const rest = { told: null, restore: null, again: false }
+  const rest = { told: fact.told ?? null, restore: null, again: false }
   if (!inFlight) return { csi, haState, pending: null, ...rest }
   const quiescingMs = haState === 'QUIESCING' ? model.quiescingTimeoutMs : 0
   const deadlineMs = draft.nowMs + model.csiSetTimeoutMs + quiescingMs + ANSWER_GRACE_MS

@@ -1,7 +1,7 @@
 import type { ComponentModel, ServiceGroupModel } from '../model/model.ts'
 import { chain, type Draft } from './draft.ts'
 import { componentState } from './readiness.ts'
-import type { ComponentState, GroupState } from './state.ts'
+import type { ComponentState, EngineState, GroupState } from './state.ts'
 
 /**
  * Alarms: each is raised once and cleared once, over changes of director too, because which ones are raised is
@@ -50,6 +50,31 @@ export function clearAlarm(draft: Draft, group: GroupState, to: string, news: Al
   group.alarms = alarms
   draft.persist(`alarm/${entity}/${alarm}`, null, chain(news.causes))
   draft.notify(group, { kind: 'alarmCleared', entity, from: alarm, to, ...rest })
+}
+
+/** Those who wait for the last node to come back plan again: it need not be one of theirs. */
+export function touchClusterReset(draft: Draft): void {
+  for (const { name, alarms } of draft.groups()) {
+    if ([...alarms.values()].some((raised) => raised.includes('CLUSTER_RESET'))) draft.touch(name)
+  }
+}
+
+/** Of entities that left the model nothing more will be said: their alarms are cleared, and their records go. */
+export function forgetAlarms(
+  draft: Draft,
+  before: EngineState,
+  removed: ReadonlySet<string>,
+): void {
+  for (const { alarms } of before.groups) {
+    for (const [entity, raised] of alarms) {
+      if (!removed.has(entity)) continue
+      for (const alarm of raised) {
+        const causes = [`${entity} left the model`]
+        draft.persist(`alarm/${entity}/${alarm}`, null, chain(causes))
+        draft.notify(null, { kind: 'alarmCleared', entity, from: alarm, to: 'removed', causes })
+      }
+    }
+  }
 }
 
 /** Alarms of components follow from what is true of them; nothing is known of those whose node is not heard of. */
@@ -104,7 +129,8 @@ function clearOver(
     if (presence === alarm) continue
     clearAlarm(draft, group, 'repaired', { entity, alarm, serviceUnit, causes: group.causes })
   }
-  if (presence === 'INSTANTIATED') {
+  // The cluster is up again when every node that was told to restart has come back.
+  if (draft.nodes().every(({ recovery }) => recovery !== 'restart')) {
     const alarm = 'CLUSTER_RESET'
     clearAlarm(draft, group, 'reset', { entity, alarm, serviceUnit, causes: group.causes })
   }

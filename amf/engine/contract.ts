@@ -38,6 +38,8 @@ export type AdminOperation =
   | 'lock-instantiation'
   | 'unlock-instantiation'
   | 'adjust'
+  | 'eam-start'
+  | 'eam-stop'
 
 /** What an agent knows to be true about one component of its node. */
 export interface ComponentFacts {
@@ -55,11 +57,21 @@ export interface ComponentFacts {
     readonly haState: HaState
     readonly epoch: number
     readonly confirmed: boolean
+    /** What a STANDBY was told of its place; null for any other role, or where nobody knows. */
+    readonly told?: StandbyPlace | null
   }[]
   /** What it said of its HA readiness; `csi` null: for all CSIs without an entry of their own. */
   readonly haReadiness?: readonly { readonly csi: string | null; readonly state: HaReadiness }[]
   /** It answers late now. */
   readonly busy?: boolean
+  /** Its external active monitor was started, and not stopped since. */
+  readonly monitored?: boolean
+}
+
+/** Place of a STANDBY in the order of take-over, 1 the first, and whom it stands by for. */
+export interface StandbyPlace {
+  readonly standbyRank: number
+  readonly activeComponent: string | null
 }
 
 export type EngineEvent =
@@ -145,6 +157,13 @@ export type EngineEvent =
       readonly component: string
       readonly busy: boolean
       readonly delayMs: number
+    }
+  /** External active monitoring of a component began or ended. */
+  | {
+      readonly kind: 'monitoring'
+      readonly component: string
+      readonly incarnation: number
+      readonly monitored: boolean
     }
   /** A component says how far it is able to take a CSI; null: all of its CSIs. */
   | {
@@ -235,6 +254,15 @@ export type EngineCommand =
       readonly incarnation: number
       readonly invocation: number
       readonly csi: string
+      readonly why: string
+    }
+  /** External active monitoring of a component is to begin or to end. Ends with `monitoring`, or the component fails. */
+  | {
+      readonly kind: 'monitor'
+      readonly node: string
+      readonly component: string
+      readonly incarnation: number
+      readonly monitored: boolean
       readonly why: string
     }
   /** The set of nodes that should hold replicas changed while the active one stays. Sent to its agent. */

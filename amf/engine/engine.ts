@@ -21,4 +21,5 @@ export type {
   PersistedRecord,
   PresenceState,
   ReadinessState,
+  StandbyPlace,
 } from './contract.ts'

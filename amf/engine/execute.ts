@@ -388,9 +388,12 @@ function maybeStandby(run: Run, slot: Slot): void {
   })
 }
 
-/** Its place in the order of take-over, or the one that it stands by for, is not what it was told any more. */
-function isToldWrong({ group }: Run, { csi, wanted }: Slot, { told }: Assignment): boolean {
-  if (!told) return false
+/**
+ * Its place in the order of take-over, or the one that it stands by for, is not what it was told any more. Elsewhere than
+ * in N-way an instance has one standby, which is told nothing twice.
+ */
+function isToldWrong({ sg, group }: Run, { csi, wanted }: Slot, { told }: Assignment): boolean {
+  if (!told || sg.redundancy !== 'N-way') return false
   const active = group.csis.get(csi.name)?.grants[0]?.component ?? null
   return told.standbyRank !== (wanted?.standbyRank ?? 1) || told.activeComponent !== active
 }

@@ -1,5 +1,6 @@
 import { changedGroups, isNoChange, type ModelChange, sameValue } from '../model/change.ts'
 import type { Model, ServiceGroupModel } from '../model/model.ts'
+import { forgetAlarms } from './alarms.ts'
 import { checkChange, refusalOf } from './change-rules.ts'
 import type { EngineEvent } from './contract.ts'
 import { Draft } from './draft.ts'
@@ -35,6 +36,7 @@ export function changeModel(model: Model, state: EngineState, event: Change, now
   const why = `operator: model ${String(source.version)}`
   draft.send({ kind: 'useModel', model: after, source, why })
   forgetRecords(draft, change.removed, records)
+  forgetAlarms(draft, state, new Set(change.removed.map(({ name }) => name)))
   for (const { class: kind, name } of change.added) {
     if (kind === 'csi') restoreCsi(draft, name, records)
   }
@@ -92,6 +94,7 @@ function carryGroup(known: GroupState, fresh: GroupState, before: Model, after: 
     components: merge(fresh.components, known.components, stays),
     instances: merge(fresh.instances, known.instances, stays),
     csis: merge(fresh.csis, known.csis, stays),
+    alarms: new Map([...known.alarms].filter(([name]) => now.has(name))),
     history: new Map([...known.history].filter(([name]) => now.has(name))),
   }
 }

@@ -1,5 +1,6 @@
 import type { ComponentModel } from '../model/model.ts'
 import { adopt } from './adopt.ts'
+import { touchClusterReset } from './alarms.ts'
 import type { ComponentFacts, EngineEvent } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { clearFailure } from './facts.ts'
@@ -62,6 +63,7 @@ function endNodeRecovery(
     node.recovery = null
     node.disabled = false
     persistNode(draft, node, `${node.name} was restarted`)
+    touchClusterReset(draft)
   } else if (node.recovery === 'restart') {
     orderNodeRestart(draft, node.name, `${node.name} has to restart`)
   }

@@ -339,6 +339,8 @@ export function loseProcess(
   component.pid = null
   component.address = null
   component.busy = false
+  component.monitored = false
+  component.monitorAsked = null
   setPresence(draft, group, model, component, presence)
 }
 

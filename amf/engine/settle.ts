@@ -6,6 +6,7 @@ import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { componentsInScope, groupsInScope, isOfClass, unitsInScope } from './entities.ts'
 import { awaitedUntilMs } from './execute.ts'
+import { continueMonitoring } from './monitoring.ts'
 import { hasFailedPresence } from './presence.ts'
 import { componentState } from './readiness.ts'
 import { refuse } from './refusal.ts'
@@ -47,6 +48,9 @@ function resultOf(draft: Draft, operation: OperationState): AdminResult | null {
       return continueRepair(draft, operation)
     case 'adjust':
       return continueAdjust(draft, operation, allQuiet(draft, operation))
+    case 'eam-start':
+    case 'eam-stop':
+      return continueMonitoring(draft, operation)
     case 'swap':
       return swapped(draft, operation)
   }

@@ -7,6 +7,7 @@ import type {
   AdminState,
   Notification,
   PresenceState,
+  StandbyPlace,
 } from './contract.ts'
 import { initialScopes, type Scopes, scopesOfGroup, scopesOfNode } from './scopes.ts'
 
@@ -153,6 +154,10 @@ export interface ComponentState {
   failedStarts: number
   work: Work | null
   busy: boolean
+  /** Its agent started its external active monitor. */
+  monitored: boolean
+  /** What the agent was asked to make of it; null: nothing that is not answered. */
+  monitorAsked: boolean | null
   /** By CSI; null: all others. What is not here is READY_FOR_ASSIGNMENT. */
   haReadiness: ReadonlyMap<string | null, HaReadiness>
   assignments: Map<string, Assignment>
@@ -190,8 +195,8 @@ export interface Assignment {
   /** Confirmed by the component. */
   haState: HaState | null
   pending: Pending | null
-  /** What a STANDBY was told of its place; null: not standby, or told by an earlier director. */
-  told: { readonly standbyRank: number; readonly activeComponent: string | null } | null
+  /** What a STANDBY was told of its place; null: not standby, or its agent does not know. */
+  told: StandbyPlace | null
   /** To be given again when the restarting component is back. */
   restore: HaState | null
   /** To be told once more: a new proxy acts for the component. */
@@ -363,6 +368,8 @@ export function initialComponent(name: string): ComponentState {
     failedStarts: 0,
     work: null,
     busy: false,
+    monitored: false,
+    monitorAsked: null,
     haReadiness: NOTHING_SAID,
     assignments: new Map(),
     mediator: null,

@@ -16,6 +16,7 @@ import {
 import { haReadinessChanged } from './ha-readiness.ts'
 import { inSyncChange } from './in-sync.ts'
 import { changeModel } from './model-change.ts'
+import { monitoringChanged } from './monitoring.ts'
 import { nodeGone, nodeJoined } from './nodes.ts'
 import { finishNodeRecoveries, reconcileGroup } from './reconcile.ts'
 import { restoreRecords } from './records.ts'
@@ -68,6 +69,8 @@ function apply(draft: Draft, event: EngineEvent): void {
       return inSyncChange(draft, event)
     case 'busy':
       return busy(draft, event)
+    case 'monitoring':
+      return monitoringChanged(draft, event)
     case 'haReadiness':
       return haReadinessChanged(draft, event)
     case 'modelChange':

@@ -431,6 +431,8 @@ function performOn(runner: ComponentRunner, command: ComponentCommand): void {
       return runner.terminate(command.incarnation, command.why)
     case 'cleanup':
       return runner.cleanup(command.incarnation, command.why, command.mediation)
+    case 'monitor':
+      return runner.monitor(command.incarnation, command.monitored)
     case 'csiSet':
       return runner.csiSet(command)
     case 'csiRemove':

@@ -1,5 +1,5 @@
 import type { HaReadiness } from '../../runtime/internal.ts'
-import type { ComponentFacts, PresenceState } from '../engine/contract.ts'
+import type { ComponentFacts, PresenceState, StandbyPlace } from '../engine/contract.ts'
 import type { Phase } from './component-life.ts'
 
 /** {@link ComponentFacts} as they travel. */
@@ -10,13 +10,18 @@ export type ComponentFactsRecord = {
   incarnation: number
   address: ComponentFacts['address']
   mediator: string | null
-  assignments: ComponentFacts['assignments'][number][]
+  assignments: (ComponentFacts['assignments'][number] & { told: StandbyPlace | null })[]
   haReadiness: { csi: string | null; state: HaReadiness }[]
   busy: boolean
+  monitored: boolean
 }
 
 /** What is true of a component. A life that is being ended keeps its roles until its exit was seen. */
-export function factsOf(component: string, phase: Phase, busy: boolean): ComponentFactsRecord {
+export function factsOf(
+  component: string,
+  phase: Phase,
+  { busy, monitored }: { readonly busy: boolean; readonly monitored: boolean },
+): ComponentFactsRecord {
   const presence = presenceOf(phase)
   const nothing = {
     pid: null,
@@ -26,14 +31,16 @@ export function factsOf(component: string, phase: Phase, busy: boolean): Compone
     assignments: [],
     haReadiness: [],
     busy: false,
+    monitored: false,
   }
   if (phase.kind === 'idle' || phase.kind === 'pausing') return { component, presence, ...nothing }
   const { life } = phase
-  const assignments = [...life.assignments].map(([csi, { haState, epoch, confirmed }]) => ({
+  const assignments = [...life.assignments].map(([csi, { haState, epoch, confirmed, told }]) => ({
     csi,
     haState,
     epoch,
     confirmed,
+    told,
   }))
   const pid = life.process.pid
   return {
@@ -46,6 +53,7 @@ export function factsOf(component: string, phase: Phase, busy: boolean): Compone
     assignments,
     haReadiness: [...life.haReadiness].map(([csi, state]) => ({ csi, state })),
     busy,
+    monitored,
   }
 }
 

@@ -1,4 +1,5 @@
 import type { CsiDescriptor, HaReadiness, HaState, Recovery } from '../../runtime/internal.ts'
+import type { StandbyPlace } from '../engine/contract.ts'
 import type { ComponentProcess } from './component-ports.ts'
 
 /** One CSI that the component has, or was asked to take. */
@@ -10,6 +11,8 @@ export interface Assignment {
   isPrimary: boolean
   /** The callback that brought it here. */
   invocation: number
+  /** What it was told of its place, as a STANDBY. */
+  told: StandbyPlace | null
 }
 
 /** A callback that has not been answered. */

@@ -53,7 +53,9 @@ export class ComponentRoles {
     forgetPendingOf(life, csi)
     const takesCheckpoint = haState === 'ACTIVE' && command.replicas.length > 0
     const isPrimary = takesCheckpoint || known?.isPrimary === true
-    life.assignments.set(csi, { haState, epoch, confirmed: false, isPrimary, invocation })
+    const { standbyRank, activeComponent } = descriptor
+    const told = haState === 'STANDBY' ? { standbyRank, activeComponent } : null
+    life.assignments.set(csi, { haState, epoch, confirmed: false, isPrimary, invocation, told })
     const kind = haState === 'QUIESCING' ? 'quiescing' : 'csiSet'
     const what = `csiSet ${haState} of ${csi}`
     this.#await(life, invocation, { kind, csi }, { timeoutMs: this.#model.csiSetTimeoutMs, what })

@@ -99,7 +99,9 @@ export class ComponentRunner {
   }
 
   get facts(): ComponentFactsRecord {
-    return factsOf(this.model.name, this.#phase, this.isBusy)
+    const { life } = this
+    const monitored = life !== null && this.#monitor.isOn(life)
+    return factsOf(this.model.name, this.#phase, { busy: this.isBusy, monitored })
   }
 
   get presence(): PresenceState {
@@ -173,6 +175,15 @@ export class ComponentRunner {
     this.#kill(phase.life, end)
   }
 
+  /** Starts or stops its external active monitor. */
+  monitor(incarnation: number, monitored: boolean): void {
+    const life = this.#runningLife(incarnation)
+    if (life === null) return
+    if (!monitored) void this.#stopMonitor(life)
+    else if (!this.#monitor.isFor(life)) this.#startMonitor(life)
+    else if (this.#monitor.isOn(life)) this.#reportMonitoring(life)
+  }
+
   csiSet(command: CsiSetCommand): void {
     const life = this.#runningLife(command.incarnation)
     if (life !== null) this.#roles.set(life, command)
@@ -208,7 +219,7 @@ export class ComponentRunner {
     this.#reportRegistered(life)
     for (const [csi, state] of life.haReadiness) this.#reportHaReadiness(life, csi, state)
     this.#ports.running(this.model.name, life)
-    this.#monitor.start(this.model, life, (cause) => this.#fail(life, cause, 'noRecommendation'))
+    this.#startMonitor(life)
   }
 
   /** Whoever acts for the component registers it; what it was not asked for yet is noted for when it is. */
@@ -230,6 +241,19 @@ export class ComponentRunner {
     if (life !== null) forgetPendingOf(life)
     this.setBusy('healthCheck', false, 0)
     this.#becomeIdle('UNINSTANTIATED')
+  }
+
+  #startMonitor(life: Life): void {
+    this.#monitor.start(this.model, life, {
+      started: () => this.#reportMonitoring(life),
+      failed: (cause) => this.#fail(life, cause, 'noRecommendation'),
+    })
+  }
+
+  async #stopMonitor(life: Life): Promise<void> {
+    const isStopped = await this.#monitor.stop(this.model, life)
+    if (isStopped) this.#reportMonitoring(life)
+    else this.#fail(life, 'its external monitor could not be stopped', 'noRecommendation')
   }
 
   /** Runs the health-check command. @returns true when it passed; a component that did not pass has failed. */
@@ -338,7 +362,7 @@ export class ComponentRunner {
     void life.process.exited.then((exit) => this.#onExit(life, exit))
     if (descriptor !== null) {
       const { csi, epoch } = descriptor
-      const rest = { confirmed: false, isPrimary: false, invocation: 0 }
+      const rest = { confirmed: false, isPrimary: false, invocation: 0, told: null }
       life.assignments.set(csi, { haState: 'ACTIVE', epoch, ...rest })
     }
     const { started } = life.process
@@ -380,7 +404,7 @@ export class ComponentRunner {
       return
     }
     for (const { csi, haState, epoch } of kept) {
-      const rest = { confirmed: true, isPrimary: false, invocation: 0 }
+      const rest = { confirmed: true, isPrimary: false, invocation: 0, told: null }
       life.assignments.set(csi, { haState, epoch, ...rest })
     }
     if (this.#registeredBy === life.caller) this.registered(life, present.address)
@@ -607,6 +631,14 @@ export class ComponentRunner {
   #reportHaReadiness({ incarnation }: Life, csi: string | null, state: HaReadiness): void {
     const component = this.model.name
     this.#ports.emit({ kind: 'haReadiness', component, incarnation, csi, state })
+  }
+
+  #reportMonitoring(life: Life): void {
+    const { incarnation } = life
+    if (this.#runningLife(incarnation) !== life) return
+    const component = this.model.name
+    const monitored = this.#monitor.isOn(life)
+    this.#ports.emit({ kind: 'monitoring', component, incarnation, monitored })
   }
 
   #reportTerminated(incarnation: number): void {

@@ -1,6 +1,6 @@
 import type { AdminOperation } from '../engine/engine.ts'
 
-/** What may be done to an entity in a simulation: everything that operators may, and what befalls a cluster. */
+/** What may be done to an entity in a simulation: what operators do that moves roles or processes, and failures. */
 export const ACTIONS = [
   'fail',
   'repair',

@@ -243,8 +243,9 @@ export class VirtualCluster {
       case 'csiRemove':
         if (this.#up.has(command.node)) this.#order(command)
         return
-      // The director that remembers never dies here, and nobody calls by name or writes.
+      // The director that remembers never dies here, nobody calls by name or writes, and nothing watches from outside.
       case 'persist':
+      case 'monitor':
       case 'publishName':
       case 'setReplicas':
     }

@@ -75,6 +75,18 @@ const OPERATIONS: readonly AdminHelp[] = [
     done: 'unlocked for instantiation (still LOCKED: use "holdfast unlock")',
     more: 'Undoes "lock-instantiation"; the entity is LOCKED then.',
   },
+  {
+    operation: 'eam-start',
+    description: 'start the external monitor of a component (amStart)',
+    done: 'monitored',
+    more: 'Works on a component with an amStart command. Needed after "eam-stop" only: each life begins monitored.',
+  },
+  {
+    operation: 'eam-stop',
+    description: 'stop the external monitor of a component (amStop)',
+    done: 'not monitored',
+    more: 'Works on a component with an amStop command. Until "eam-start", or until the component starts again.',
+  },
 ]
 
 /** The administrative operations, one command each. They return when the operation is finished. */
@@ -94,6 +106,8 @@ export function addAdminCommands(program: Command, io: CliIo): void {
 const EXAMPLES: ReadonlyMap<AdminOperation, string> = new Map([
   ['swap', 'sequenceSI'],
   ['adjust', 'sequenceSG'],
+  ['eam-start', 'sequence1'],
+  ['eam-stop', 'sequence1'],
 ])
 
 function helpText({ operation, more }: AdminHelp): string {

@@ -197,6 +197,7 @@ export class FakeAgent {
         assignments: [],
         haReadiness: [],
         busy: false,
+        monitored: false,
       })),
     })
   }

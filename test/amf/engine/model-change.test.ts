@@ -264,6 +264,27 @@ describe('taken', () => {
     expect(world.stateOf('SI1')).toMatchObject({ assignment: 'FULLY_ASSIGNED' })
   })
 
+  it('forgets the alarms of what leaves', () => {
+    const world = started(ADDED)
+    down(world, 'SU5')
+    world.admin('unlock-instantiation', 'SU5')
+    world.startFails('C5')
+    world.settle()
+    expect(world.store.get('alarm/C5/INSTANTIATION_FAILED')).toBe(true)
+    world.admin('lock-instantiation', 'SU5')
+    world.settle()
+    expect(problemsOf(world, TEXT)).toEqual([])
+    world.changeModel(modelOf(TEXT))
+    expect(world.log.filter((line) => line.startsWith('alarmCleared C5'))).toEqual([
+      'alarmCleared C5 removed',
+    ])
+    expect([...world.store.keys()].filter((key) => key.startsWith('alarm/'))).toEqual([])
+    world.changeModel(modelOf(ADDED))
+    world.startDirector()
+    world.settle()
+    expect(world.state.groups.flatMap(({ alarms }) => [...alarms.keys()])).toEqual([])
+  })
+
   it('keeps what guards the data of a CSI that leaves and comes back', () => {
     const world = started()
     world.inSync('I1', 'N2', true)

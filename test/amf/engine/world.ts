@@ -14,6 +14,7 @@ import type {
   EngineEvent,
   EngineState,
   PersistedRecord,
+  StandbyPlace,
 } from '../../../amf/engine/engine.ts'
 import type { Model } from '../../../amf/model/model.ts'
 import type { HaReadiness, HaState, Recovery } from '../../../runtime/internal.ts'
@@ -34,8 +35,16 @@ interface Process {
   mediator: { readonly component: string; readonly node: string } | null
   readonly assignments: Map<
     string,
-    { haState: HaState; asked: HaState; epoch: number; confirmed: boolean; invocation: number }
+    {
+      haState: HaState
+      asked: HaState
+      epoch: number
+      confirmed: boolean
+      invocation: number
+      told?: StandbyPlace
+    }
   >
+  monitored?: boolean
   readonly haReadiness: Map<string | null, HaReadiness>
 }
 
@@ -148,12 +157,14 @@ export class World {
           incarnation: process.incarnation,
           address: isUp ? { node: 1, port: 100 + process.incarnation } : null,
           mediator: process.mediator?.component ?? null,
-          assignments: [...process.assignments].map(([csi, { asked, epoch, confirmed }]) => ({
+          assignments: [...process.assignments].map(([csi, { asked, epoch, confirmed, told }]) => ({
             csi,
             haState: asked,
             epoch,
             confirmed,
+            told: told ?? null,
           })),
+          monitored: process.monitored === true,
           haReadiness: [...process.haReadiness].map(([csi, state]) => ({ csi, state })),
         }
       })
@@ -499,6 +510,12 @@ export class World {
         component,
         incarnation,
       })
+    } else if (command.kind === 'monitor') {
+      const { monitored } = command as Extract<EngineCommand, { kind: 'monitor' }>
+      this.log.push(`${monitored ? 'AM_START' : 'AM_STOP'} ${component}`)
+      const { incarnation } = process
+      const event = { kind: 'monitoring', component, incarnation, monitored } as const
+      this.#answer(command.node, component, 'monitor', event)
     } else if (command.kind === 'csiSet') this.#csiSet(command as SetCommand)
     else if (command.kind === 'csiRemove')
       this.#csiRemove(command as Extract<EngineCommand, { kind: 'csiRemove' }>)
@@ -535,6 +552,9 @@ export class World {
       epoch,
       confirmed: false,
       invocation,
+      ...(haState === 'STANDBY'
+        ? { told: { standbyRank: descriptor.standbyRank, activeComponent } }
+        : {}),
     })
     const event: EngineEvent = {
       kind: 'csiSetDone',
@@ -613,8 +633,17 @@ export class World {
   /** What the agent reports has become true on its node. */
   #happen({ component, event }: Answer): void {
     const process = this.process(component)
-    if (event.kind === 'componentRegistered') {
+    if (event.kind === 'monitoring') process.monitored = event.monitored
+    else if (event.kind === 'componentRegistered') {
       process.presence = 'INSTANTIATED'
+      // Its agent starts its monitor with it; the engine hears of it a moment later.
+      process.monitored = false
+      if (this.model.components.get(component)?.amStart) {
+        const { incarnation } = event
+        const began = { kind: 'monitoring', component, incarnation, monitored: true } as const
+        const node = this.model.components.get(component)?.node ?? ''
+        this.#answer(node, component, 'monitor', began)
+      }
       if (this.model.components.get(component)?.preInstantiable === false) {
         for (const assignment of process.assignments.values()) assignment.confirmed = true
       }

@@ -72,7 +72,7 @@ describe('roles', () => {
     await kit.settle()
     expect(kit.callbacks).toEqual(['csiSet ACTIVE 5'])
     expect(kit.runner.facts.assignments).toEqual([
-      { csi: 'csi', haState: 'ACTIVE', epoch: 7, confirmed: false },
+      { csi: 'csi', haState: 'ACTIVE', epoch: 7, confirmed: false, told: null },
     ])
     kit.answer(5)
     expect(kit.events.at(-1)).toMatchObject({ kind: 'csiSetDone', invocation: 5, complete: true })
@@ -332,5 +332,68 @@ describe('busy', () => {
     expect(kit.kinds.filter((kind) => kind === 'busy')).toHaveLength(1)
     kit.runner.setBusy('healthCheck', false, 0)
     expect(kit.events.at(-1)).toMatchObject({ kind: 'busy', busy: false })
+  })
+})
+
+describe('the external monitor', () => {
+  const command = (name: string) => ({ argv: [name], timeoutMs: 1_000 })
+  const monitored = { amStart: command('am-start'), amStop: command('am-stop') }
+  const said = (kit: RunnerKit) =>
+    kit.events.flatMap((event) => (event.kind === 'monitoring' ? [event.monitored] : []))
+
+  it('begins with each life, stops and starts when asked, and stops before an orderly end', async () => {
+    const kit = new RunnerKit(monitored)
+    kit.start()
+    await kit.settle()
+    expect(kit.runner.facts.monitored).toBe(true)
+    const { incarnation } = kit.life
+    kit.runner.monitor(incarnation, false)
+    await kit.settle()
+    expect(kit.runner.facts.monitored).toBe(false)
+    kit.runner.monitor(incarnation, false)
+    kit.runner.monitor(incarnation - 1, true)
+    await kit.settle()
+    expect(kit.commands).toEqual(['am-start', 'am-stop'])
+    expect(said(kit)).toEqual([true, false, false])
+    kit.runner.monitor(incarnation, true)
+    await kit.settle()
+    kit.runner.terminate(incarnation, 'test')
+    await kit.settle()
+    expect(kit.commands).toEqual(['am-start', 'am-stop', 'am-start', 'am-stop'])
+  })
+
+  it('is not stopped twice', async () => {
+    const kit = new RunnerKit(monitored)
+    kit.start()
+    await kit.settle()
+    kit.runner.monitor(kit.life.incarnation, false)
+    await kit.settle()
+    kit.runner.terminate(kit.life.incarnation, 'test')
+    await kit.settle()
+    expect(kit.commands).toEqual(['am-start', 'am-stop'])
+    expect(kit.callbacks).toEqual(['terminate -1'])
+  })
+
+  it('ends as it was asked for last, when it is asked while its command runs', async () => {
+    const kit = new RunnerKit(monitored)
+    kit.start()
+    kit.runner.monitor(kit.life.incarnation, false)
+    await kit.settle()
+    expect(kit.commands).toEqual(['am-start', 'am-stop'])
+    expect(said(kit)).toEqual([false])
+  })
+
+  it('whose command fails in every attempt means that the component has failed', async () => {
+    const kit = new RunnerKit(monitored)
+    kit.start()
+    await kit.settle()
+    kit.cleanupCode = 1
+    kit.runner.monitor(kit.life.incarnation, false)
+    await kit.settle()
+    expect(kit.commands).toEqual(['am-start', 'am-stop', 'am-stop'])
+    expect(kit.events.at(-1)).toMatchObject({
+      kind: 'componentFailed',
+      cause: expect.stringContaining('the AM_STOP command of sequence1 failed'),
+    })
   })
 })
