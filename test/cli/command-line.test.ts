@@ -53,6 +53,8 @@ const COMMANDS = [
   'repair',
   'lock-instantiation',
   'unlock-instantiation',
+  'eam-start',
+  'eam-stop',
 ]
 
 describe('help', () => {

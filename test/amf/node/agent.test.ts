@@ -72,6 +72,7 @@ describe('with its director', () => {
         assignments: [],
         haReadiness: [],
         busy: false,
+        monitored: false,
       },
     ])
   })
