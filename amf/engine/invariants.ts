@@ -39,8 +39,6 @@ function checkAlways(sg: ServiceGroupModel, group: GroupState, broken: string[])
     for (const csi of instance.csis) {
       const known = group.csis.get(csi.name)
       for (const grant of known?.grants ?? []) {
-        // Recorded by an earlier director: for a CSI that it had not granted anew, the end may not be recorded.
-        if (grant.incarnation === 0 && (known?.grants.length ?? 0) === 1) continue
         const unit = sg.serviceUnits.find((u) =>
           u.components.some((c) => c.name === grant.component),
         )

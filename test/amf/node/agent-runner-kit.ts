@@ -110,7 +110,6 @@ export class RunnerKit {
   readonly processes: FakeProcess[] = []
   readonly callbacks: string[] = []
   readonly primaries: string[] = []
-  readonly commands: string[] = []
   directed = true
   primaryError: Error | null = null
   launchError: Error | null = null

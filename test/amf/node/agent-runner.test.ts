@@ -393,7 +393,7 @@ describe('the external monitor', () => {
     expect(kit.commands).toEqual(['am-start', 'am-stop', 'am-stop'])
     expect(kit.events.at(-1)).toMatchObject({
       kind: 'componentFailed',
-      cause: expect.stringContaining('the AM_STOP command of sequence1 failed'),
+      cause: expect.stringContaining('its external monitor could not be stopped'),
     })
   })
 })
