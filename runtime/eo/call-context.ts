@@ -2,24 +2,37 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Call } from './app.ts'
 
 /**
- * Which call the code that runs at present works for, through every `await`: so that calls which it makes end with it.
- * It costs nothing until the component makes its first client: only then are functions run in it.
+ * Which call the code that runs at present works for, so that calls which it makes end with it. Up to a function's
+ * first `await` a field says so; behind it only a storage can, which makes every promise of the process dearer. So that
+ * begins when a call is made while functions run, and a component whose functions make no calls never pays. Functions
+ * that were awaiting at that moment, once in the life of a process, are not known behind their `await`.
  */
 export class CallContext {
+  /** Whether functions run on this thread: set by who runs them. */
+  isWorking: () => boolean = () => false
   #storage: AsyncLocalStorage<Call> | null = null
+  #entered: Call | undefined
 
-  /** The component makes calls: from now on functions run in their context. */
-  enable(): void {
-    this.#storage ??= new AsyncLocalStorage()
+  /** True once functions are known behind their first `await`. */
+  get isFollowing(): boolean {
+    return this.#storage !== null
   }
 
-  /** The call that is worked for; undefined outside of functions, and where one was running when `enable` came. */
+  /** The call that a call made now is made for; undefined outside of functions. */
   current(): Call | undefined {
-    return this.#storage?.getStore()
+    if (this.#storage !== null) return this.#storage.getStore() ?? this.#entered
+    if (this.#entered !== undefined || this.isWorking()) this.#storage = new AsyncLocalStorage()
+    return this.#entered
   }
 
   /** Runs a function of a call. */
   run<T>(call: Call, step: () => T): T {
-    return this.#storage === null ? step() : this.#storage.run(call, step)
+    if (this.#storage !== null) return this.#storage.run(call, step)
+    this.#entered = call
+    try {
+      return step()
+    } finally {
+      this.#entered = undefined
+    }
   }
 }

@@ -94,6 +94,10 @@ export class JobRunner {
       watermarks: watermarks('eo', options),
     })
     this.#overdue = new OverdueJobs(options.config.overdueMs)
+    const { context } = options
+    if (context !== undefined) {
+      context.isWorking = () => this.#queue.runningCount + this.#streamCount > 0
+    }
   }
 
   /** Prepares workers for the functions of a module. */

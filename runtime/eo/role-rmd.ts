@@ -34,15 +34,12 @@ export function roleRmd(
     }
   }
   return {
-    call: (to, functionNumber, payload, options) => {
-      context.enable()
-      return rmd.call(to, functionNumber, payload, inherited(options, {}))
-    },
+    call: (to, functionNumber, payload, options) =>
+      rmd.call(to, functionNumber, payload, inherited(options, {})),
     client: <M extends MethodSpecs>(
       face: Interface<M>,
       options: RmdCallOptions & { readonly to: Destination },
     ) => {
-      context.enable()
       type Method = (input: unknown, extra?: RmdCallOptions) => unknown
       const client = rmd.client(face, options) as Readonly<Record<string, Method>>
       const methods = Object.entries(client).map(([name, method]): [string, Method] => [

@@ -17,10 +17,16 @@ const Toy = defineInterface({
   name: 'Toy',
   clientId: 20,
   version: 'B.1.1',
-  methods: { it: { serviceId: 0, input: z.string(), output: z.string() } },
+  methods: {
+    it: { serviceId: 0, input: z.string(), output: z.string() },
+    soon: { serviceId: 1, input: z.string(), output: z.string() },
+    alone: { serviceId: 2, input: z.string(), output: z.string() },
+  },
 })
 
 let eo: ExecutionObject
+let context: CallContext
+let free: (text: string) => Promise<string>
 let middle: Rmd
 let last: Rmd
 let caller: Rmd
@@ -28,7 +34,7 @@ let seen: IncomingCall[]
 let cancelled: number[]
 beforeEach(async () => {
   const transport = memoryTransport()
-  const context = new CallContext()
+  context = new CallContext()
   seen = []
   cancelled = []
   eo = new ExecutionObject({
@@ -54,6 +60,7 @@ beforeEach(async () => {
   )
   caller = createRmd({ port: await openPort({ transport, port: null, name: 'caller' }) })
   const client = roleRmd(middle, () => 0, context).client(Toy, { to: '1:65', timeoutMs: 60_000 })
+  free = client.it
   eo.client.clientInstall(
     Toy,
     {
@@ -61,6 +68,8 @@ beforeEach(async () => {
         await Promise.resolve()
         return `${await client.it(text)} nested`
       },
+      soon: async (text) => `${await client.it(text)} soon`,
+      alone: async (text) => Promise.resolve(text),
     },
     { csi: null },
   )
@@ -77,16 +86,46 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve))
 }
 
+const leftMs = (): number[] => seen.map(({ deadlineMs }) => deadlineMs - performance.now())
+
+test('calls outside of functions, and functions without calls, start nothing', async () => {
+  expect(await free('free')).toBe('free')
+  expect(await caller.client(Toy, { to: '1:64' }).alone('x', { timeoutMs: 1_000 })).toBe('x')
+  expect(await free('free')).toBe('free')
+  expect(context.isFollowing).toBe(false)
+  expect(leftMs().every((ms) => ms > 30_000)).toBe(true)
+})
+
+test('the very first nested call ends with its call when it is made before any await', async () => {
+  const { soon } = caller.client(Toy, { to: '1:64' })
+  expect(await soon('a', { timeoutMs: 1_000 })).toBe('a soon')
+  expect(leftMs()[0]).toBeLessThan(1_001)
+  expect(context.isFollowing).toBe(true)
+  expect(await free('free')).toBe('free')
+  expect(leftMs()[1]).toBeGreaterThan(30_000)
+})
+
+test('the very first one behind an await has a time of its own, the next ones do not', async () => {
+  expect(await call('a', { timeoutMs: 1_000 })).toBe('a nested')
+  expect(await call('b', { timeoutMs: 1_000 })).toBe('b nested')
+  expect(leftMs()[0]).toBeGreaterThan(30_000)
+  expect(leftMs()[1]).toBeLessThan(1_001)
+})
+
 test('a nested call has the time that is left of the one it is made for, and each its own', async () => {
+  await call('first', {})
+  seen = []
   const answers = [call('a', { timeoutMs: 1_000 }), call('b', { timeoutMs: 5_000 })]
   expect(await Promise.all(answers)).toEqual(['a nested', 'b nested'])
-  const leftMs = seen.map(({ deadlineMs }) => deadlineMs - performance.now())
-  expect(leftMs[0]).toBeLessThan(1_001)
-  expect(leftMs[1]).toBeLessThan(5_001)
-  expect(leftMs[1]! - leftMs[0]!).toBeGreaterThan(3_000)
+  const [a, b] = leftMs()
+  expect(a).toBeLessThan(1_001)
+  expect(b).toBeLessThan(5_001)
+  expect(b! - a!).toBeGreaterThan(3_000)
 })
 
 test('giving up the outer call gives up the nested one', async () => {
+  await call('first', {})
+  seen = []
   const controller = new AbortController()
   const outer = call('wait', { signal: controller.signal })
   await until(() => seen.length === 1)
