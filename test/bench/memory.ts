@@ -6,7 +6,13 @@ import { type Bench, median } from './bench.ts'
 const DIST = new URL('../../dist/', import.meta.url)
 const MODEL = fileURLToPath(new URL('../../samples/sequence/cluster.yaml', import.meta.url))
 
-/** Resident memory of a component process of the sample against a bare Node.js that waits. */
+const POOL = fileURLToPath(new URL('./memory/pool.ts', import.meta.url))
+const WORKERS = 4
+
+/**
+ * Resident memory of a component process of the sample against a bare Node.js that waits, and what its workers add: the
+ * first one, with which the pool comes, and each further one.
+ */
 export const bench: Bench = async ({ report, progress, quick }) => {
   const { startCluster } = (await import(
     new URL('amf/testkit/index.js', DIST).href
@@ -15,9 +21,18 @@ export const bench: Bench = async ({ report, progress, quick }) => {
   const bare: number[] = []
   const components: number[] = []
   const nodes: number[] = []
+  const firstWorkers: number[] = []
+  const workers: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     progress(`round ${round + 1} of ${rounds}`)
-    bare.push(await bareNode())
+    bare.push(await program(['-e', 'console.log(1); setInterval(() => {}, 1000)']))
+    const [none, one, all] = [
+      await withWorkers(0),
+      await withWorkers(1),
+      await withWorkers(WORKERS),
+    ]
+    firstWorkers.push(one - none)
+    workers.push((all - one) / (WORKERS - 1))
     const cluster = await startCluster(MODEL)
     try {
       for (const one of cluster.processes()) {
@@ -31,18 +46,30 @@ export const bench: Bench = async ({ report, progress, quick }) => {
   for (const [system, sizes] of [
     ['bare node', bare],
     ['holdfast component', components],
+    ['holdfast component with one worker', [median(components) + median(firstWorkers)]],
     ['holdfast node process', nodes],
   ] as const)
     report({
       bench: 'memory',
       system,
-      residentMiB: median(sizes),
-      overBareMiB: median(sizes) - median(bare),
+      residentMiB: rounded(median(sizes)),
+      overBareMiB: rounded(median(sizes) - median(bare)),
     })
+  const of = (system: string, sizes: readonly number[]): void =>
+    report({ bench: 'memory', system, residentMiB: rounded(median(sizes)) })
+  of('holdfast worker, the first', firstWorkers)
+  of('holdfast worker, each further', workers)
 }
 
-async function bareNode(): Promise<number> {
-  const child = spawn(process.execPath, ['-e', 'console.log(1); setInterval(() => {}, 1000)'])
+const rounded = (mib: number): number => Number(mib.toFixed(1))
+
+/** The loader that such a program runs under is the same for each count, and falls out of the differences. */
+const withWorkers = (count: number): Promise<number> =>
+  program(['--import', 'tsx', POOL, String(count)])
+
+/** Resident size of a program of Node.js that has said it is ready. */
+async function program(args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   await new Promise((resolve) => child.stdout.once('data', resolve))
   const size = residentMiB(child.pid ?? 0)
   child.kill('SIGKILL')
