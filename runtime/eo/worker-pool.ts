@@ -152,7 +152,10 @@ export class WorkerPool {
     return this.#queue.runningCount
   }
 
-  /** The caller of a job waits no more: one that no worker has begun fails with `error`, the signal of a begun one aborts. */
+  /**
+   * The caller of a job waits no more: one that no worker has begun fails with `error`; the signal of one that runs
+   * aborts.
+   */
   cancel(caller: string, messageId: number, error: SdkError): void {
     const isIt = ({ call }: WorkerJob): boolean =>
       call.messageId === messageId && call.caller === caller

@@ -206,7 +206,7 @@ test('types', () => {
   expectTypeOf<RmdCounters['nFailedAtmostOnceAcksRecvd']>().toEqualTypeOf<number>()
   expectTypeOf<keyof RmdCounters>().not.toEqualTypeOf<string>()
   expectTypeOf<ClRmdAsyncOptionsT<number>['fpCallback']>().parameter(1).toEqualTypeOf<number>()
-  // @ts-expect-error the callback is told the cookie, of the cookie's own type
-  const bad: ClRmdAsyncOptionsT<number> = { cookie: 1, fpCallback: (_, cookie: string) => cookie }
-  expect(bad).toBeDefined()
+  expectTypeOf<(rc: ClRcT, cookie: string) => void>().not.toExtend<
+    ClRmdAsyncOptionsT<number>['fpCallback']
+  >()
 })
