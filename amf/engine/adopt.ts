@@ -57,9 +57,10 @@ export function adopt(
   for (const csi of group.csis.values()) adoptGrant(draft, group, model, component, csi.name, facts)
 }
 
-/** Whatever life was known of it is over. */
+/** Whatever life was known of it is over. What could not be stopped may live: its end is still to be heard of. */
 function isOverIn(facts: ComponentFacts | null): boolean {
-  return !facts || facts.presence === 'UNINSTANTIATED' || facts.presence.endsWith('_FAILED')
+  if (!facts) return true
+  return facts.presence === 'UNINSTANTIATED' || facts.presence === 'INSTANTIATION_FAILED'
 }
 
 /** Life-cycle commands that another director gave go on; the agent will say how they end. */

@@ -381,6 +381,53 @@ const FOUND: readonly (readonly [string, Category, number, number, readonly Deed
       ['model', 0, 0],
     ],
   ],
+  [
+    'what could not be stopped is repaired under the next director',
+    'nonSaAware',
+    1,
+    1,
+    [
+      ['wait', 0, 0],
+      ['admin', 0, 0],
+      ['stop-fails', 0, 0],
+      ['deliver', 0, 0],
+      ['deliver', 0, 0],
+      ['crash', 0, 0],
+    ],
+  ],
+  [
+    'its repair goes on under the next director',
+    'nonSaAware',
+    1,
+    1,
+    [
+      ['deliver', 0, 0],
+      ['admin', 0, 0],
+      ['stop-fails', 0, 0],
+      ['sync', 0, 0],
+      ['lose', 0, 0],
+      ['lose', 0, 0],
+      ['admin', 0, 0],
+      ['director', 0, 0],
+    ],
+  ],
+  [
+    'a contained one could not be stopped, and its node joins again',
+    'contained',
+    1,
+    1,
+    [
+      ['deliver', 0, 217],
+      ['ha-readiness', 291, 166],
+      ['deliver', 0, 0],
+      ['stop-fails', 0, 0],
+      ['deliver', 0, 0],
+      ['lose', 0, 0],
+      ['lose', 0, 0],
+      ['sync', 0, 0],
+      ['node-joins', 0, 0],
+    ],
+  ],
 ]
 
 describe('found by random faults', () => {
