@@ -129,6 +129,9 @@ class Comparison {
         return this.#members(path, was.members, same(was, is))
       case 'ref':
         if (was.depth !== same(was, is).depth) this.#add(true, path, 'it contains another type')
+        return
+      default:
+      // Nothing more to compare.
     }
   }
 

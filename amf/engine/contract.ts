@@ -256,7 +256,7 @@ export type EngineCommand =
       readonly csi: string
       readonly why: string
     }
-  /** External active monitoring of a component is to begin or to end. Ends with `monitoring`, or the component fails. */
+  /** External active monitoring of a component is to begin or end. Ends with `monitoring`, or the component fails. */
   | {
       readonly kind: 'monitor'
       readonly node: string

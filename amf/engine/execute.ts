@@ -389,7 +389,7 @@ function maybeStandby(run: Run, slot: Slot): void {
 }
 
 /**
- * Its place in the order of take-over, or the one that it stands by for, is not what it was told any more. Elsewhere than
+ * Its place in the order of take-over, or the one it stands by for, is not what it was told any more. Elsewhere than
  * in N-way an instance has one standby, which is told nothing twice.
  */
 function isToldWrong({ sg, group }: Run, { csi, wanted }: Slot, { told }: Assignment): boolean {

@@ -6,7 +6,7 @@ import { suggestion } from './suggest.ts'
 /** What each category of components needs and cannot have. SAF AMF B.04.01 sections 3.5 and 5. */
 
 type GroupText = ClusterText['serviceGroups'][string]
-type Key = keyof ComponentText & string
+type Key = keyof ComponentText
 type Category = NonNullable<ComponentText['category']>
 type Path = readonly string[]
 

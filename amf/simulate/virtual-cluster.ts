@@ -248,6 +248,7 @@ export class VirtualCluster {
       case 'monitor':
       case 'publishName':
       case 'setReplicas':
+      case 'useModel':
     }
   }
 

@@ -45,8 +45,9 @@ export class NodeFaults {
     const nodes = this.#nodesNow()
     const between: [number, number] = [numberOf(nodes, a), numberOf(nodes, b)]
     if (between[0] === between[1]) throw invalid(`${a || 'clients'} twice: give two nodes`)
-    const key = between.toSorted().join()
-    const others = this.#faults.filter((one) => one.between.toSorted().join() !== key)
+    const others = this.#faults.filter(({ between: pair }) => {
+      return !between.every((node) => pair.includes(node))
+    })
     const isFault = cut || delayMs > 0
     this.#faults = isFault ? [...others, { between, cut, delayMs }] : others
     this.#write()

@@ -422,7 +422,10 @@ function byVersion(a: string, b: string): number {
 function isSame(a: XmlElement, b: XmlElement): boolean {
   const plain = (element: XmlElement): unknown => [
     element.name,
-    [...element.attributes].filter(([key]) => key !== 'defNeed' && key !== 'include').toSorted(),
+    [...element.attributes]
+      .filter(([key]) => key !== 'defNeed' && key !== 'include')
+      .map(([key, value]) => `${key}=${value}`)
+      .toSorted((one, other) => one.localeCompare(other)),
     element.children.map(plain),
   ]
   return JSON.stringify(plain(a)) === JSON.stringify(plain(b))

@@ -106,7 +106,8 @@ export interface CpmClient {
    * @throws SdkError NOT_EXIST for a CSI that this component cannot have.
    */
   haReadinessStateSet(request: {
-    readonly csi: string | 'all'
+    /** `all`: every CSI. */
+    readonly csi: string
     readonly state: HaReadiness
   }): Promise<void>
   /**

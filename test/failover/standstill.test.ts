@@ -53,7 +53,7 @@ it('a machine that was paused as a whole loses nobody', { timeout: TEST_MS }, as
   for (const pid of before) process.kill(pid, 'SIGCONT')
   const drawn = load.account.drawn
   await until('progress', () => load.account.drawn > drawn + 200, 20_000)
-  expect(pidsOf(cluster).toSorted()).toEqual(before.toSorted())
+  expect(new Set(pidsOf(cluster))).toEqual(new Set(before))
   const after = await cluster.refresh()
   expect([after.active(SI), after.standby(SI)]).toEqual([active, standby])
   await expectNothingLost(load)
