@@ -160,7 +160,7 @@ describe('a program in the foreground', () => {
     run(kit)
     expect(kit.kinds).toEqual(['componentRegistered'])
     expect(kit.runner.facts.assignments).toEqual([
-      { csi: 'csi', haState: 'ACTIVE', epoch: 4, confirmed: true },
+      { csi: 'csi', haState: 'ACTIVE', epoch: 4, confirmed: true, told: null },
     ])
   })
 
@@ -252,8 +252,8 @@ describe('an external monitor', () => {
     const kit = new RunnerKit(MONITORED)
     run(kit)
     expect(kit.kinds).toEqual(['componentRegistered'])
-    expect(kit.commands).toEqual(['watch for csi'])
     await kit.settle()
+    expect(kit.commands).toEqual(['watch for csi'])
     kit.runner.terminate(kit.life.incarnation, 'test')
     expect(kit.process.askedToEnd).toBe(false)
     await kit.settle()
@@ -322,7 +322,12 @@ describe('an external monitor', () => {
     run(kit)
     end({ code: 1 })
     await kit.settle()
-    expect(kit.kinds).toEqual(['componentRegistered', 'componentFailed', 'componentRegistered'])
+    expect(kit.kinds).toEqual([
+      'componentRegistered',
+      'componentFailed',
+      'componentRegistered',
+      'monitoring',
+    ])
     expect(kit.process.killed).toBe(false)
   })
 })

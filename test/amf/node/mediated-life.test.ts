@@ -85,7 +85,7 @@ describe('instantiation', () => {
     kit.answer(-1)
     expect(kit.kinds).toEqual(['componentRegistered'])
     expect(kit.runner.facts.assignments).toEqual([
-      { csi: 'csi', haState: 'ACTIVE', epoch: 4, confirmed: true },
+      { csi: 'csi', haState: 'ACTIVE', epoch: 4, confirmed: true, told: null },
     ])
   })
 
@@ -127,7 +127,7 @@ describe('adoption', () => {
     expect(kit.callbacks).toEqual([])
     expect(kit.kinds).toEqual(['componentRegistered'])
     expect(kit.runner.facts.assignments).toEqual([
-      { csi: 'csi', haState: 'ACTIVE', epoch: 9, confirmed: true },
+      { csi: 'csi', haState: 'ACTIVE', epoch: 9, confirmed: true, told: null },
     ])
   })
 

@@ -126,7 +126,7 @@ export class FakeAgent {
       namesWatch: (_, call) => {
         this.#watchers.add(call.caller)
         this.wake()
-        return { names: this.names, complete: this.complete, whole: this.complete }
+        return { names: this.names, complete: this.complete, whole: false }
       },
       finalize: () => ({}),
       protectionGroupTrack: (input) => {
