@@ -1,6 +1,5 @@
 import type { ComponentModel } from '../model/model.ts'
 import { chain, withCause, type Draft } from './draft.ts'
-import { repeatAdoption } from './mediation.ts'
 import { instantiate, stop } from './presence.ts'
 import { componentState } from './readiness.ts'
 import { orderNodeRestart } from './recovery.ts'
@@ -44,10 +43,9 @@ function expire(draft: Draft, group: GroupState, model: ComponentModel): void {
   if (work) {
     if (work.deadlineMs > draft.nowMs) return
     const isKnown = model.preInstantiable || work.descriptor !== null
-    if (work.kind === 'instantiate' && isKnown) {
-      if (!repeatAdoption(draft, model, component)) {
-        instantiate(draft, group, model, component, work.descriptor)
-      }
+    // What its new proxy does not register in time is in no state to go on.
+    if (work.kind === 'instantiate' && isKnown && !component.orphaned) {
+      instantiate(draft, group, model, component, work.descriptor)
     } else {
       const failure = work.failure ? { failure: work.failure } : {}
       const reason = `${model.name} did not stop in time`

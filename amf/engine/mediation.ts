@@ -128,17 +128,6 @@ function adoptOrphan(draft: Draft, model: ComponentModel, component: ComponentSt
   })
 }
 
-/** Orders the adoption again that was not answered. */
-export function repeatAdoption(
-  draft: Draft,
-  model: ComponentModel,
-  component: ComponentState,
-): boolean {
-  if (!component.orphaned || component.presence !== 'INSTANTIATED') return false
-  adoptOrphan(draft, model, component)
-  return true
-}
-
 function epochOf(draft: Draft, model: ComponentModel, csi: string): number {
   return draft.peekGroup(model.serviceGroup).csis.get(csi)?.epoch ?? 0
 }

@@ -52,13 +52,27 @@ export function persistOperation(draft: Draft, operation: OperationState): void 
 
 /** Reads the records of earlier directors into the draft. Windows go on from now: clocks of two hosts never mix. */
 export function restoreRecords(draft: Draft, records: readonly PersistedRecord[]): void {
-  for (const { key, value } of records) {
-    const slash = key.indexOf('/')
-    const rest = key.slice(slash + 1)
-    const restore = RESTORE[key.slice(0, slash)]
-    if (value !== null || key.startsWith('insync/')) restore?.(draft, rest, value)
-  }
+  for (const record of records) restoreRecord(draft, record)
+  for (const { name } of draft.groups()) endDeadGrants(draft, name)
   restoreOrphans(draft)
+}
+
+function restoreRecord(draft: Draft, { key, value }: PersistedRecord): void {
+  const slash = key.indexOf('/')
+  const restore = RESTORE[key.slice(0, slash)]
+  if (value !== null || key.startsWith('insync/')) restore?.(draft, key.slice(slash + 1), value)
+}
+
+/** No node will ever say that a grant of a proxied component is over: without a record that it lives, it is. */
+function endDeadGrants(draft: Draft, groupName: string): void {
+  const { components, csis } = draft.peekGroup(groupName)
+  const isOver = ({ component, node }: Grant): boolean =>
+    node === NO_NODE && components.get(component)?.orphaned !== true
+  for (const { name, grants } of csis.values()) {
+    if (!grants.some(isOver)) continue
+    const csi = draft.group(groupName).csis.get(name)
+    if (csi) csi.grants = grants.filter((grant) => !isOver(grant))
+  }
 }
 
 /** A proxied component that lives may be ACTIVE for what was granted to it, and has what it had. */
@@ -81,10 +95,10 @@ function restoreOrphans(draft: Draft): void {
 /** A CSI that comes back into the model finds who holds what was acknowledged, and the epochs that were used. */
 export function restoreCsi(draft: Draft, csi: string, records: readonly PersistedRecord[]): void {
   const keys = [`grant/${csi}`, `insync/${csi}`]
-  restoreRecords(
-    draft,
-    records.filter(({ key }) => keys.includes(key)),
-  )
+  for (const record of records) if (keys.includes(record.key)) restoreRecord(draft, record)
+  const state = csiOf(draft, csi)
+  // It left when nobody held it; that a grant had ended is not recorded.
+  if (state) state.grants = []
 }
 
 /** Forgets what was recorded of entities that left the model; what guards the data of a CSI stays. */

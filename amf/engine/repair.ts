@@ -8,7 +8,7 @@ import { componentOperational, componentState, unitOperational } from './readine
 import { repairUnit } from './reconcile.ts'
 import { persistNode } from './records.ts'
 import { CLASS_WORDS, refuse, type Refusal } from './refusal.ts'
-import { isSettled } from './roles.ts'
+import { isSettled, waitsForProxy } from './roles.ts'
 import type { EntityClass, OperationState } from './state.ts'
 
 /** The operator says that a cause was removed: failed components start again, failed clean-ups are tried again. */
@@ -71,10 +71,11 @@ export function continueRepair(draft: Draft, operation: OperationState): AdminRe
   for (const model of componentsInScope(draft.model, operation.entity)) {
     const group = draft.peekGroup(model.serviceGroup)
     const component = componentState(group, model)
-    if (hasFailedPresence(component) && component.work === null) {
+    if (hasFailedPresence(component) && (component.work === null || waitsForProxy(component))) {
       return refuse('REPAIR_PENDING', `${model.name} is ${component.presence} again`)
     }
-    if (!isSettled(group) || component.work !== null) return null
+    const isAtWork = component.work !== null && !waitsForProxy(component)
+    if (!isSettled(group) || isAtWork) return null
   }
   return { ok: true }
 }

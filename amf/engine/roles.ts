@@ -75,10 +75,17 @@ export function anyPending(group: GroupState, to?: HaState | 'REMOVED'): boolean
   return false
 }
 
+/** Nobody could do now what it waits for: its next proxy will, whenever there is one. */
+export function waitsForProxy({ orphaned, mediator }: ComponentState): boolean {
+  return orphaned && mediator === null
+}
+
 /** Nothing is in flight: what is there stays until something happens. */
 export function isSettled(group: GroupState): boolean {
   if (anyPending(group)) return false
-  for (const { work, presence } of group.components.values()) {
+  for (const component of group.components.values()) {
+    const { work, presence } = component
+    if (waitsForProxy(component)) continue
     if (work && presence !== 'TERMINATION_FAILED') return false
     if (presence === 'RESTARTING' || presence === 'INSTANTIATING') return false
   }

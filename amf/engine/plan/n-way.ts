@@ -35,10 +35,12 @@ export const planNWay: Planner = (input) => {
 function keepActive(input: PlanInput, loads: Loads, instance: ServiceInstanceModel): void {
   const { swap, units } = input
   const target = swap?.serviceInstance === instance.name ? swap.to : null
+  const canServe = (unit: PlanUnit): boolean => unit.inService && unit.mayActivate(instance)
+  // While the one that is to take over cannot (its node is not heard of), the present one goes on.
   const unit =
-    units.find((each) => each.name === target) ??
+    units.find((each) => each.name === target && canServe(each)) ??
     units.find((each) => isActiveRole(each.roles.get(instance.name)))
-  if (unit?.inService && unit.mayActivate(instance)) loads.addActive(instance, unit)
+  if (unit && canServe(unit)) loads.addActive(instance, unit)
 }
 
 /** The first standby with room, in the order that they were told; else who was only just quiesced. */
