@@ -11,7 +11,7 @@ import {
   persistNodeEscalation,
   persistOperation,
 } from './records.ts'
-import { setPresence } from './presence.ts'
+import { setPresence, stop } from './presence.ts'
 import {
   componentsOf,
   componentState,
@@ -44,6 +44,7 @@ type Action =
   | 'nodeFailfast'
   | 'applicationRestart'
   | 'clusterReset'
+  | 'containerRestart'
 
 const WORDS: Readonly<Record<Action, string>> = {
   componentRestart: 'component restart',
@@ -55,6 +56,7 @@ const WORDS: Readonly<Record<Action, string>> = {
   nodeFailfast: 'node failfast',
   applicationRestart: 'application restart',
   clusterReset: 'cluster reset',
+  containerRestart: 'container restart',
 }
 
 export interface Failure {
@@ -99,7 +101,10 @@ function applicationOf(draft: Draft, model: ComponentModel): string {
 /** NO_RECOMMENDATION means the configured one. */
 function baseAction(model: ComponentModel, recovery: Recovery): Action {
   const chosen = recovery === 'noRecommendation' ? model.recovery : recovery
-  return chosen === 'noRecommendation' ? 'componentFailover' : chosen
+  if (chosen === 'noRecommendation') return 'componentFailover'
+  // What is in no container is its own.
+  const isContained = model.mediation?.kind === 'contained'
+  return chosen === 'containerRestart' && !isContained ? 'componentRestart' : chosen
 }
 
 /** There is no sense in restarting in place what is on its way out. */
@@ -221,6 +226,10 @@ function apply(
       state.restart = 'held'
       beginApplicationRestart(draft, model)
       return
+    case 'containerRestart':
+      loseProcess(draft, group, model, 'UNINSTANTIATED')
+      restartContainer(draft, component, group.causes)
+      return
     case 'clusterReset':
       loseProcess(draft, group, model, 'UNINSTANTIATED')
       component.failed = true
@@ -237,6 +246,25 @@ function apply(
       }
       return
   }
+}
+
+/**
+ * The container is ended abruptly and starts again with the CSIs that it had; what it contains dies with it, fails over,
+ * and is started in it again. SAF AMF B.04.01 section 3.11.1.3.
+ */
+function restartContainer(
+  draft: Draft,
+  { name, mediator }: ComponentState,
+  causes: readonly string[],
+): void {
+  const container = draft.model.components.get(mediator?.component ?? '')
+  if (!container) return
+  const group = draft.group(container.serviceGroup)
+  const { presence, work } = componentState(group, container)
+  if (presence !== 'INSTANTIATED' || work?.kind === 'cleanup') return
+  group.causes = causes
+  const reason = `${name} in it asks for a container restart`
+  stop(draft, group, container, { kind: 'cleanup', reason, presence: 'RESTARTING' })
 }
 
 /**

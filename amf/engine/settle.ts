@@ -38,7 +38,7 @@ function resultOf(draft: Draft, operation: OperationState): AdminResult | null {
     }
     case 'unlock':
     case 'unlock-instantiation':
-      if (!allQuiet(draft, operation)) return null
+      if (!isOutOfUse(draft, operation) && !allQuiet(draft, operation)) return null
       return brokenIn(draft, operation) ?? { ok: true }
     case 'lock-instantiation':
       return stopped(draft, operation)
@@ -54,6 +54,13 @@ function resultOf(draft: Draft, operation: OperationState): AdminResult | null {
     case 'swap':
       return swapped(draft, operation)
   }
+}
+
+/** A node that waits for its repair: nothing follows from unlocking it, and the repair must not wait for that. */
+function isOutOfUse(draft: Draft, { entity, kind }: OperationState): boolean {
+  if (kind !== 'node') return false
+  const { disabled, recovery } = draft.peekNode(entity)
+  return disabled && recovery !== 'restart'
 }
 
 function allQuiet(draft: Draft, { entity, kind }: OperationState): boolean {

@@ -78,6 +78,7 @@ export const recoverySchema = z.enum([
   'nodeFailfast',
   'applicationRestart',
   'clusterReset',
+  'containerRestart',
 ])
 export type Recovery = z.infer<typeof recoverySchema>
 

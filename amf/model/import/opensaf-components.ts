@@ -68,6 +68,7 @@ const RECOVERIES = {
   6: 'nodeFailfast',
   7: 'clusterReset',
   8: 'applicationRestart',
+  9: 'containerRestart',
 } as const
 
 function componentKeys(
