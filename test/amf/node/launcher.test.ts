@@ -152,7 +152,7 @@ describe('a command that leaves a program running', () => {
     const logFile = join(directory, 'daemon.log')
     const size = { logFile, logSizeBytesMax: 10_000 }
     const script =
-      '(i=0; while [ $i -lt 6000 ]; do echo "line $i"; i=$((i+1)); done; echo end >&2) &'
+      '(i=0; while [ $i -lt 6000 ]; do echo "line $i"; i=$((i+1)); done; echo end) &'
     const one = launch(shell(script), { ...size, leavesProcesses: true })
     expect(await one.exited).toEqual({ code: 0, signal: null })
     const text = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '')
