@@ -249,7 +249,7 @@ function apply(
 }
 
 /**
- * The container is ended abruptly and starts again with the CSIs that it had; what it contains dies with it, fails over,
+ * The container is ended abruptly and starts again with the CSIs it had; what it contains dies with it, fails over,
  * and is started in it again. SAF AMF B.04.01 section 3.11.1.3.
  */
 function restartContainer(
