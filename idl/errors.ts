@@ -1,27 +1,6 @@
-import type { ClComponentName } from './return-code.ts'
-import { CL_CID, CL_ERR, CL_PRIVATE_ERR, rcOf, type ClRcT } from './return-code.ts'
-
-/**
- * What an error says about the call that it ended.
- * `notCalled`: the callee did not get it. `mayHaveRun`: no answer, unknown. `refused`: the callee answered with an
- * error. `local`: nothing to do with a call.
- */
-export type SdkErrorKind = 'notCalled' | 'mayHaveRun' | 'refused' | 'local'
-
-/** One row of {@link ERRORS}. */
-export interface SdkErrorRow {
-  /** Component whose id is in the return code. */
-  readonly component: ClComponentName
-  /** Low half of the return code. */
-  readonly error: number
-  readonly kind: SdkErrorKind
-  /** True: the same request may be made again, and may then succeed. */
-  readonly retryable: boolean
-  readonly meaning: string
-  readonly remedy: string
-}
-
-type Words = readonly [kind: SdkErrorKind, retryable: boolean, meaning: string, remedy: string]
+import { common, own, type SdkErrorRow } from './error-row.ts'
+import { CL_CID, CL_PRIVATE_ERR, rcOf, type ClRcT } from './return-code.ts'
+import { TRANSACTION_ERRORS } from './transaction-errors.ts'
 
 /** Every code that the SDK itself uses, with its return code, what it means and what to do about it. */
 export const ERRORS = {
@@ -453,6 +432,7 @@ export const ERRORS = {
     'what was asked for is told by a callback that was not given',
     'give the callback to initialize',
   ]),
+  ...TRANSACTION_ERRORS,
   STALE_EPOCH: own('CKPT', CL_PRIVATE_ERR.CKPT.STALE_EPOCH, [
     'refused',
     false,
@@ -479,17 +459,4 @@ export function errorRow(code: string): SdkErrorRow | undefined {
 export function rcOfCode(code: string): ClRcT {
   const row = errorRow(code) ?? ERRORS.UNSPECIFIED
   return rcOf(CL_CID[row.component], row.error)
-}
-
-function common(
-  name: keyof typeof CL_ERR,
-  words: Words,
-  component: ClComponentName = 'UNSPECIFIED',
-): SdkErrorRow {
-  return own(component, CL_ERR[name], words)
-}
-
-function own(component: ClComponentName, error: number, words: Words): SdkErrorRow {
-  const [kind, retryable, meaning, remedy] = words
-  return { component, error, kind, retryable, meaning, remedy }
 }

@@ -1,7 +1,8 @@
 export { decodeValue, encodeValue, makeMethodCodec, makeShapeCodec } from './codec.ts'
 export type { ValueCodec } from './codec.ts'
+export type { SdkErrorKind, SdkErrorRow } from './error-row.ts'
 export { errorRow, ERRORS, rcOfCode } from './errors.ts'
-export type { SdkErrorCode, SdkErrorKind, SdkErrorRow } from './errors.ts'
+export type { SdkErrorCode } from './errors.ts'
 export { defineInterface, SERVICE_ID_MAX, USER_CLIENT_ID_MIN } from './interface.ts'
 export type {
   ClientOf,

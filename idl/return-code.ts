@@ -123,7 +123,7 @@ export const CL_ERR = {
 export type ClCommonError = keyof typeof CL_ERR
 
 /**
- * Errors of one component, 0x100 and above. Those below 0x200 are SAFplus's (sections 3.3, 4.3, 20 and 21); from
+ * Errors of one component, 0x100 and above. Those below 0x200 are SAFplus's (sections 3.3, 4.3, 17, 20 and 21); from
  * 0x200 on they
  * are Holdfast's own.
  */
@@ -208,6 +208,16 @@ export const CL_PRIVATE_ERR = {
     SERVICE_NOT_REGISTERED: 0x103,
     OPERATION_NOT_PERMITTED: 0x105,
     CONTEXT_ALREADY_CREATED: 0x106,
+  },
+  TXN: {
+    VALIDATE_FAILED: 0x100,
+    TRANSACTION_ROLLED_BACK: 0x101,
+    TRANSACTION_FAILURE: 0x102,
+    NO_REGD_SERVICE: 0x103,
+    INVALID_CMP_CAPABILITY: 0x104,
+    AGENT_FAILED_VOID: 0x105,
+    NO_JOBS: 0x106,
+    NO_COMPONENTS: 0x107,
   },
   CKPT: {
     STALE_EPOCH: 0x200,

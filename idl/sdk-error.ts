@@ -1,4 +1,5 @@
-import { errorRow, rcOfCode, type SdkErrorCode, type SdkErrorKind } from './errors.ts'
+import type { SdkErrorKind } from './error-row.ts'
+import { errorRow, rcOfCode, type SdkErrorCode } from './errors.ts'
 import type { ClRcT } from './return-code.ts'
 
 const BRAND = Symbol.for('holdfast.SdkError')
