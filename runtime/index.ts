@@ -41,6 +41,7 @@ export type { MainFunction, MainThread } from './eo/main-thread.ts'
 export { bindMyEo, myEo } from './eo/my-eo.ts'
 export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
+export type { DebugClient, DebugCommand, DebugRegistration } from './services/debug/client.ts'
 export type {
   GroupCallbacks,
   GroupClient,

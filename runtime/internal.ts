@@ -24,6 +24,7 @@ export type {
 export { RegisteredNames } from './cpm/registered-names.ts'
 export type { RegisteredNamesNews } from './cpm/registered-names.ts'
 export { isNotLater } from './cpm/protection-group.ts'
+export { DebugCommands } from './services/debug/interface.ts'
 export { Dispatcher } from './services/dispatcher.ts'
 export { runComponentFile } from './eo/boot.ts'
 export { CRASH_EXIT_CODE, readCrashRecord } from './eo/crash-record.ts'

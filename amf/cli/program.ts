@@ -3,6 +3,7 @@ import { addAdminCommands } from './commands/admin.ts'
 import { addApplyCommand } from './commands/apply.ts'
 import { addCallCommand } from './commands/call.ts'
 import { addCheckCommand } from './commands/check.ts'
+import { addDebugCommand } from './commands/debug.ts'
 import { addEventsCommand } from './commands/events.ts'
 import { addIdlCommand } from './commands/idl.ts'
 import { addImportCommand } from './commands/import.ts'
@@ -44,6 +45,7 @@ export function buildProgram(io: CliIo): Command {
   addApplyCommand(program, io)
   addCallCommand(program, io)
   addEventsCommand(program, io)
+  addDebugCommand(program, io)
   addCheckCommand(program, io)
   addImportCommand(program, io)
   addSimulateCommand(program, io)

@@ -341,7 +341,14 @@ export const statusSchema = z.object({
       readiness: z.string(),
       presence: z.string(),
       adminState: z.string(),
-      components: z.array(z.object({ name: z.string(), pid: z.int().nullable() })),
+      components: z.array(
+        z.object({
+          name: z.string(),
+          pid: z.int().nullable(),
+          /** Where it listens, such as `1:130`; null while it has not registered. */
+          address: z.string().nullable(),
+        }),
+      ),
     }),
   ),
   serviceInstances: z.array(

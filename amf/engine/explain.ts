@@ -75,10 +75,10 @@ function unitStatus(
     readiness: unitReadiness(group, unit, nodeOf(state, unit.node)),
     presence: unitPresence(group, unit),
     adminState: group.units.get(unit.name)?.admin ?? 'LOCKED',
-    components: unit.components.map((component) => ({
-      name: component.name,
-      pid: componentState(group, component).pid,
-    })),
+    components: unit.components.map((component) => {
+      const { pid, address } = componentState(group, component)
+      return { name: component.name, pid, address: addressOf(address) }
+    }),
   }
 }
 
@@ -103,12 +103,15 @@ function instanceStatus(
       )
       const components = holders.map((component) => {
         const { pid, address } = componentState(group, component)
-        const text = address ? `${String(address.node)}:${String(address.port)}` : null
-        return { name: component.name, pid, address: text }
+        return { name: component.name, pid, address: addressOf(address) }
       })
       return [{ serviceUnit: unit.name, node: unit.node, haState, components }]
     }),
   }
+}
+
+function addressOf(address: ComponentState['address']): string | null {
+  return address ? `${String(address.node)}:${String(address.port)}` : null
 }
 
 /** Nodes that hold everything of every CSI of the instance; null while nothing was written. */

@@ -142,6 +142,15 @@ export {
 } from './cpm.ts'
 export type { ClCpmCallbacksT } from './cpm.ts'
 export {
+  clDebugDeregister,
+  clDebugPrint,
+  clDebugPrintFinalize,
+  clDebugPrintInitialize,
+  clDebugPromptSet,
+  clDebugRegister,
+} from './debug.ts'
+export type { ClDebugFuncEntryT, ClDebugPrintHandleT } from './debug.ts'
+export {
   CL_DB_APPEND,
   CL_DB_CREAT,
   CL_DB_OPEN,

@@ -9,6 +9,7 @@ export const CLIENT_ID = {
   /** The original's COR client: there is no object registry here. */
   name: 3,
   cpmCallbacks: 5,
+  debug: 7,
   group: 9,
   management: 10,
   agentCommands: 11,

@@ -245,6 +245,9 @@ export class ComponentProcess {
     for (const { face, handlers } of this.#libraries.open.flatMap(({ pushes }) => pushes)) {
       this.#installForAgent(face, handlers)
     }
+    for (const { face, handlers } of this.#libraries.open.flatMap((one) => one.functions ?? [])) {
+      this.#eo.installPlatform(face, handlers)
+    }
   }
 
   /** Functions that the agent of the own node may call, and nobody else. */

@@ -1,4 +1,5 @@
 import { SdkError } from '../../idl/index.ts'
+import { type DebugClient, debugLibrary } from './debug/client.ts'
 import { type GroupClient, groupLibrary } from './group/client.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
@@ -7,6 +8,7 @@ import type { LibraryContext, ServiceLibrary } from './service.ts'
 export interface Libraries {
   readonly name: NameClient
   readonly group: GroupClient
+  readonly debug: DebugClient
 }
 
 /** The flag of each library in `clEoClientLibs`, and what makes it. */
@@ -18,6 +20,7 @@ interface Library<K extends keyof Libraries> {
 const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   name: { flag: 'name', create: nameLibrary },
   group: { flag: 'gms', create: groupLibrary },
+  debug: { flag: 'debug', create: debugLibrary },
 }
 
 /** Flags of `clEoClientLibs` that have a library. */

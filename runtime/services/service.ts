@@ -82,6 +82,8 @@ export interface ServiceLibrary<Client> {
   readonly client: Client
   /** Called by the agent of the own node only. */
   readonly pushes: readonly PushTable[]
+  /** Called by anybody, in every role, on the receive path. */
+  readonly functions?: readonly PushTable[]
   /** Finalizes what is open; lasts at most about a second. */
   close(): Promise<void>
 }

@@ -40,6 +40,7 @@ const COMMANDS = [
   'why',
   'wait',
   'call',
+  'debug',
   'check',
   'idl',
   'import',

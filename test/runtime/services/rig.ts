@@ -116,7 +116,9 @@ export class ServiceRig {
       log: quiet,
     })
     const dispatcher = new Dispatcher(quiet)
-    for (const { face, handlers } of library.pushes) dispatcher.install(face, handlers)
+    for (const { face, handlers } of [...library.pushes, ...(library.functions ?? [])]) {
+      dispatcher.install(face, handlers)
+    }
     rmd.serve((call: IncomingCall) => {
       dispatcher.serve(call)
     })
