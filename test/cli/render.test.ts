@@ -39,7 +39,7 @@ const well: ClusterStatus = {
 }
 
 function unit(name: string, node: string, component: string, pid: number) {
-  const components = [{ name: component, pid }]
+  const components = [{ name: component, pid, address: null }]
   const states = { readiness: 'IN_SERVICE', presence: 'INSTANTIATED', adminState: 'UNLOCKED' }
   return { name, node, ...states, components }
 }
