@@ -174,7 +174,7 @@ describe('workers', { timeout: TEST_MS }, () => {
     const before = await cluster.refresh()
     const { work } = await faultsOf(cluster)
     const squares = Array.from({ length: 50 }, (_, n) => work.square({ n }))
-    const bad = [work.exit({}), work.fill({})].map((one) =>
+    const bad = [work.exit({}), work.fill({}, { timeoutMs: 60_000 })].map((one) =>
       one.then(
         () => 'answered',
         (error: unknown) => (isSdkError(error) ? error.code : String(error)),

@@ -13,7 +13,7 @@ import { stateKey } from './state-key.ts'
  * `STATES=200000` visits so many states of each cluster instead of the few that fit into a test run.
  */
 
-const STATES_MAX = Number(process.env['STATES'] ?? '250')
+const STATES_MAX = Number(process.env['STATES'] ?? '400')
 /** Every so many states convergence is tried: healing costs as much as hundreds of steps. */
 const SAMPLE_EVERY = Number(process.env['SAMPLE'] ?? '25')
 const TEST_MS = 30_000 + STATES_MAX * 50

@@ -285,7 +285,7 @@ function run(shape: Shape, list: readonly Deed[]): void {
 }
 
 /** Random clusters a seed; RUNS=5000 for a long search. */
-const RUNS = Number(process.env['RUNS'] ?? '20')
+const RUNS = Number(process.env['RUNS'] ?? '35')
 /** Generous: a busy machine makes it slow, not wrong. */
 const TEST_MS = 120_000 + RUNS * 1_000
 const FRESH = Number(process.env['SEED'] ?? (Date.now() % 1_000_000).toString())
