@@ -3,6 +3,12 @@ import { IOC_PORT_RANGE, type IocDestination } from './address.ts'
 import { invalidParameter } from './errors.ts'
 import { isGroupName } from './groups.ts'
 
+/** A destination with any number of receivers. */
+export type ManyDestination = Exclude<
+  IocDestination,
+  { readonly kind: 'physical' } | { readonly kind: 'logical' }
+>
+
 const NAME_LENGTH_MAX = 254
 
 /** Text form of a destination; see {@link IocDestination}. */

@@ -2,7 +2,7 @@ import { SdkError } from '../idl/index.ts'
 import { addressKey, isListenAddress } from './address-text.ts'
 import type { IocAddress, IocDestination, NameResolver } from './address.ts'
 import type { Connection } from './connection.ts'
-import { destinationText, parseDestination } from './destination-text.ts'
+import { destinationText, type ManyDestination, parseDestination } from './destination-text.ts'
 import { invalidParameter } from './errors.ts'
 import {
   FLAG,
@@ -38,6 +38,12 @@ export interface IocSendReport {
   /** Receivers for whom the message was queued. One that is not there after all drops it. */
   readonly receiverCount: number
   /** Receivers of a message to many whose send queue was full: they do not get it. */
+  readonly refused: readonly IocAddress[]
+}
+
+/** The connections on which a message to many was queued, and the receivers whose queue was full. */
+export interface SentToMany {
+  readonly sent: readonly Connection[]
   readonly refused: readonly IocAddress[]
 }
 
@@ -122,18 +128,34 @@ export class Messenger {
 
   send(to: IocDestination | string, payload: Uint8Array, options: IocSendOptions): IocSendReport {
     const destination = typeof to === 'string' ? parseDestination(to) : to
-    const header = this.#headerOf(destination, options)
-    const content =
-      destination.kind === 'multicast' ? encodeGroupMessage(destination.group, payload) : payload
-    const { messageSizeBytesMax } = this.#setup.limits
-    if (content.length > messageSizeBytesMax) {
-      const text = `a message of ${payload.length} bytes is above the limit of ${messageSizeBytesMax}`
-      throw new SdkError('TOO_BIG', text, { context: { bytes: payload.length } })
-    }
+    const header = this.#headerOf(options)
     if (destination.kind === 'physical' || destination.kind === 'logical') {
-      return this.#sendToOne(destination, header, content)
+      this.#checkSize(payload, payload)
+      return this.#sendToOne(destination, header, payload)
     }
-    return this.#sendToMany(destination, header, content)
+    const { sent, refused } = this.sendToMany(destination, header, payload)
+    return { receiverCount: sent.length, refused }
+  }
+
+  /**
+   * Queues a message once for each receiver. `header` is complete but for what says that it is to many.
+   * @throws SdkError TOO_BIG; NO_RESOURCE for more receivers than `fanOutCountMax`, or connections than there may be.
+   */
+  sendToMany(destination: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany {
+    const isGroup = destination.kind === 'multicast'
+    const content = isGroup ? encodeGroupMessage(destination.group, payload) : payload
+    this.#checkSize(content, payload)
+    if (isGroup) header.flags |= FLAG.group
+    header.destinationNode = destination.kind === 'intranode' ? this.#setup.address().node : 0
+    header.destinationPort = destination.kind === 'broadcast' ? destination.port : 0
+    const sent: Connection[] = []
+    const refused: IocAddress[] = []
+    for (const connection of this.#receivers(destination)) {
+      const outcome = connection.send(header, content)
+      if (outcome === 'sent') sent.push(connection)
+      else if (outcome === 'full') refused.push(addressOf(connection))
+    }
+    return { sent, refused }
   }
 
   /** Hands a message to its handler. @returns false when there is none. */
@@ -157,7 +179,7 @@ export class Messenger {
     for (const connection of this.#setup.connections()) connection.sendControl(frame)
   }
 
-  #headerOf(destination: IocDestination, options: IocSendOptions): FrameHeader {
+  #headerOf(options: IocSendOptions): FrameHeader {
     const { protocol, priority = 0 } = options
     checkProtocol(protocol)
     if (!Number.isInteger(priority) || priority < 0 || priority > WIRE_PRIORITY_MAX) {
@@ -167,11 +189,9 @@ export class Messenger {
     const own = this.#setup.address()
     header.protocol = protocol
     header.priority = priority
-    header.flags = destination.kind === 'multicast' ? FLAG.group : 0
+    header.flags = 0
     header.sourceNode = own.node
     header.sourcePort = own.port
-    header.destinationNode = destination.kind === 'intranode' ? own.node : 0
-    header.destinationPort = destination.kind === 'broadcast' ? destination.port : 0
     this.#lastId += 1
     header.messageId = this.#lastId
     return header
@@ -200,23 +220,15 @@ export class Messenger {
     throw new SdkError('TRY_AGAIN', why, { context: { to: text, bytesMax } })
   }
 
-  #sendToMany(
-    destination: IocDestination,
-    header: FrameHeader,
-    content: Uint8Array,
-  ): IocSendReport {
-    const refused: IocAddress[] = []
-    let receiverCount = 0
-    for (const connection of this.#receivers(destination)) {
-      const outcome = connection.send(header, content)
-      if (outcome === 'sent') receiverCount += 1
-      else if (outcome === 'full') refused.push(addressOf(connection))
-    }
-    return { receiverCount, refused }
+  #checkSize(content: Uint8Array, payload: Uint8Array): void {
+    const { messageSizeBytesMax } = this.#setup.limits
+    if (content.length <= messageSizeBytesMax) return
+    const text = `a message of ${payload.length} bytes is above the limit of ${messageSizeBytesMax}`
+    throw new SdkError('TOO_BIG', text, { context: { bytes: payload.length } })
   }
 
   /** One connection a receiver. Connects to those that are known and not connected. */
-  #receivers(destination: IocDestination): Connection[] {
+  #receivers(destination: ManyDestination): Connection[] {
     const own = this.#setup.address()
     const wanted: { port?: number; node?: number } = {}
     if (destination.kind === 'broadcast') wanted.port = destination.port
@@ -244,7 +256,7 @@ export class Messenger {
     return found.filter(({ peerGroups }) => peerGroups?.has(destination.group) ?? true)
   }
 
-  #checkCount(destination: IocDestination, count: number): void {
+  #checkCount(destination: ManyDestination, count: number): void {
     const { fanOutCountMax } = this.#setup.limits
     if (count <= fanOutCountMax) return
     const text = destinationText(destination)

@@ -22,7 +22,14 @@ import { encodeGroups } from './groups.ts'
 import type { LaneName } from './lane.ts'
 import { completeLimits, type IocLimits } from './limits.ts'
 import { type IocLog, LimitedLog, silentLog } from './log.ts'
-import { type IocMessage, type IocSendOptions, type IocSendReport, Messenger } from './messenger.ts'
+import type { ManyDestination } from './destination-text.ts'
+import {
+  type IocMessage,
+  type IocSendOptions,
+  type IocSendReport,
+  Messenger,
+  type SentToMany,
+} from './messenger.ts'
 import { type NodePresenceEvent, type PeerInfo, Presence } from './presence.ts'
 import type { PresenceEvent } from './rmd/rmd.ts'
 import { addTraffic, NO_TRAFFIC, type PortStatistics } from './statistics.ts'
@@ -97,6 +104,11 @@ export interface Port {
    * TL_ACTIVE_INST_NOT_PRESENT; NO_RESOURCE for more receivers than `fanOutCountMax`; NOT_INITIALIZED after `close`.
    */
   send(to: IocDestination | string, payload: Uint8Array, options: IocSendOptions): IocSendReport
+  /**
+   * Queues one frame for many, as {@link Port.send} does. Source and destination of the header are filled here. For RMD.
+   * @throws SdkError TOO_BIG; NO_RESOURCE for more receivers than `fanOutCountMax`, or connections than there may be.
+   */
+  sendToMany(to: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany
   /**
    * Sets who receives messages of one of the programs' protocols. @returns the function that takes it away.
    * @throws SdkError ALREADY_EXIST when it has a handler; INVALID_PARAMETER outside of 0x80 to 0xff.
@@ -235,6 +247,10 @@ class IocPort implements Port {
   send(to: IocDestination | string, payload: Uint8Array, options: IocSendOptions): IocSendReport {
     if (this.#closing !== null) throw closedError('the port')
     return this.#messenger.send(to, payload, options)
+  }
+
+  sendToMany(to: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany {
+    return this.#messenger.sendToMany(to, header, payload)
   }
 
   onMessage(protocol: number, handler: (message: IocMessage) => void): () => void {

@@ -1,4 +1,6 @@
 import { SdkError } from '../../idl/index.ts'
+import { addressText } from '../address-text.ts'
+import type { IocAddress } from '../address.ts'
 import type { CallSpec, PendingCall } from './pending-call.ts'
 
 /** The errors with which calls end, in one place, so that their words and contexts agree. */
@@ -33,6 +35,24 @@ export const queueFull = (call: PendingCall, bytesMax: number): SdkError =>
     'TRY_AGAIN',
     `${call.spec.target.text} is slow: its send queue holds its limit of ${bytesMax} bytes`,
     { context: { ...contextOf(call.spec), bytesMax }, mayHaveRun: call.mayHaveRun },
+  )
+
+/** Some of many receivers read slower than this side sends: they were left out, the others run the call. */
+export const someFull = (call: PendingCall, refused: readonly IocAddress[]): SdkError => {
+  const { text } = call.spec.target
+  const addresses = refused.map(addressText)
+  return new SdkError('TRY_AGAIN', `${refused.length} receivers of ${text} are slow and left out`, {
+    context: { ...contextOf(call.spec), refused: addresses },
+    mayHaveRun: call.mayHaveRun,
+  })
+}
+
+/** Replies of many would be as many replies: only one-way calls go to groups, broadcasts and whole nodes. */
+export const onlyOneWay = (spec: CallSpec): SdkError =>
+  new SdkError(
+    'INVALID_PARAMETER',
+    `function ${functionText(spec)} of ${spec.target.text}: only one-way calls go to many; give oneWay, or one address`,
+    { context: contextOf(spec) },
   )
 
 export const tooBig = (call: PendingCall, bytesMax: number): SdkError =>

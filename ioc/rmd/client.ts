@@ -3,6 +3,7 @@ import type { NameEntry, NameResolver } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
 import type { SendOutcome } from '../connection-events.ts'
+import type { ManyDestination } from '../destination-text.ts'
 import { closedError } from '../errors.ts'
 import { type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
 import type { Port } from '../port.ts'
@@ -11,12 +12,7 @@ import { Acknowledger } from './acknowledger.ts'
 import { CallTable } from './call-table.ts'
 import * as failures from './call-failure.ts'
 import { type CallSpec, PendingCall } from './pending-call.ts'
-import {
-  askAgainMs,
-  isTriedAgainAfterLoss,
-  isTriedAgainAfterRefusal,
-  retryDelayMs,
-} from './retry.ts'
+import { isTriedAgainAfterLoss, isTriedAgainAfterRefusal, retryDelayMs } from './retry.ts'
 import type { RmdStatistics } from './statistics.ts'
 import { StreamReader } from './stream-reader.ts'
 import type { NameTarget } from './target.ts'
@@ -72,10 +68,8 @@ export class RmdClient {
     this.#statistics = setup.statistics
     this.#acknowledger = new Acknowledger(setup, () => this.#table.watermark())
     this.#stopNames = setup.names?.onChange((entry) => this.#onName(entry)) ?? null
-    setup.names?.ready.then(
-      () => this.#onNamesReady(),
-      () => this.#onNamesReady(),
-    )
+    const ready = (): void => this.#onNamesReady()
+    setup.names?.ready.then(ready, ready)
   }
 
   get pendingCount(): number {
@@ -137,7 +131,7 @@ export class RmdClient {
       return
     }
     const { decode } = call.spec
-    if (!isFresh(call, header.epoch)) return this.#onStale(call)
+    if (!call.isFresh(header.epoch)) return this.#onStale(call)
     try {
       if (!reader.hasRoom) throw new SdkError('MESSAGE_ERROR', 'an item beyond the credit')
       reader.push(decode(payload), payload.length)
@@ -157,7 +151,7 @@ export class RmdClient {
     this.#statistics.nRmdReplies += 1
     if (call.atMostOnce) this.#acknowledger.owe(connection)
     if (header.rcOrTimeoutMs !== 0) return this.#onRefusal(call, payload)
-    if (!isFresh(call, header.epoch)) return this.#onStale(call)
+    if (!call.isFresh(header.epoch)) return this.#onStale(call)
     let value: unknown
     try {
       value = call.reader === null ? call.spec.decode(payload) : undefined
@@ -171,9 +165,8 @@ export class RmdClient {
 
   onLinkOpen(connection: Connection): void {
     for (const call of this.#table.values()) {
-      if (call.connection !== connection || !call.spec.oneWay) continue
-      this.#finish(call)
-      call.resolve(undefined)
+      if (!call.spec.oneWay) continue
+      if (call.connection === connection || call.hasAllLeft(connection)) this.#sent(call)
     }
   }
 
@@ -182,6 +175,7 @@ export class RmdClient {
     const nowMs = this.#clock.nowMs()
     for (const call of this.#table.values()) {
       if (call.connection === connection) this.#onLoss(call, cause, nowMs)
+      else if (call.hasAllLeft(connection)) this.#sent(call)
     }
     this.#arm(nowMs)
   }
@@ -201,6 +195,7 @@ export class RmdClient {
 
   #refusal(spec: CallSpec): SdkError | null {
     if (this.#closed) return closedError('this RMD')
+    if (spec.target.kind === 'many' && !spec.oneWay) return failures.onlyOneWay(spec)
     return spec.signal?.aborted === true ? failures.givenUp(spec, false) : null
   }
 
@@ -226,6 +221,7 @@ export class RmdClient {
     const { target } = call.spec
     if (target.kind === 'name') return this.#routeByName(call, target, nowMs)
     if (target.kind === 'address') return this.#sendTo(call, target.address, nowMs)
+    if (target.kind === 'many') return this.#sendToMany(call, target.destination, nowMs)
     const connection = this.#port.connectionOf(target.caller)
     if (connection !== undefined) return this.#transmit(call, connection, nowMs)
     this.#fail(call, failures.unreachable(call, 'it is not connected'))
@@ -265,23 +261,49 @@ export class RmdClient {
     this.#transmit(call, connection, nowMs)
   }
 
-  #transmit(call: PendingCall, connection: Connection, nowMs: number): void {
-    const { spec } = call
+  /** Done when it has left for every receiver, or will not: its connection came to nothing. */
+  #sendToMany(call: PendingCall, destination: ManyDestination, nowMs: number): void {
+    try {
+      const header = this.#filled(call, nowMs)
+      const { sent, refused } = this.#port.sendToMany(destination, header, call.payload)
+      call.tries += 1
+      call.mayHaveRun = sent.length > 0
+      if (refused.length > 0) throw failures.someFull(call, refused)
+      call.opening = new Set(sent.filter(({ linkOpen }) => !linkOpen))
+    } catch (error) {
+      return this.#fail(call, error as Error)
+    }
+    if (call.opening.size === 0) this.#sent(call)
+  }
+
+  #sent(call: PendingCall): void {
+    this.#finish(call)
+    call.resolve(undefined)
+  }
+
+  /** The header of a call's request, but for its destination. */
+  #filled({ spec, id, deadlineMs }: PendingCall, nowMs: number): FrameHeader {
     const header = this.#header
     header.protocol = spec.protocol
     header.flags = spec.flags
     header.priority = spec.priority
     header.sourceNode = this.#port.address.node
     header.sourcePort = this.#port.address.port
-    const peer = connection.dialed ?? connection.peer?.address
-    header.destinationNode = peer?.node ?? 0
-    header.destinationPort = peer?.port ?? 0
-    header.messageId = call.id
+    header.messageId = id
     header.functionNumber = spec.functionNumber
-    header.rcOrTimeoutMs = Math.max(1, Math.ceil(call.deadlineMs - nowMs))
+    header.rcOrTimeoutMs = Math.max(1, Math.ceil(deadlineMs - nowMs))
     header.epoch = spec.epoch
     header.acknowledgedBelow = this.#table.watermark()
     header.interfaceVersion = spec.interfaceVersion
+    return header
+  }
+
+  #transmit(call: PendingCall, connection: Connection, nowMs: number): void {
+    const { spec } = call
+    const header = this.#filled(call, nowMs)
+    const peer = connection.dialed ?? connection.peer?.address
+    header.destinationNode = peer?.node ?? 0
+    header.destinationPort = peer?.port ?? 0
     if (call.tries > 0) this.#statistics.nResendRequests += 1
     call.tries += 1
     const outcome = connection.send(header, call.payload)
@@ -289,13 +311,9 @@ export class RmdClient {
     connection.acknowledgedBelow = header.acknowledgedBelow
     call.connection = connection
     call.mark = connection.lastPlace
-    if (spec.oneWay && connection.linkOpen) {
-      this.#finish(call)
-      call.resolve(undefined)
-      return
-    }
+    if (spec.oneWay && connection.linkOpen) return this.#sent(call)
     if (!call.atMostOnce || spec.nonPersistent) return this.#table.setDue(call, call.deadlineMs)
-    this.#wait(call, nowMs + tryMs(call))
+    this.#wait(call, nowMs + call.tryMs)
   }
 
   #onUnsent(call: PendingCall, outcome: 'full' | 'tooBig' | 'closed', nowMs: number): void {
@@ -339,7 +357,7 @@ export class RmdClient {
     }
     if (error.code !== 'INUSE') call.refusal = error
     else call.mayHaveRun = true
-    const delayMs = call.connection === null ? retryDelayMs(call.tries - 1, call.id) : tryMs(call)
+    const delayMs = call.connection === null ? retryDelayMs(call.tries - 1, call.id) : call.tryMs
     this.#wait(call, nowMs + delayMs)
   }
 
@@ -480,17 +498,3 @@ export class RmdClient {
 }
 
 const NO_BYTES = new Uint8Array(0)
-
-/** Time without an answer after which an at-most-once call is sent again. */
-const tryMs = ({ spec, tries }: PendingCall): number =>
-  spec.tryTimeoutMs === 0 ? askAgainMs(tries - 1) : spec.tryTimeoutMs
-
-/** False for an answer under an epoch that is past. A name without epochs takes any. */
-function isFresh({ spec, epochSent }: PendingCall, epochOfAnswer: number): boolean {
-  const { target } = spec
-  if (target.kind !== 'name' || epochSent === 0) return true
-  const epoch = epochOfAnswer || epochSent
-  if (epoch < target.epochSeen) return false
-  target.epochSeen = epoch
-  return true
-}

@@ -3,7 +3,7 @@ import type { Epoch } from '../address.ts'
 import type { Connection } from '../connection.ts'
 import { laneOf } from '../lane.ts'
 import type { TableCall } from './call-table.ts'
-import type { TriedCall } from './retry.ts'
+import { askAgainMs, type TriedCall } from './retry.ts'
 import type { StreamReader } from './stream-reader.ts'
 import type { Target } from './target.ts'
 
@@ -54,6 +54,8 @@ export class PendingCall implements TableCall, TriedCall {
   /** The last refusal that made the call wait: what it ends with when nothing better comes. */
   refusal: SdkError | null = null
   onAbort: (() => void) | null = null
+  /** Connections on which a one-way call to many waits to leave; null for a call to one. */
+  opening: Set<Connection> | null = null
   /** Who takes the items, when the call is a stream. */
   reader: StreamReader | null = null
 
@@ -93,6 +95,28 @@ export class PendingCall implements TableCall, TriedCall {
 
   get ordered(): boolean {
     return this.spec.ordered
+  }
+
+  /** Time without an answer after which an at-most-once call is sent again. */
+  get tryMs(): number {
+    const { tryTimeoutMs } = this.spec
+    return tryTimeoutMs === 0 ? askAgainMs(this.tries - 1) : tryTimeoutMs
+  }
+
+  /** False for an answer under an epoch that is past. A name without epochs takes any. */
+  isFresh(epochOfAnswer: number): boolean {
+    const { target } = this.spec
+    if (target.kind !== 'name' || this.epochSent === 0) return true
+    const epoch = epochOfAnswer || this.epochSent
+    if (epoch < target.epochSeen) return false
+    target.epochSeen = epoch
+    return true
+  }
+
+  /** A connection that a call to many waited for is open, or gone. @returns whether it was the last. */
+  hasAllLeft(connection: Connection): boolean {
+    const { opening } = this
+    return opening !== null && opening.delete(connection) && opening.size === 0
   }
 
   /** The copy under way, if any, is taken as lost. @returns whether it may have reached the callee. */

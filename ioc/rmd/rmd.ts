@@ -4,7 +4,8 @@ import type { RmdCounters } from './statistics.ts'
 
 /**
  * Where a call goes: an address, its text `2:64`, `@name` (whoever is active for it), or a connected peer by its caller
- * id (the only way to reach a program that listens on no port).
+ * id (the only way to reach a program that listens on no port). One-way calls, and only those, may go to many:
+ * `#group`, `*:64` (that port of every node), `.:*` (every port of the own node); each receiver runs them once.
  */
 export type Destination = IocAddress | string | { readonly caller: string }
 
@@ -31,7 +32,11 @@ export interface RmdCallOptions {
   readonly nonPersistent?: boolean
   /** Calls to one destination with `ordered` run one at a time, in the order they were made, whatever the priority. */
   readonly ordered?: boolean
-  /** Send and do not wait: resolves when handed to the transport. The method's output is dropped. */
+  /**
+   * Send and do not wait: resolves when handed to the transport. The method's output is dropped. To many: resolves when
+   * every receiver was sent it, also when there is none; rejects with `TRY_AGAIN` and their addresses (`refused`) when
+   * the send queues of some were full, and the others run it.
+   */
   readonly oneWay?: boolean
   /** Gives the call up with `INTERRUPT`, and tells the callee; it may have run it. */
   readonly signal?: AbortSignal

@@ -1,5 +1,6 @@
 import { addressText, isListenAddress, tryParseAddress } from '../address-text.ts'
 import type { Epoch, IocAddress } from '../address.ts'
+import { destinationText, type ManyDestination, parseDestination } from '../destination-text.ts'
 import { invalidParameter } from '../errors.ts'
 import type { Destination } from './rmd.ts'
 
@@ -8,6 +9,7 @@ export type Target =
   | { readonly kind: 'address'; readonly address: IocAddress; readonly text: string }
   | { readonly kind: 'caller'; readonly caller: string; readonly text: string }
   | NameTarget
+  | ManyTarget
 
 /** A logical name, one object for all calls to it. */
 export interface NameTarget {
@@ -16,6 +18,13 @@ export interface NameTarget {
   readonly text: string
   /** Highest epoch seen for the name, in its entry or in replies. */
   epochSeen: Epoch
+}
+
+/** A group, a port of every node, or every port of the own node: for one-way calls. */
+export interface ManyTarget {
+  readonly kind: 'many'
+  readonly destination: ManyDestination
+  readonly text: string
 }
 
 const NAME_LENGTH_MAX = 255
@@ -33,11 +42,13 @@ function parseText(text: string, nameTarget: (name: string) => NameTarget): Targ
     return nameTarget(text.slice(1))
   }
   const address = tryParseAddress(text)
-  if (address === undefined) throw noDestination(text)
-  return { kind: 'address', address, text }
+  if (address !== undefined) return { kind: 'address', address, text }
+  if (!/^[#*.]/.test(text)) throw noDestination(text)
+  const destination = parseDestination(text) as ManyDestination
+  return { kind: 'many', destination, text: destinationText(destination) }
 }
 
 const noDestination = (text: string): Error =>
   invalidParameter(
-    `${JSON.stringify(text.slice(0, 80))} is no destination: give an address such as 2:64 (1 to 1023 each) or @name`,
+    `${JSON.stringify(text.slice(0, 80))} is no destination: give an address such as 2:64 (1 to 1023 each), @name, or, for one-way calls, #group or *:64`,
   )

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
-import type { Epoch, IocAddress, Rmd, RmdPriority } from '../../ioc/index.ts'
+import type { Epoch, IocAddress, Port, Rmd, RmdPriority } from '../../ioc/index.ts'
 import type {
   CsiDescriptor,
   HaReadiness,
@@ -23,6 +23,8 @@ export interface App extends Libraries {
   readonly eo: EoClient
   readonly rmd: Pick<Rmd, 'client' | 'call' | 'statistics'>
   readonly checkpoint: CheckpointClient
+  /** Messages of the program's own protocols, and the multicast groups whose one-way calls this component gets. */
+  readonly ioc: Pick<Port, 'send' | 'onMessage' | 'joinGroup' | 'leaveGroup' | 'groups'>
 }
 
 /**

@@ -70,14 +70,15 @@ export class ComponentProcess {
   /** Opens the port and makes the parts; serves nothing yet. @throws SdkError ALREADY_EXIST when the port is taken. */
   static async open(options: ComponentProcessOptions): Promise<ComponentProcess> {
     const { env, config, log } = options
+    const names = new NameWatch()
     const port = await openPort({
       transport: unixTransport({ runDir: env.runDir }),
       node: env.nodeId,
       port: config.iocPort,
       name: env.component,
       log,
+      names,
     })
-    const names = new NameWatch()
     // Function tables and checkpoints come after RMD, and RMD asks and tells them about replies that are kept.
     const parts: { eo?: ExecutionObject; checkpoint?: CheckpointService } = {}
     const rmd = createRmd({
@@ -155,6 +156,7 @@ export class ComponentProcess {
       eo: this.#eo.client,
       rmd: roleRmd(rmd, () => this.#eo.roles.epoch(), context),
       checkpoint: this.#checkpoint.client,
+      ioc: port,
     }
     const libraries = Object.getOwnPropertyDescriptors(this.#libraries.app)
     this.app = Object.freeze(Object.defineProperties(app, libraries) as App)

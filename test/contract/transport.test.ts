@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { unixTransport } from '../../ioc/index.ts'
 import { FAULT_FILE_ENV, socketDirectory } from '../../ioc/internal.ts'
 import { TRANSPORTS } from '../ioc/transports.ts'
+import { rmdManyContract } from './rmd-many-contract.ts'
 import { transportContract } from './transport-contract.ts'
 
 for (const [name, make] of Object.entries(TRANSPORTS)) {
+  rmdManyContract(name, make)
   transportContract(name, () => {
     const set = make()
     return { transport: set.of(1), dispose: () => set.dispose() }
