@@ -351,7 +351,7 @@ export class Director<State> {
     readonly recovery: Recovery
     readonly cause: string
   }): Record<string, never> {
-    const node = this.#options.model.components.get(component)?.node
+    const node = this.#model.components.get(component)?.node
     if (node === undefined) throw new SdkError('NOT_EXIST', `there is no component ${component}`)
     const link = this.#links.get(node)
     if (link === undefined) throw new SdkError('TRY_AGAIN', `node ${node} is not there`)
@@ -362,7 +362,7 @@ export class Director<State> {
 
   /** The same as an operator's repair of the component, asked by a component. */
   #errorClear(component: string): Promise<Record<string, never>> {
-    if (!this.#options.model.components.has(component)) {
+    if (!this.#model.components.has(component)) {
       throw new SdkError('NOT_EXIST', `there is no component ${component}`)
     }
     this.#changeCount += 1

@@ -394,6 +394,17 @@ serviceGroups:
     expect(agent.commands.map(({ kind }) => kind)).toEqual(['useModel', 'stopNode', 'instantiate'])
   })
 
+  it('is where components of error reports are looked up', async () => {
+    kit.script.react = take
+    await kit.start(1)
+    const agent = await kit.agent('node1')
+    await agent.join(1, 101)
+    await (await kit.management()).applyModel(request)
+    await expect(agent.director.errorClear({ component: 'c2' })).rejects.toMatchObject({
+      code: 'NOT_EXIST',
+    })
+  })
+
   it('goes to an agent that comes with an older one, before any command', async () => {
     const source = { text, path: '/test/cluster.yaml', version: 4 }
     kit.script.react = (event) => (event.kind === 'nodeJoined' ? [instantiate('node2', 'c2')] : [])
