@@ -56,6 +56,8 @@ export const FLAG = {
   group: 0x10,
   /** On a request: the caller takes a stream of replies. */
   stream: 0x20,
+  /** On a request: it carries a trace, see `rmd/trace.ts`. */
+  trace: 0x40,
 } as const
 
 /** Bytes at the start of a fragment's payload: total size and offset, u32 each. */

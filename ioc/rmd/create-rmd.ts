@@ -21,6 +21,7 @@ import { RETRY_COUNT_MAX } from './retry.ts'
 import { RmdServer } from './server.ts'
 import { type RmdCounters, RmdStatistics } from './statistics.ts'
 import { parseTarget, type Target } from './target.ts'
+import { checkTrace } from './trace.ts'
 import { priorityNumber, requestFlags, requestProtocol } from './wire.ts'
 
 /** Time-out of a call when nothing else is said. SAFplus RMD, section 5.1. */
@@ -227,6 +228,7 @@ interface CheckedOptions {
   readonly ordered: boolean
   readonly oneWay: boolean
   readonly epoch: number
+  readonly trace: string | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -240,7 +242,7 @@ function specOf(base: CallBase, options: CheckedOptions): CallSpec {
     target: base.target,
     functionNumber: base.functionNumber,
     protocol: requestProtocol(oneWay, options.ordered),
-    flags: requestFlags(kind, atMostOnce),
+    flags: requestFlags(kind, { atMostOnce, traced: options.trace !== undefined }),
     priority: options.priority,
     interfaceVersion: base.version,
     atMostOnce,
@@ -250,6 +252,7 @@ function specOf(base: CallBase, options: CheckedOptions): CallSpec {
     timeoutMs: options.timeoutMs,
     tryTimeoutMs: options.tryTimeoutMs,
     nonPersistent: options.nonPersistent,
+    trace: options.trace,
     signal: options.signal,
     decode: base.decode,
   }
@@ -271,6 +274,7 @@ function joined(a: RmdCallOptions, b: RmdCallOptions): Given {
     oneWay: b.oneWay ?? a.oneWay,
     signal: b.signal ?? a.signal,
     epoch: b.epoch ?? a.epoch,
+    trace: b.trace ?? a.trace,
   }
 }
 
@@ -278,6 +282,7 @@ function checkOptions(options: Given): CheckedOptions {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, priority = 'default', epoch = 0, signal } = options
   const { ordered = false, oneWay = false, atMostOnce = false, nonPersistent = false } = options
   checkTime('timeoutMs', timeoutMs)
+  checkTrace(options.trace)
   if (!Number.isSafeInteger(epoch) || epoch < 0) {
     throw invalidParameter(`epoch is ${epoch}: give a safe integer, 0 for none`)
   }
@@ -294,6 +299,7 @@ function checkOptions(options: Given): CheckedOptions {
     ordered,
     oneWay,
     epoch,
+    trace: options.trace,
     signal,
   }
 }

@@ -6,6 +6,7 @@ import type { TableCall } from './call-table.ts'
 import { askAgainMs, type TriedCall } from './retry.ts'
 import type { StreamReader } from './stream-reader.ts'
 import type { Target } from './target.ts'
+import { encodeTraced } from './trace.ts'
 
 /** What calls of one method with the same options have in common. */
 export interface CallSpec {
@@ -23,6 +24,7 @@ export interface CallSpec {
   /** Time after which an at-most-once call is asked for again; 0: as `retry.ts` says. */
   readonly tryTimeoutMs: number
   readonly nonPersistent: boolean
+  readonly trace: string | undefined
   readonly signal: AbortSignal | undefined
   /** Reads the output of a reply. */
   readonly decode: (payload: Uint8Array) => unknown
@@ -69,7 +71,7 @@ export class PendingCall implements TableCall, TriedCall {
   ) {
     this.id = id
     this.spec = spec
-    this.payload = payload
+    this.payload = spec.trace === undefined ? payload : encodeTraced(spec.trace, payload)
     this.deadlineMs = Math.ceil(nowMs + spec.timeoutMs)
     this.dueMs = this.deadlineMs
     this.resolve = resolve

@@ -42,6 +42,11 @@ export interface RmdCallOptions {
   readonly signal?: AbortSignal
   /** Epoch put on the request frame: set by components that hold a role. @defaultValue 0 */
   readonly epoch?: Epoch
+  /**
+   * Trace that the call belongs to: the text of a W3C `traceparent` (see `newTrace`), which its function finds as
+   * `call.trace`. @defaultValue none
+   */
+  readonly trace?: string
 }
 
 /** Options of a call by number and bytes. */
@@ -70,6 +75,8 @@ export interface IncomingCall {
   readonly epoch: Epoch
   /** Version of the caller's interface as one number (see `versionNumber`); 0 or left out: unspecified. */
   readonly interfaceVersion?: number
+  /** The caller's trace as W3C `traceparent` text. */
+  readonly trace?: string | undefined
   /** Valid until `reply` or `fail`: copy what outlives it. */
   readonly payload: Uint8Array
   /** Where items go before `reply` ends them, when the caller takes a stream. */

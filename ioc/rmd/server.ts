@@ -8,6 +8,7 @@ import type { DedupeTable, KeptReply } from './dedupe-table.ts'
 import type { IncomingCall, RmdPriority } from './rmd.ts'
 import type { RmdStatistics } from './statistics.ts'
 import { StreamWriter } from './stream-writer.ts'
+import { trySplitTraced } from './trace.ts'
 import { priorityOf } from './wire.ts'
 
 /** Time-outs of callers are cut to this. */
@@ -51,6 +52,10 @@ export class RmdServer {
     statistics.nRmdRequests += 1
     const nowMs = connection.receivedMs
     const call = new Request(this, connection, header, payload, nowMs)
+    if ((header.flags & FLAG.trace) !== 0 && !call.takeTrace()) {
+      call.fail(new SdkError('MESSAGE_ERROR', 'a request with the flag of a trace and no trace'))
+      return
+    }
     if (call.atMostOnce && isDeduped(call.functionNumber, call.interfaceVersion)) {
       if (!this.#admit(call, nowMs)) return
     }
@@ -231,7 +236,8 @@ class Request implements IncomingCall {
   readonly deadlineMs: number
   readonly epoch: Epoch
   readonly interfaceVersion: number
-  readonly payload: Uint8Array
+  payload: Uint8Array
+  trace: string | undefined = undefined
   readonly connection: Connection
   /** The table of the server waits for this call's answer. */
   deduped = false
@@ -263,6 +269,15 @@ class Request implements IncomingCall {
     this.epoch = header.epoch
     this.interfaceVersion = header.interfaceVersion
     this.payload = payload
+  }
+
+  /** Takes the trace off the payload. @returns false when there is none. */
+  takeTrace(): boolean {
+    const split = trySplitTraced(this.payload)
+    if (split === undefined) return false
+    this.trace = split.trace
+    this.payload = split.payload
+    return true
   }
 
   get source(): IocAddress {

@@ -1,6 +1,15 @@
 import type { Logger } from 'pino'
-import type { HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
-import type { Epoch, IocAddress, Port, Rmd, RmdPriority } from '../../ioc/index.ts'
+import type { ClientOf, HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
+import type {
+  Destination,
+  Epoch,
+  IocAddress,
+  Port,
+  Rmd,
+  RmdCallOptions,
+  RmdPriority,
+  RmdRawCallOptions,
+} from '../../ioc/index.ts'
 import type {
   CsiDescriptor,
   HaReadiness,
@@ -10,6 +19,7 @@ import type {
 } from '../cpm/interface.ts'
 import type { ProtectionGroupNotification, TrackFlag } from '../cpm/protection-group.ts'
 import type { Libraries } from '../services/libraries.ts'
+import type { EoIdentity } from './my-eo.ts'
 
 /** What a component's callbacks and functions are given to work with. One per component process. */
 export interface App extends Libraries {
@@ -21,10 +31,36 @@ export interface App extends Libraries {
   readonly log: Logger
   readonly cpm: CpmClient
   readonly eo: EoClient
-  readonly rmd: Pick<Rmd, 'client' | 'call' | 'statistics'>
+  readonly rmd: AppRmd
   readonly checkpoint: CheckpointClient
   /** Messages of the program's own protocols, and the multicast groups whose one-way calls this component gets. */
   readonly ioc: Pick<Port, 'send' | 'onMessage' | 'joinGroup' | 'leaveGroup' | 'groups'>
+}
+
+/** Options of calls that a component makes. */
+export interface AppCallOptions extends RmdCallOptions {
+  /**
+   * The call for which this one is made: it lasts no longer, is given up with it, and carries its trace. null: none, it
+   * may outlast them all. @defaultValue the call whose function makes it, as far as that is known behind an `await`;
+   * see runtime/README.md, decision 16
+   */
+  readonly within?: Call | null
+}
+
+/** Calls of a component; each carries the epoch of its role. */
+export interface AppRmd extends Pick<Rmd, 'statistics'> {
+  /** As {@link Rmd.client}. */
+  client<M extends MethodSpecs>(
+    face: Interface<M>,
+    options: AppCallOptions & { readonly to: Destination },
+  ): ClientOf<M, AppCallOptions>
+  /** As {@link Rmd.call}. */
+  call(
+    to: Destination,
+    functionNumber: number,
+    payload: Uint8Array,
+    options?: AppCallOptions & RmdRawCallOptions,
+  ): Promise<Uint8Array>
 }
 
 /**
@@ -219,8 +255,13 @@ export interface EoClient {
   customActionRegister(action: (type: number, data: Uint8Array) => void | Promise<void>): void
 }
 
-/** Context of one call, second argument of every function. */
+/**
+ * Context of one call, second argument of every function, on the EO's thread and on workers. Calls that the function
+ * makes end with it: deadline, signal and trace are handed on, as `within` of {@link AppCallOptions} says.
+ */
 export interface Call {
+  /** The Execution Object that runs it: the `App` on the EO's thread, who it is on a worker. */
+  readonly eo: EoIdentity
   readonly source: IocAddress
   readonly caller: string
   readonly messageId: number
@@ -228,6 +269,11 @@ export interface Call {
   /** On this process's monotonic clock (`performance.now()`). */
   readonly deadlineMs: number
   readonly epoch: Epoch
+  /**
+   * Trace that the caller gave, as W3C `traceparent` text. `app.log` writes it as `trace` into each line that the
+   * function logs, and errors that it throws are logged with it.
+   */
+  readonly trace?: string | undefined
   /** What the table was installed with, or `clientDataSet` since. */
   readonly data?: unknown
   /** Aborts when the deadline passes or the process drains. */

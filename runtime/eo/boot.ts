@@ -3,6 +3,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { isSdkError, SdkError } from '../../idl/index.ts'
 import { IOC_PORT } from '../../ioc/index.ts'
 import { socketDirectory, socketPath } from '../../ioc/internal.ts'
+import { CallContext } from './call-context.ts'
 import { readComponentEnvironment, type ComponentEnvironment } from './component-env.ts'
 import { parseComponentModule, type ComponentModule } from './config.schema.ts'
 import { installCrashRecorder } from './crash-record.ts'
@@ -80,9 +81,10 @@ async function boot(booting: Booting): Promise<Booted> {
     parentPid: env.parentPid ?? 0,
     onFailure: (error) => crash('watchdog', error),
   })
-  const log = componentLogger({ component, node, pid: process.pid })
+  const context = new CallContext()
+  const log = componentLogger({ component, node, pid: process.pid }, context)
   try {
-    return await start(booting, { env, log, watchdog, crash })
+    return await start(booting, { env, log, context, watchdog, crash })
   } catch (error) {
     log.fatal({ err: error }, 'the component does not start')
     return crash(isSdkError(error) ? error.code : 'initialize', error)
@@ -92,12 +94,13 @@ async function boot(booting: Booting): Promise<Booted> {
 interface Started {
   readonly env: ComponentEnvironment
   readonly log: ReturnType<typeof componentLogger>
+  readonly context: CallContext
   readonly watchdog: Watchdog
   readonly crash: (kind: string, error: unknown) => never
 }
 
 async function start({ load, url, where }: Booting, started: Started): Promise<Booted> {
-  const { env, log, watchdog, crash } = started
+  const { env, log, context, watchdog, crash } = started
   const config = parseComponentModule(await load(), where)
   // The terminal's Ctrl-C reaches the whole foreground group: the agent decides what happens to its components.
   process.on('SIGINT', () => undefined)
@@ -112,7 +115,7 @@ async function start({ load, url, where }: Booting, started: Started): Promise<B
     ending.abort(new SdkError('INTERRUPT', 'the component ends'))
     process.exit(code)
   }
-  const running = await runEo({ env, config, log, watchdog, crash, exit })
+  const running = await runEo({ env, config, log, context, watchdog, crash, exit })
   const { component, node, address } = running.app
   const facts = { component, node, address, runDir: env.runDir, log }
   return { main: receiveLoopMain(facts, ending.signal), thread: null }

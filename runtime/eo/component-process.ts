@@ -21,7 +21,7 @@ import type {
 import { CheckpointPush } from '../services/checkpoint/interface.ts'
 import { type Libraries, openLibraries, type OpenLibraries } from '../services/libraries.ts'
 import type { App } from './app.ts'
-import { CallContext } from './call-context.ts'
+import type { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
 import type { EoConfig } from './config.schema.ts'
 import { ExecutionObject } from './execution-object.ts'
@@ -37,6 +37,7 @@ export interface ComponentProcessOptions {
   readonly env: ComponentEnvironment
   readonly config: EoConfig
   readonly log: Logger
+  readonly context: CallContext
   readonly createCheckpoint: CreateCheckpointClient
   /** Ends the process with a crash record: the component cannot or must not go on. */
   readonly crash: (kind: string, error: unknown) => void
@@ -97,7 +98,7 @@ export class ComponentProcess {
     options: ComponentProcessOptions,
     { port, rmd, names }: { port: Port; rmd: Rmd; names: NameWatch },
   ) {
-    const { env, config, log } = options
+    const { env, config, log, context } = options
     this.#options = options
     this.#port = port
     this.#rmd = rmd
@@ -111,7 +112,6 @@ export class ComponentProcess {
         options.crash('STALE_EPOCH', new Error(`the role of ${csi} is gone`, { cause: error }))
       },
     })
-    const context = new CallContext()
     this.#eo = new ExecutionObject({
       config,
       context,

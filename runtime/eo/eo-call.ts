@@ -1,5 +1,6 @@
 import type { Epoch, IncomingCall, IocAddress, RmdPriority } from '../../ioc/index.ts'
 import type { Call } from './app.ts'
+import { myEo, type EoIdentity } from './my-eo.ts'
 
 /** The context that a function gets: a copy of what outlives the request, and a signal made when it is asked for. */
 export class EoCall implements Call {
@@ -9,6 +10,7 @@ export class EoCall implements Call {
   readonly priority: RmdPriority
   readonly deadlineMs: number
   readonly epoch: Epoch
+  readonly trace: string | undefined
   readonly data: unknown
   #controller: AbortController | undefined
   #abortReason: unknown
@@ -20,7 +22,12 @@ export class EoCall implements Call {
     this.priority = incoming.priority
     this.deadlineMs = incoming.deadlineMs
     this.epoch = incoming.epoch
+    this.trace = incoming.trace
     this.data = data
+  }
+
+  get eo(): EoIdentity {
+    return myEo()
   }
 
   get signal(): AbortSignal {

@@ -2,6 +2,7 @@ import { isMainThread } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import { createCheckpointClient } from '../services/checkpoint/client.ts'
 import type { App } from './app.ts'
+import type { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
 import { ComponentProcess } from './component-process.ts'
 import type { EoConfig } from './config.schema.ts'
@@ -15,6 +16,8 @@ export interface EoRunOptions {
   readonly env: ComponentEnvironment
   readonly config: EoConfig
   readonly log: Logger
+  /** In which functions run: the log asks it for their traces. */
+  readonly context: CallContext
   readonly watchdog: WatchdogLink
   readonly crash: (kind: string, error: unknown) => void
   /** Ends the process. 0 says that it was orderly. */
@@ -30,7 +33,7 @@ export interface RunningEo {
 
 /** Opens a component on the calling thread, in both thread models, and resolves when its `initialize` has returned. */
 export async function runEo(options: EoRunOptions): Promise<RunningEo> {
-  const { env, config, log, watchdog, crash } = options
+  const { env, config, log, context, watchdog, crash } = options
   let ending = false
   const end = (why: string, terminate: boolean): void => {
     if (ending) return
@@ -43,6 +46,7 @@ export async function runEo(options: EoRunOptions): Promise<RunningEo> {
     env,
     config,
     log,
+    context,
     createCheckpoint: createCheckpointClient,
     crash,
     watchdog,

@@ -9,6 +9,7 @@ import { writeSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { parentPort, workerData } from 'node:worker_threads'
 import { isSdkError } from '../../idl/index.ts'
+import { CallContext } from './call-context.ts'
 import { parseComponentModule } from './config.schema.ts'
 import { installCrashRecorder } from './crash-record.ts'
 import { runEo } from './eo-run.ts'
@@ -68,10 +69,11 @@ async function main(): Promise<void> {
   const watchdog = joinWatchdog(data.watchdogCells)
   const { runDir, node, component } = env
   const crash = installCrashRecorder({ runDir, node, component, pid: process.pid }, exit)
-  const log = componentLogger({ component, node, pid: process.pid })
+  const context = new CallContext()
+  const log = componentLogger({ component, node, pid: process.pid }, context)
   try {
     const config = parseComponentModule(await import(data.url), data.where)
-    const running = await runEo({ env, config, log, watchdog, crash, exit })
+    const running = await runEo({ env, config, log, context, watchdog, crash, exit })
     parentPort?.on('message', ({ why }: MainThreadMessage) => {
       running.end(why)
     })

@@ -1,17 +1,16 @@
-/** Longer than usual: the stages of a job are one state machine, and what is promised of them is kept in one place. */
-import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
+import { isSdkError, SdkError } from '../../idl/index.ts'
 import type { CallContext } from './call-context.ts'
 import type { EoConfig } from './config.schema.ts'
 import { EoCall } from './eo-call.ts'
-import { handlerError, isTryAgain } from './handler-error.ts'
+import { asSdkError, JobAnswers, type JobCounters } from './job-answers.ts'
 import { JobQueue } from './job-queue.ts'
+import { JobStreams } from './job-streams.ts'
 import { OverdueJobs } from './overdue-jobs.ts'
 import { watermarks } from './queue-watermarks.ts'
 import type { Job } from './job.ts'
 import type { EoIdentity } from './my-eo.ts'
 import { Quarantine } from './quarantine.ts'
 import { cancelled, isThenable, where } from './receiver.ts'
-import { isIterable, pumpStream } from './stream-pump.ts'
 import { WorkerPool, type WorkerFailure } from './worker-pool.ts'
 
 /** What a {@link JobRunner} is given. */
@@ -44,21 +43,10 @@ const SLICE_MS = 5
 /** A handler that ignores its deadline keeps its uncommitted writes this much longer. */
 const ABANDONED_GRACE_MS = 10_000
 const SLICE_CHECK_COUNT = 32
-/** Streams that may be open at a time; one more gets TRY_AGAIN. */
-const STREAM_COUNT_MAX = 1_024
 
 interface DrainWaiter {
   readonly csi: string | null
   readonly resolve: () => void
-}
-
-/** What became of jobs. */
-export interface JobRunnerCounters {
-  replied: number
-  failed: number
-  abandoned: number
-  cancelled: number
-  commitFailed: number
 }
 
 /**
@@ -68,7 +56,7 @@ export interface JobRunnerCounters {
  * that runs past its deadline gives its place in the queue back; what it does then still commits or aborts whole.
  */
 export class JobRunner {
-  readonly counters: JobRunnerCounters = {
+  readonly #counters: JobCounters = {
     replied: 0,
     failed: 0,
     abandoned: 0,
@@ -84,7 +72,8 @@ export class JobRunner {
   #drainWaiters: DrainWaiter[] = []
   #pool: WorkerPool | undefined
   #scheduled = false
-  #streamCount = 0
+  readonly #answers: JobAnswers
+  readonly #streams: JobStreams
 
   constructor(options: JobRunnerOptions) {
     this.#options = options
@@ -94,9 +83,14 @@ export class JobRunner {
       watermarks: watermarks('eo', options),
     })
     this.#overdue = new OverdueJobs(options.config.overdueMs)
+    const counters = this.#counters
+    const ended = (job: Job): void => this.#end(job)
+    this.#answers = new JobAnswers({ counters, log: options.log, ended })
     const { context } = options
+    const answers = this.#answers
+    this.#streams = new JobStreams({ answers, counters, ended, ...(context && { context }) })
     if (context !== undefined) {
-      context.isWorking = () => this.#queue.runningCount + this.#streamCount > 0
+      context.isWorking = () => this.#queue.runningCount + this.#streams.openCount > 0
     }
   }
 
@@ -144,9 +138,10 @@ export class JobRunner {
   cancel(caller: string, messageId: number): void {
     for (const job of this.#live) {
       if (job.incoming.messageId !== messageId || job.incoming.caller !== caller) continue
-      this.counters.cancelled++
+      this.#counters.cancelled++
       const error = cancelled(job.service)
-      if (this.#queue.remove((queued) => queued === job).length > 0) this.#giveUp(job, error)
+      if (this.#queue.remove((queued) => queued === job).length > 0)
+        this.#answers.giveUp(job, error)
       else {
         EoCall.abort(job.call, error)
         if (job.service.placement.kind === 'worker') this.#pool?.cancel(caller, messageId, error)
@@ -182,7 +177,10 @@ export class JobRunner {
   /** Fails what is left and ends the workers. */
   async close(): Promise<void> {
     for (const job of this.#queue.remove(() => true)) {
-      this.#giveUp(job, new SdkError('NOT_ACTIVE', `${where(job.service)}: the component stops`))
+      this.#answers.giveUp(
+        job,
+        new SdkError('NOT_ACTIVE', `${where(job.service)}: the component stops`),
+      )
     }
     for (const job of this.#live) {
       const error = new SdkError('INTERRUPT', 'the component stops')
@@ -202,8 +200,8 @@ export class JobRunner {
       jobsExpired: this.#queue.counters.expired,
       watermarkHigh: this.#queue.counters.watermarkHigh,
       ...this.#overdue.statistics(),
-      streamsOpen: this.#streamCount,
-      ...this.counters,
+      streamsOpen: this.#streams.openCount,
+      ...this.#counters,
       ...prefixed('worker.', this.#pool?.statistics() ?? {}),
     }
   }
@@ -239,7 +237,7 @@ export class JobRunner {
     if (job.service.placement.kind === 'worker') {
       if (this.#toWorker(job)) return
       this.#leaveQueue(job)
-      this.#giveUp(job, workersFull(job))
+      this.#answers.giveUp(job, workersFull(job))
       return
     }
     const { method, run } = job.service
@@ -248,7 +246,7 @@ export class JobRunner {
       input = method.input.decode(job.incoming.payload)
     } catch (error) {
       this.#leaveQueue(job)
-      this.#giveUp(job, asSdkError(error, job))
+      this.#answers.giveUp(job, asSdkError(error, job))
       return
     }
     this.#options.onRunning?.(method.functionNumber)
@@ -259,8 +257,10 @@ export class JobRunner {
           ? run!(input, job.call)
           : context.run(job.call, () => run!(input, job.call))
       this.#options.onRunning?.(-1)
-      if (job.service.method.stream) this.#stream(job, output)
-      else if (isThenable(output)) {
+      if (job.service.method.stream) {
+        this.#leaveQueue(job)
+        this.#streams.open(job, output)
+      } else if (isThenable(output)) {
         output.then(
           (value) => {
             this.#finished(job, value)
@@ -276,51 +276,6 @@ export class JobRunner {
     }
   }
 
-  #stream(job: Job, source: unknown): void {
-    const { incoming, service } = job
-    const { stream } = incoming
-    this.#leaveQueue(job)
-    if (stream === null || !isIterable(source)) {
-      this.#threw(job, new TypeError('it gave nothing that can be iterated'))
-      return
-    }
-    if (this.#streamCount >= STREAM_COUNT_MAX) {
-      const message = `${where(service)}: ${STREAM_COUNT_MAX} streams are open already`
-      this.#giveUp(job, new SdkError('TRY_AGAIN', message))
-      return
-    }
-    job.stage = 'streaming'
-    this.#streamCount++
-    pumpStream({
-      stream,
-      source,
-      epoch: job.epoch,
-      encode: (item) => encoded(job, item),
-      onOver: () => {
-        EoCall.abort(job.call, cancelled(service))
-        this.#streamEnded(job)
-      },
-    }).then(
-      () => {
-        if (job.stage !== 'streaming') return
-        this.#streamEnded(job)
-        incoming.reply(NO_BYTES, job.epoch)
-      },
-      (error: unknown) => {
-        if (job.stage !== 'streaming') return
-        this.#streamEnded(job)
-        incoming.fail(handlerError(error, where(service)), job.epoch)
-      },
-    )
-  }
-
-  #streamEnded(job: Job): void {
-    if (job.stage !== 'streaming') return
-    this.#streamCount--
-    this.counters.replied++
-    this.#end(job)
-  }
-
   #toWorker(job: Job): boolean {
     const { service, incoming, call } = job
     const { placement, method } = service
@@ -329,7 +284,7 @@ export class JobRunner {
     if (this.#quarantine.refuses(incoming.functionNumber, incoming.payload, nowMs)) {
       const message = `${where(service)}: a job like this ended several workers and is not run again`
       this.#leaveQueue(job)
-      this.#giveUp(job, new SdkError('JOB_QUARANTINED', message))
+      this.#answers.giveUp(job, new SdkError('JOB_QUARANTINED', message))
       return true
     }
     let input: unknown
@@ -337,7 +292,7 @@ export class JobRunner {
       input = method.input.decode(incoming.payload)
     } catch (error) {
       this.#leaveQueue(job)
-      this.#giveUp(job, asSdkError(error, job))
+      this.#answers.giveUp(job, asSdkError(error, job))
       return true
     }
     job.stage = 'running'
@@ -352,6 +307,7 @@ export class JobRunner {
         priority: call.priority,
         deadlineEpochMs: performance.timeOrigin + call.deadlineMs,
         epoch: call.epoch,
+        ...(call.trace === undefined ? undefined : { trace: call.trace }),
       },
       priority: job.priority,
       deadlineMs: job.deadlineMs,
@@ -373,86 +329,23 @@ export class JobRunner {
     if (!isOfPlatform) return this.#threw(job, error)
     this.#leaveQueue(job)
     // A job that may have run keeps its answer: asked again, it must not run again.
-    if (error.code === 'WORKER_DIED') this.#answerError(job, error)
-    else this.#giveUp(job, error)
+    if (error.code === 'WORKER_DIED') this.#answers.error(job, error)
+    else this.#answers.giveUp(job, error)
   }
 
   #finished(job: Job, output: unknown): void {
-    let payload: Uint8Array
-    try {
-      payload = encoded(job, output)
-    } catch (error) {
-      this.#threw(job, error)
-      return
-    }
     this.#leaveQueue(job)
-    if (job.gate === undefined) {
-      job.incoming.reply(payload, job.epoch)
-      this.counters.replied++
-      this.#end(job)
-      return
-    }
-    job.stage = 'committing'
-    job.gate.finish(job.call, { rc: 0, payload }).then(
-      ({ epoch }) => {
-        job.incoming.reply(payload, epoch)
-        this.counters.replied++
-        this.#end(job)
-      },
-      (error: unknown) => {
-        this.#commitFailed(job, error)
-      },
-    )
+    this.#answers.finished(job, output)
   }
 
   #threw(job: Job, thrown: unknown): void {
     this.#leaveQueue(job)
-    const error = handlerError(thrown, where(job.service))
-    if (error.code === 'HANDLER_FAILED') {
-      this.#options.log('a function failed', { function: where(job.service), err: thrown })
-    }
-    if (isTryAgain(error)) this.#giveUp(job, error)
-    else this.#answerError(job, error)
-  }
-
-  /** Answers an error as a result: without a gate at once, else when it is committed as the call's reply. */
-  #answerError(job: Job, error: SdkError): void {
-    if (job.gate === undefined) {
-      this.#giveUp(job, error)
-      return
-    }
-    job.stage = 'committing'
-    const reply = { rc: error.rc, payload: encodeWireError(toWireError(error)) }
-    job.gate.finish(job.call, reply).then(
-      ({ epoch }) => {
-        job.incoming.fail(error, epoch)
-        this.counters.failed++
-        this.#end(job)
-      },
-      (refused: unknown) => {
-        this.#commitFailed(job, refused)
-      },
-    )
-  }
-
-  /** STALE_EPOCH answers nothing: the process ends, and the caller goes to the new active. */
-  #commitFailed(job: Job, error: unknown): void {
-    this.counters.commitFailed++
-    if (!isSdkError(error, 'STALE_EPOCH')) job.incoming.fail(asSdkError(error, job))
-    this.#end(job)
+    this.#answers.threw(job, thrown)
   }
 
   #expire(job: Job): void {
     const message = `${where(job.service)}: waited past its deadline`
-    this.#giveUp(job, new SdkError('DEADLINE_PASSED', message))
-  }
-
-  /** Answers without a commit: the call left no trace. */
-  #giveUp(job: Job, error: SdkError): void {
-    job.gate?.abort(job.call)
-    job.incoming.fail(error)
-    this.counters.failed++
-    this.#end(job)
+    this.#answers.giveUp(job, new SdkError('DEADLINE_PASSED', message))
   }
 
   #abandon(job: Job): void {
@@ -460,7 +353,7 @@ export class JobRunner {
     this.#leaveQueue(job)
     job.stage = 'abandoned'
     if (job.service.placement.kind !== 'worker') this.#overdue.add(job, this.#options.clock())
-    this.counters.abandoned++
+    this.#counters.abandoned++
     EoCall.abort(job.call, error)
     job.incoming.fail(error)
     this.#live.delete(job)
@@ -514,8 +407,6 @@ const PLATFORM_CODES: ReadonlySet<string> = new Set([
   'WORKER_DIED',
 ])
 
-const NO_BYTES = new Uint8Array(0)
-
 /** Ordered calls wait in one queue wherever they run: else one on a worker could pass one on the EO's thread. */
 const isQueuedHere = ({ service, priority }: Job): boolean =>
   service.placement.kind !== 'worker' || priority === 'ordered'
@@ -523,23 +414,9 @@ const isQueuedHere = ({ service, priority }: Job): boolean =>
 const workersFull = (job: Job): SdkError =>
   new SdkError('QUEUE_OVERFLOW', `${where(job.service)}: its workers are behind with ordered calls`)
 
-/** @throws Error, a bug of the function, when its result does not fit the interface. */
-function encoded(job: Job, output: unknown): Uint8Array {
-  try {
-    return job.service.method.output.encode(output)
-  } catch (error) {
-    const message = `its result does not fit the interface: ${String(error)}`
-    throw new Error(message, { cause: error })
-  }
-}
-
 function timedOut(job: Job): SdkError {
   const message = `${where(job.service)}: still runs at its deadline`
   return new SdkError('TIMEOUT', message, { mayHaveRun: true })
-}
-
-function asSdkError(error: unknown, job: Job): SdkError {
-  return isSdkError(error) ? error : handlerError(error, where(job.service))
 }
 
 function prefixed(

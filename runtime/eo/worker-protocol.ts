@@ -28,6 +28,8 @@ export interface WorkerCall {
   readonly priority: string
   readonly deadlineEpochMs: number
   readonly epoch: number
+  /** Left out where there is none: every field is cloned for every job. */
+  readonly trace?: string
 }
 
 /** One job: slot, module, exported function, input, context. */

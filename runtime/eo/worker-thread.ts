@@ -17,7 +17,7 @@ type WorkerFunction = (input: unknown, call: unknown) => unknown
 /** What piscina calls. Ends when the EO closes the port. */
 export function session({ eo, port, slots, modules }: WorkerSession): Promise<void> {
   // What `bindMyEo` does, without its imports.
-  ;(globalThis as Record<symbol, unknown>)[Symbol.for('holdfast.myEo')] = eo
+  place[MY_EO] = eo
   const queue: WorkerJobMessage[] = []
   let serving = false
   const serve = async (): Promise<void> => {
@@ -57,6 +57,9 @@ export function session({ eo, port, slots, modules }: WorkerSession): Promise<vo
     })
   })
 }
+
+const MY_EO = Symbol.for('holdfast.myEo')
+const place = globalThis as { [MY_EO]?: WorkerSession['eo'] }
 
 type Exports = Readonly<Record<string, unknown>>
 const loadedModules = new Map<string, Exports>()
@@ -105,6 +108,7 @@ class WorkerCallContext {
   readonly priority: string
   readonly deadlineMs: number
   readonly epoch: number
+  readonly trace: string | undefined
   #signal: AbortSignal | undefined
   #canceller: AbortController | undefined
   #givenUp = false
@@ -116,6 +120,11 @@ class WorkerCallContext {
     this.priority = call.priority
     this.deadlineMs = call.deadlineEpochMs - performance.timeOrigin
     this.epoch = call.epoch
+    this.trace = call.trace
+  }
+
+  get eo(): WorkerSession['eo'] {
+    return place[MY_EO]!
   }
 
   get signal(): AbortSignal {

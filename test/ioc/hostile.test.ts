@@ -150,6 +150,18 @@ describe('bytes of a peer that does not keep to the protocol', () => {
     expect(peer.closed()).toBe(false)
   })
 
+  it('answers a request that says it carries a trace, and lies', async () => {
+    const peer = raw()
+    const request = { protocol: PROTOCOL.syncRequest, messageId: 1, rcOrTimeoutMs: 1_000 }
+    const traced = { ...request, flags: FLAG.trace }
+    const asked = [frame(traced, new Uint8Array(40)), frame(traced, new Uint8Array(3))]
+    peer.socket.write(Buffer.concat([hello, ...asked]))
+    await until(() => rmd.statistics()['nReplySend'] === 2)
+    expect(rmd.statistics()).toMatchObject({ nRmdRequests: 2, nBadRequests: 2 })
+    await until(() => peer.received().toString('latin1').split('MESSAGE_ERROR').length === 3)
+    expect(peer.closed()).toBe(false)
+  })
+
   it('closes a peer that says nothing', async () => {
     const peer = raw()
     await until(peer.closed)

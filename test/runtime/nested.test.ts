@@ -21,8 +21,12 @@ const Toy = defineInterface({
     it: { serviceId: 0, input: z.string(), output: z.string() },
     soon: { serviceId: 1, input: z.string(), output: z.string() },
     alone: { serviceId: 2, input: z.string(), output: z.string() },
+    within: { serviceId: 3, input: z.string(), output: z.string() },
+    items: { serviceId: 4, input: z.string(), output: z.string(), stream: true },
   },
 })
+
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 
 let eo: ExecutionObject
 let context: CallContext
@@ -68,6 +72,15 @@ beforeEach(async () => {
         await Promise.resolve()
         return `${await client.it(text)} nested`
       },
+      within: async (text, call) => {
+        await Promise.resolve()
+        const free = await client.it(text, { within: null })
+        return `${free} ${await client.it(text, { within: call })}`
+      },
+      items: async function* (text) {
+        await Promise.resolve()
+        yield await client.it(text)
+      },
       soon: async (text) => `${await client.it(text)} soon`,
       alone: async (text) => Promise.resolve(text),
     },
@@ -110,6 +123,27 @@ test('the very first one behind an await has a time of its own, the next ones do
   expect(await call('b', { timeoutMs: 1_000 })).toBe('b nested')
   expect(leftMs()[0]).toBeGreaterThan(30_000)
   expect(leftMs()[1]).toBeLessThan(1_010)
+})
+
+test('within says for which call one is made, and begins nothing', async () => {
+  const { within } = caller.client(Toy, { to: '1:64' })
+  expect(await within('a', { timeoutMs: 1_000 })).toBe('a a')
+  expect(leftMs()[0]).toBeGreaterThan(30_000)
+  expect(leftMs()[1]).toBeLessThan(1_010)
+  expect(context.isFollowing).toBe(false)
+})
+
+test('a trace goes on to nested calls, behind an await too, with the time that is left', async () => {
+  expect(await call('a', { timeoutMs: 1_000, trace: TRACE })).toBe('a nested')
+  expect(seen[0]!.trace).toBe(TRACE)
+  expect(leftMs()[0]).toBeLessThan(1_010)
+  expect(context.trace).toBe(undefined)
+  expect(await call('b', {})).toBe('b nested')
+  expect(seen[1]!.trace).toBe(undefined)
+  const items = caller.client(Toy, { to: '1:64', trace: TRACE, timeoutMs: 1_000 }).items('c')
+  for await (const item of items) expect(item).toBe('c')
+  expect(seen[2]!.trace).toBe(TRACE)
+  expect(leftMs()[2]).toBeLessThan(1_010)
 })
 
 test('a nested call has the time that is left of the one it is made for, and each its own', async () => {

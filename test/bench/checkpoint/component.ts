@@ -33,6 +33,7 @@ async function one(): Promise<void> {
   const deadlineMs = performance.now() + 10_000
   const caller = '0123456789abcdef'
   const call = {
+    eo: { component: 'bench', node: 'node1', address: { node: 1, port: 64 } },
     source: { node: 0, port: 0 },
     caller,
     messageId,

@@ -149,6 +149,7 @@ export class Rig {
       ...key,
     }
     const call = {
+      eo: { component: 'rig', node: 'node1', address: { node: 1, port: 64 } },
       source: { node: 0, port: 0 },
       caller: full.caller,
       messageId: full.messageId,
