@@ -11,6 +11,7 @@ const HELP = `
 Reads models of other availability frameworks and writes one cluster.yaml for all files together:
   OpenSAF   IMM XML (objects and class definitions), SMF campaigns, the older APPConfig
   SAFplus   clAmfConfig.xml together with clAmfDefinitions.xml
+  OpenAIS   amf.conf
 What has no counterpart, or was changed, is listed on standard error with file and line; nothing is dropped in silence.
 Exit code 0: written. 1: the files contradict themselves or cannot be read (every error is listed). 3: no such file.
 
@@ -23,11 +24,11 @@ interface ImportOptions extends GlobalOptions {
   readonly output?: string
 }
 
-/** `import FILES...`: writes a `cluster.yaml` from models of OpenSAF or SAFplus. */
+/** `import FILES...`: writes a `cluster.yaml` from models of OpenSAF, SAFplus or OpenAIS. */
 export function addImportCommand(program: Command, io: CliIo): void {
   program
     .command('import')
-    .description('write a cluster.yaml from OpenSAF or SAFplus models')
+    .description('write a cluster.yaml from OpenSAF, SAFplus or OpenAIS models')
     .argument('<files...>', 'XML files that are one model together')
     .option('--output <file>', 'where to write (default: standard output)')
     .addHelpText('after', HELP)

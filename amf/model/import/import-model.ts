@@ -5,6 +5,8 @@ import { compact, Draft, type ClusterDraft } from './draft.ts'
 import { Findings, type Finding } from './findings.ts'
 import { readImmFile } from './imm-file.ts'
 import type { ClassDefinition, RawObject } from './imm-objects.ts'
+import { importOpenAis } from './openais.ts'
+import { isOpenAis, type OpenAisBlock, readOpenAis } from './openais-file.ts'
 import { importLegacy } from './opensaf-legacy.ts'
 import { importOpenSaf } from './opensaf.ts'
 import { importSafplus } from './safplus.ts'
@@ -31,18 +33,19 @@ export interface ImportResult {
   readonly unlisted: number
 }
 
-type Format = 'imm' | 'campaign' | 'legacy' | 'safplus'
+type Format = 'imm' | 'campaign' | 'legacy' | 'safplus' | 'openais'
 
 const FORMATS = [
   'OpenSAF IMM XML (root IMM-contents)',
   'SMF campaigns (upgradeCampaign)',
   "OpenSAF's older APPConfig",
   'SAFplus clAmfConfig.xml with clAmfDefinitions.xml (openClovisAsp, amfConfig, amfTypes)',
+  "OpenAIS's amf.conf (safAmfCluster)",
 ].join(', ')
 
 /**
- * Turns models of OpenSAF or SAFplus into the text of a `cluster.yaml` that `parseModel` accepts. Several files are one
- * model. Never throws for what is in the files: errors and notes have the file and line they are about.
+ * Turns models of OpenSAF, SAFplus or OpenAIS into the text of a `cluster.yaml` that `parseModel` accepts. Several files
+ * are one model. Never throws for what is in the files: errors and notes have the file and line they are about.
  */
 export function importModel(sources: readonly ImportSource[]): ImportResult {
   const findings = new Findings()
@@ -54,9 +57,11 @@ export function importModel(sources: readonly ImportSource[]): ImportResult {
     const place = { file: files[0]?.file ?? '', line: 1 }
     findings.fileError(place, `files of different formats are no one model: ${kinds}`)
   } else {
-    if (formats.has('imm')) importImm(files, draft)
-    if (formats.has('legacy')) importLegacy(files, draft)
-    if (formats.has('safplus')) importSafplus(files, draft)
+    const xml = files.flatMap((each) => ('root' in each ? [each] : []))
+    if (formats.has('imm')) importImm(xml, draft)
+    if (formats.has('legacy')) importLegacy(xml, draft)
+    if (formats.has('safplus')) importSafplus(xml, draft)
+    if (formats.has('openais')) importConfs(files, draft)
   }
   if (Object.keys(draft.text.nodes).length === 0) {
     draft.text.nodes['node1'] = {}
@@ -76,11 +81,19 @@ export function importModel(sources: readonly ImportSource[]): ImportResult {
   }
 }
 
-interface ReadFile {
+interface XmlFile {
   readonly file: string
   readonly root: XmlElement
-  readonly format: Format
+  readonly format: Exclude<Format, 'openais'>
 }
+
+interface ConfFile {
+  readonly file: string
+  readonly cluster: OpenAisBlock
+  readonly format: 'openais'
+}
+
+type ReadFile = XmlFile | ConfFile
 
 function readSource({ file, text }: ImportSource, findings: Findings): ReadFile[] {
   if (text.length > XML_LIMITS.bytesMax) {
@@ -88,8 +101,12 @@ function readSource({ file, text }: ImportSource, findings: Findings): ReadFile[
     findings.fileError({ file, line: 1 }, `is larger than ${limit}; split it`)
     return []
   }
+  if (isOpenAis(text)) {
+    const cluster = readOpenAis(text, file, findings)
+    return cluster ? [{ file, cluster, format: 'openais' }] : []
+  }
   if (!/^\uFEFF?\s*</.test(text)) {
-    findings.fileError({ file, line: 1 }, `is no XML; can be read: ${FORMATS}`)
+    findings.fileError({ file, line: 1 }, `is no model; can be read: ${FORMATS}`)
     return []
   }
   const root = readXml(text, file, findings)
@@ -101,14 +118,14 @@ function readSource({ file, text }: ImportSource, findings: Findings): ReadFile[
   return []
 }
 
-function formatOf(root: XmlElement): Format | null {
+function formatOf(root: XmlElement): XmlFile['format'] | null {
   if (root.name === 'IMM-contents') return 'imm'
   if (root.name === 'upgradeCampaign') return 'campaign'
   if (root.name === 'APPConfig') return 'legacy'
   return partOf(root) === null ? null : 'safplus'
 }
 
-function importImm(files: readonly ReadFile[], draft: Draft): void {
+function importImm(files: readonly XmlFile[], draft: Draft): void {
   const objects: RawObject[] = []
   const classes: ClassDefinition[] = []
   for (const { file, root, format } of files) {
@@ -120,6 +137,13 @@ function importImm(files: readonly ReadFile[], draft: Draft): void {
     }
   }
   importOpenSaf(objects, classes, draft)
+}
+
+/** One file is a whole cluster. */
+function importConfs(files: readonly ReadFile[], draft: Draft): void {
+  const [first, second] = files.flatMap((each) => ('cluster' in each ? [each] : []))
+  if (second) draft.findings.fileError({ file: second.file, line: 1 }, 'is a second cluster')
+  if (first) importOpenAis(first.cluster, draft)
 }
 
 /** What a `cluster.yaml` may not say was said by the sources: told with the place of the object it came from. */
