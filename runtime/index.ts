@@ -68,6 +68,27 @@ export type {
   NameMapping,
   NamePriority,
 } from './services/name/interface.ts'
+export type { TransactionCallbacks, TransactionJob } from './services/transaction/agent-jobs.ts'
+export type {
+  TransactionAgentHandle,
+  TransactionServiceRegistration,
+} from './services/transaction/agent-handle.ts'
+export type { TransactionClient } from './services/transaction/client.ts'
+export type {
+  AgentJobReading,
+  Transaction,
+  TransactionClientHandle,
+  TransactionCompletion,
+  TransactionOptions,
+  TransactionState,
+} from './services/transaction/client-handle.ts'
+export { SERVICE_TYPE_ANY } from './services/transaction/interface.ts'
+export type {
+  Participation,
+  TransactionFailure,
+  TransactionPhase,
+  TransactionReport,
+} from './services/transaction/interface.ts'
 export { EoManagement } from './eo/management-interface.ts'
 export { MessageBuffer, BufferPool } from './basic/buffer/message-buffer.ts'
 export type { SeekFrom } from './basic/buffer/message-buffer.ts'

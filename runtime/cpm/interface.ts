@@ -10,6 +10,7 @@ export const CLIENT_ID = {
   name: 3,
   cpmCallbacks: 5,
   debug: 7,
+  transaction: 8,
   group: 9,
   management: 10,
   agentCommands: 11,

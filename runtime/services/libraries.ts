@@ -3,11 +3,13 @@ import { type DebugClient, debugLibrary } from './debug/client.ts'
 import { type GroupClient, groupLibrary } from './group/client.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
+import { type TransactionClient, transactionLibrary } from './transaction/client.ts'
 
 /** Client libraries that a component switches on in `clEoClientLibs`, by their place in `app`. */
 export interface Libraries {
   readonly name: NameClient
   readonly group: GroupClient
+  readonly transaction: TransactionClient
   readonly debug: DebugClient
 }
 
@@ -20,6 +22,7 @@ interface Library<K extends keyof Libraries> {
 const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   name: { flag: 'name', create: nameLibrary },
   group: { flag: 'gms', create: groupLibrary },
+  transaction: { flag: 'transaction', create: transactionLibrary },
   debug: { flag: 'debug', create: debugLibrary },
 }
 

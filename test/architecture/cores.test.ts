@@ -73,6 +73,14 @@ const CORES: readonly string[] = [
   'runtime/services/group/view.ts',
   'runtime/services/name/name-content.ts',
   'runtime/services/name/operations.ts',
+  'runtime/services/transaction/agents.ts',
+  'runtime/services/transaction/ended-transactions.ts',
+  'runtime/services/transaction/operations.ts',
+  'runtime/services/transaction/plan.ts',
+  'runtime/services/transaction/progress.ts',
+  'runtime/services/transaction/restoring.ts',
+  'runtime/services/transaction/transaction-content.ts',
+  'runtime/services/transaction/unit.ts',
 ]
 
 /** `idl` only looks at memory with it. */

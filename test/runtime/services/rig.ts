@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pino } from 'pino'
 import {
   createRmd,
@@ -42,6 +45,8 @@ export class ServiceRig {
   readonly nodes = new Map<number, RigNode>()
   readonly #transport = memoryTransport()
   readonly #servers: readonly ((host: ServiceHost) => NodeService)[]
+  /** A node that is started again finds its own. */
+  readonly #directory = mkdtempSync(join(tmpdir(), 'hf-rig-'))
   #term = 0
   #leader = 0
 
@@ -65,7 +70,7 @@ export class ServiceRig {
       node: `node${id}`,
       nodeId: id,
       cluster: 'test',
-      directory: '/nowhere',
+      directory: join(this.#directory, `node${id}`),
       nodeName: (number) => `node${number}`,
       componentOf: (caller) =>
         [...components.values()].find((one) => one.rmd.caller === caller)?.name ??
@@ -146,6 +151,7 @@ export class ServiceRig {
 
   async close(): Promise<void> {
     for (const id of [...this.nodes.keys()]) await this.killNode(id)
+    rmSync(this.#directory, { recursive: true, force: true })
   }
 
   async #open(
