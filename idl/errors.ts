@@ -1,5 +1,6 @@
 import { common, own, type SdkErrorRow } from './error-row.ts'
 import { CL_CID, CL_PRIVATE_ERR, rcOf, type ClRcT } from './return-code.ts'
+import { EVENT_ERRORS } from './event-errors.ts'
 import { TRANSACTION_ERRORS } from './transaction-errors.ts'
 
 /** Every code that the SDK itself uses, with its return code, what it means and what to do about it. */
@@ -432,6 +433,7 @@ export const ERRORS = {
     'what was asked for is told by a callback that was not given',
     'give the callback to initialize',
   ]),
+  ...EVENT_ERRORS,
   ...TRANSACTION_ERRORS,
   STALE_EPOCH: own('CKPT', CL_PRIVATE_ERR.CKPT.STALE_EPOCH, [
     'refused',

@@ -43,6 +43,24 @@ export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
 export type { DebugClient, DebugCommand, DebugRegistration } from './services/debug/client.ts'
 export type {
+  EventChannel,
+  EventFilter,
+  PublishRequest,
+  SubscribeRequest,
+} from './services/event/channel.ts'
+export type {
+  ChannelFlag,
+  ChannelOpenAnswer,
+  ChannelOpenRequest,
+  EventCallbacks,
+  EventClient,
+  EventHandle,
+} from './services/event/client.ts'
+export { LOST_EVENT_PATTERN } from './services/event/delivered-event.ts'
+export type { DeliveredEvent, EventPriority } from './services/event/delivered-event.ts'
+export { EVENT_LIMITS } from './services/event/interface.ts'
+export type { ChannelScope, FilterType } from './services/event/interface.ts'
+export type {
   GroupCallbacks,
   GroupClient,
   GroupHandle,

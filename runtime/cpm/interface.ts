@@ -8,6 +8,7 @@ export const CLIENT_ID = {
   eoManagement: 2,
   /** The original's COR client: there is no object registry here. */
   name: 3,
+  event: 4,
   cpmCallbacks: 5,
   debug: 7,
   transaction: 8,

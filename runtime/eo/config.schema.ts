@@ -72,13 +72,15 @@ const CLIENT = [
   'alarm',
   'debug',
   'gms',
+  // Not one of the original's, whose event library was always there.
+  'event',
 ] as const
 /** Flags of libraries that are part of every component: the name table and the log. */
 const CLIENT_PRESENT: ReadonlySet<string> = new Set(['name', 'log', ...LIBRARY_FLAGS])
 
 /** `clEoBasicLibs`: the first six of the original's nine flags must be true. */
 export type ClEoBasicLibs = Readonly<Partial<Record<(typeof BASIC)[number], boolean>>>
-/** `clEoClientLibs`: the original's twelve flags, all optional. */
+/** `clEoClientLibs`: the original's twelve flags, all optional, and `event`, which is an addition to them. */
 export type ClEoClientLibs = Readonly<Partial<Record<(typeof CLIENT)[number], boolean>>>
 
 /** What a component's module exports. */

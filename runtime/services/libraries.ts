@@ -1,5 +1,6 @@
 import { SdkError } from '../../idl/index.ts'
 import { type DebugClient, debugLibrary } from './debug/client.ts'
+import { type EventClient, eventLibrary } from './event/client.ts'
 import { type GroupClient, groupLibrary } from './group/client.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
@@ -11,6 +12,7 @@ export interface Libraries {
   readonly group: GroupClient
   readonly transaction: TransactionClient
   readonly debug: DebugClient
+  readonly event: EventClient
 }
 
 /** The flag of each library in `clEoClientLibs`, and what makes it. */
@@ -24,6 +26,7 @@ const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   group: { flag: 'gms', create: groupLibrary },
   transaction: { flag: 'transaction', create: transactionLibrary },
   debug: { flag: 'debug', create: debugLibrary },
+  event: { flag: 'event', create: eventLibrary },
 }
 
 /** Flags of `clEoClientLibs` that have a library. */

@@ -1,3 +1,4 @@
+import { eventServer } from './event/server.ts'
 import { groupServer } from './group/server.ts'
 import { nameServer } from './name/server.ts'
 import type { NodeService, ServiceHost } from './service.ts'
@@ -8,4 +9,5 @@ export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = [
   nameServer,
   groupServer,
   transactionServer,
+  eventServer,
 ]

@@ -1,0 +1,366 @@
+import type { Logger } from 'pino'
+import { SdkError } from '../../../idl/index.ts'
+import { type Clock, IOC_PORT, type Rmd } from '../../../ioc/index.ts'
+import type { OrderMember } from '../replicated/interface.ts'
+import { isGlobalChannel } from './channel-content.ts'
+import { patternTest } from './filter.ts'
+import { Intake } from './intake.ts'
+import { EventPeer, type SubscriptionFilter } from './interface.ts'
+import { type PeerLink, PeerLinks, pushEvent, pushMark, pushRetained } from './peer-links.ts'
+import type { Open, Program } from './programs.ts'
+import { RECORD_KIND, Records } from './record.ts'
+import { RetainedEvents } from './retained-events.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+const DELIVER_TIMEOUT_MS = 5_000
+/** A retained event is on all nodes within this, or its publisher hears that it may not be. */
+const RETAIN_TIMEOUT_MS = 5_000
+const SWEEP_MS = 1_000
+
+export interface EventHubOptions {
+  readonly nodeId: number
+  readonly self: OrderMember
+  readonly members: () => readonly OrderMember[]
+  /** Global channels with subscribers of a life. */
+  readonly interestOf: (life: string) => readonly number[]
+  /** Is there such a global channel? */
+  readonly hasChannel: (channel: number) => boolean
+  /** Something was put into the outboxes of these programs. */
+  readonly kick: (callers: Iterable<string>) => void
+  /** How far this node has come in the order. */
+  readonly revision: () => number
+  readonly rmd: Rmd
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+type EventId = { readonly channel: number; readonly node: number; readonly counter: number }
+
+/** Who waits until all nodes of the view hold a retained event. */
+interface Holding {
+  readonly pending: Set<string>
+  readonly end: (error: SdkError | null) => void
+}
+
+/**
+ * Where the events of one node meet: those of its publishers and of other nodes go to its subscribers, those of its
+ * publishers to the nodes that want them, and retained ones are kept.
+ *
+ * I1 What other nodes see of this node's events on a global channel is numbered without a gap.
+ * I2 An event passes here once: to everybody who is subscribed at that moment; later subscribers find it among the
+ * retained ones, or not at all.
+ */
+export class EventHub {
+  readonly #options: EventHubOptions
+  readonly #subscriptions = new Subscriptions()
+  readonly #links: PeerLinks
+  readonly #intake = new Intake()
+  readonly #retained = { GLOBAL: new RetainedEvents(), LOCAL: new RetainedEvents() } as const
+  /** The last sequence of each global channel. */
+  readonly #sequences = new Map<number, number>()
+  readonly #holdings = new Set<Holding>()
+  /** Of the present view. */
+  #lives: ReadonlySet<string> = new Set()
+  /** Counts microseconds where it begins: no life of the node uses the numbers of another one. */
+  #counter = Math.floor(Date.now() * 1_000)
+  #cancelSweep: (() => void) | null = null
+  #isClosed = false
+
+  constructor(options: EventHubOptions) {
+    this.#options = options
+    const { rmd, self, clock } = options
+    this.#links = new PeerLinks({
+      self,
+      clock,
+      send: ({ node, life }, { records }) =>
+        rmd
+          .client(EventPeer, {
+            to: { node, port: IOC_PORT.agent },
+            timeoutMs: DELIVER_TIMEOUT_MS,
+          })
+          .deliver({ from: self.life, to: life, revision: options.revision(), records }),
+    })
+  }
+
+  // --- subscribers of this node ---
+
+  /** Retained events that match come first. @throws SdkError INVALID_BUFFER for no rule. */
+  subscribe(
+    channel: number,
+    program: Program,
+    { number, filter }: { readonly number: number; readonly filter: SubscriptionFilter },
+  ): void {
+    const test = patternTest(filter)
+    this.#subscriptions.add(channel, program, { number, test })
+    const nowMs = this.#options.clock.nowMs()
+    const only = [number]
+    for (const { record } of this.#retainedOf(channel).of(channel, nowMs)) {
+      const records = new Records(record)
+      if (test === null || test(records.patterns(0))) program.outbox.push(records, 0, only)
+    }
+    program.sender.kick()
+  }
+
+  unsubscribe(channel: number, caller: string, number: number): void {
+    this.#subscriptions.remove(channel, caller, number)
+  }
+
+  /** No program of this node has the channel open to subscribe any more. */
+  interestEnded(channel: number): void {
+    this.#intake.interestEnded(channel)
+  }
+
+  // --- publishers of this node ---
+
+  /**
+   * @returns the id of the first event; the others follow it.
+   * @throws SdkError MESSAGE_ERROR, NO_SPACE, TIMEOUT.
+   */
+  publish(
+    { channel, name, scope }: Open,
+    bytes: Uint8Array,
+  ): { node: number; counter: number } | Promise<{ node: number; counter: number }> {
+    const records = new Records(bytes)
+    const { nodeId: node } = this.#options
+    const counter = this.#counter
+    const isRetained = records.count > 0 && records.retentionMs(0) > 0
+    this.#checkPublished(records, { name, scope })
+    this.#counter += records.count
+    const publishTimeMs = Date.now()
+    const isGlobal = scope === 'GLOBAL'
+    const links = isGlobal ? this.#linksFor(channel, isRetained) : []
+    const held = isRetained && links.length > 0 ? this.#hold(links, name) : null
+    let sequence = this.#sequences.get(channel) ?? 0
+    let next = counter
+    for (let at = 0; at < bytes.length; at = records.after(at)) {
+      sequence += 1
+      records.stamp(at, { node, channel, counter: next, sequence, publishTimeMs })
+      next += 1
+      this.#subscriptions.route(channel, records, at)
+      for (const link of links) pushEvent(link, records, at, held?.onEnd(link))
+    }
+    if (isGlobal) this.#sequences.set(channel, sequence)
+    if (isRetained) this.#keep(records, 0, this.#options.self.life)
+    this.#options.kick(this.#subscriptions.callers(channel))
+    for (const { sender } of links) sender.kick()
+    const answer = { node, counter }
+    return held === null ? answer : held.done.then(() => answer)
+  }
+
+  /** @throws SdkError NOT_EXIST. */
+  checkRetained(event: EventId): void {
+    if (this.#retainedOf(event.channel).has(event)) return
+    throw new SdkError('NOT_EXIST', 'no such event is retained on this channel')
+  }
+
+  #checkPublished(records: Records, open: Pick<Open, 'name' | 'scope'>): void {
+    for (let at = 0; at < records.bytes.length; at = records.after(at)) {
+      const retentionMs = records.retentionMs(at)
+      if (retentionMs === 0) continue
+      if (records.count > 1) {
+        throw new SdkError('MESSAGE_ERROR', 'an event with a retention time comes alone')
+      }
+      if (!this.#retained[open.scope].hasRoom(records.bytes.length)) {
+        const message = `${open.name}: too many events are retained: clear some, or retain for less`
+        throw new SdkError('NO_SPACE', message)
+      }
+    }
+  }
+
+  #linksFor(channel: number, isRetained: boolean): PeerLink[] {
+    return [...this.#links.all()].filter(({ interest }) => isRetained || interest.has(channel))
+  }
+
+  /** Waits until the nodes of the view have a retained event. */
+  #hold(
+    links: readonly PeerLink[],
+    name: string,
+  ): { done: Promise<void>; onEnd: (link: PeerLink) => (isTaken: boolean) => void } {
+    const pending = new Set(links.flatMap(({ isAway, member }) => (isAway ? [] : member.life)))
+    let settle: (error: SdkError | null) => void = () => {}
+    const done = new Promise<void>((resolve, reject) => {
+      settle = (error) => (error === null ? resolve() : reject(error))
+    })
+    const uncertain = (why: string): SdkError =>
+      new SdkError('TIMEOUT', `${name}: ${why}: not every node may retain it`, { mayHaveRun: true })
+    const cancel = this.#options.clock.after(RETAIN_TIMEOUT_MS, () => {
+      holding.end(uncertain(`not on all nodes within ${RETAIN_TIMEOUT_MS} ms`))
+    })
+    const holding: Holding = {
+      pending,
+      end: (error) => {
+        cancel()
+        this.#holdings.delete(holding)
+        settle(error)
+      },
+    }
+    this.#holdings.add(holding)
+    if (pending.size === 0) holding.end(null)
+    const onEnd =
+      ({ member }: PeerLink) =>
+      (isTaken: boolean): void => {
+        if (!pending.delete(member.life)) return
+        if (!isTaken) holding.end(uncertain(`node ${member.node} is too slow`))
+        else if (pending.size === 0) holding.end(null)
+      }
+    return { done, onEnd }
+  }
+
+  // --- other nodes ---
+
+  viewChanged(members: readonly OrderMember[]): void {
+    const lives = new Set(members.map(({ life }) => life))
+    for (const { pending, end } of this.#holdings) {
+      for (const life of pending) if (!lives.has(life)) pending.delete(life)
+      if (pending.size === 0) end(null)
+    }
+    const fresh = this.#links.update(members, this.#options.interestOf)
+    this.#shareRetained(fresh, lives)
+    this.#lives = lives
+    for (const link of fresh) {
+      for (const channel of link.interest) this.#mark(link, channel)
+      link.sender.kick()
+    }
+  }
+
+  /** A node has its first subscriber on a channel, or none any more. */
+  interest(life: string, channel: number, isWanted: boolean): void {
+    const link = this.#links.setInterest(life, channel, isWanted)
+    if (link === null) return
+    this.#mark(link, channel)
+    link.sender.kick()
+  }
+
+  channelDeleted(channel: number): void {
+    this.#retainedOf(channel).deleteChannel(channel)
+    this.#sequences.delete(channel)
+    this.#intake.keepChannels(this.#options.hasChannel)
+  }
+
+  cleared(event: EventId): void {
+    this.#retainedOf(event.channel).clear(event, this.#options.clock.nowMs())
+    this.#sweepLater()
+  }
+
+  /** The channels are others than before: what was missed is made up for. */
+  contentReplaced(): void {
+    for (const channel of this.#retained.GLOBAL.channels()) {
+      if (!this.#options.hasChannel(channel)) this.#retained.GLOBAL.deleteChannel(channel)
+    }
+    this.#intake.keepChannels(this.#options.hasChannel)
+    for (const { member, interest } of this.#links.all()) {
+      const wanted = new Set(this.#options.interestOf(member.life))
+      for (const channel of interest) {
+        if (!wanted.has(channel)) this.interest(member.life, channel, false)
+      }
+      for (const channel of wanted) this.interest(member.life, channel, true)
+    }
+  }
+
+  /** What another node sent. @throws SdkError TRY_AGAIN when it is not in the view; MESSAGE_ERROR. */
+  take(from: OrderMember, bytes: Uint8Array): void {
+    const isMember = this.#options
+      .members()
+      .some(({ node, life }) => node === from.node && life === from.life)
+    if (!isMember) throw new SdkError('TRY_AGAIN', `node ${from.node} is not in the view here`)
+    const records = new Records(bytes)
+    const channels = new Set<number>()
+    for (let at = 0; at < bytes.length; at = records.after(at)) {
+      const channel = records.channel(at)
+      channels.add(channel)
+      this.#takeOne(from, records, at)
+    }
+    for (const channel of channels) this.#options.kick(this.#subscriptions.callers(channel))
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#cancelSweep?.()
+    this.#links.close()
+    for (const { end } of this.#holdings) {
+      end(new SdkError('TRY_AGAIN', 'the node stops', { mayHaveRun: true }))
+    }
+  }
+
+  #takeOne(from: OrderMember, records: Records, at: number): void {
+    const channel = records.channel(at)
+    switch (records.kind(at)) {
+      case RECORD_KIND.event: {
+        const { isNew, lost } = this.#intake.event(from, channel, records.sequence(at))
+        if (lost > 0) this.#subscriptions.lose(channel, lost)
+        if (!isNew) return
+        this.#subscriptions.route(channel, records, at)
+        if (records.retentionMs(at) > 0) this.#keep(records, at, from.life)
+        return
+      }
+      case RECORD_KIND.retained: {
+        const life = records.node(at) === from.node ? from.life : null
+        if (this.#keep(records, at, life)) this.#subscriptions.route(channel, records, at)
+        return
+      }
+      case RECORD_KIND.mark: {
+        const lost = this.#intake.mark(from, channel, records.sequence(at))
+        if (lost > 0) this.#subscriptions.lose(channel, lost)
+        return
+      }
+    }
+  }
+
+  /**
+   * New nodes get what this one published, and what is left of nodes that are gone. Those that were there get the
+   * events of a node that has just gone: it may not have reached all of them.
+   */
+  #shareRetained(fresh: readonly PeerLink[], lives: ReadonlySet<string>): void {
+    const nowMs = this.#options.clock.nowMs()
+    const { self } = this.#options
+    const links = [...this.#links.all()].filter(({ isAway }) => !isAway)
+    for (const { life, record, expiresMs } of this.#retained.GLOBAL.all(nowMs)) {
+      const isOrphan = life === null || (life !== self.life && !lives.has(life))
+      const isNews = life !== null && isOrphan && this.#lives.has(life)
+      const to = isNews ? links : isOrphan || life === self.life ? fresh : []
+      for (const link of to) {
+        pushRetained(link, record, expiresMs - nowMs)
+        link.sender.kick()
+      }
+    }
+  }
+
+  #mark(link: PeerLink, channel: number): void {
+    pushMark(link, channel, this.#sequences.get(channel) ?? 0)
+  }
+
+  // --- retained events ---
+
+  /** @returns false when it is not kept: it is known, or over. */
+  #keep(records: Records, at: number, life: string | null): boolean {
+    const channel = records.channel(at)
+    const isCopy = records.kind(at) === RECORD_KIND.retained
+    const keptMs = isCopy ? records.remainingMs(at) : records.retentionMs(at)
+    if (isGlobalChannel(channel) && !this.#options.hasChannel(channel)) return false
+    const isKept = this.#retainedOf(channel).add({
+      channel,
+      node: records.node(at),
+      counter: records.counter(at),
+      life,
+      expiresMs: this.#options.clock.nowMs() + keptMs,
+      record: records.bytes.slice(at, records.after(at)),
+    })
+    this.#sweepLater()
+    return isKept
+  }
+
+  #retainedOf(channel: number): RetainedEvents {
+    return isGlobalChannel(channel) ? this.#retained.GLOBAL : this.#retained.LOCAL
+  }
+
+  #sweepLater(): void {
+    if (this.#cancelSweep !== null || this.#isClosed) return
+    this.#cancelSweep = this.#options.clock.after(SWEEP_MS, () => {
+      this.#cancelSweep = null
+      const nowMs = this.#options.clock.nowMs()
+      const { GLOBAL, LOCAL } = this.#retained
+      for (const events of [GLOBAL, LOCAL]) events.sweep(nowMs)
+      if (!GLOBAL.isEmpty || !LOCAL.isEmpty) this.#sweepLater()
+    })
+  }
+}

@@ -1,0 +1,96 @@
+import { SdkError } from '../../../idl/index.ts'
+import { eventIdOf } from './event-id.ts'
+import { EVENT_LIMITS } from './interface.ts'
+import { type EventContent, RecordWriter } from './record.ts'
+
+const BATCH_BYTES_MAX = 256 * 1_024
+const BATCH_COUNT_MAX = 2_048
+
+interface Waiter {
+  readonly resolve: (id: bigint) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Batch {
+  readonly records: Uint8Array
+  readonly waiters: readonly Waiter[]
+}
+
+/** Gives events to the node. @returns the id of the first one, whose followers have the next ones. */
+export type PublishBatch = (
+  records: Uint8Array,
+) => Promise<{ readonly node: number; readonly counter: number }>
+
+/**
+ * The events that one open channel publishes, in their order: one message to the node under way at a time, what is
+ * published meanwhile goes with the next. An event with a retention time goes alone, since it is answered later.
+ */
+export class Publisher {
+  readonly #publish: PublishBatch
+  readonly #writer = new RecordWriter()
+  #waiters: Waiter[] = []
+  readonly #sealed: Batch[] = []
+  #count = 0
+  #bytes = 0
+  #isRunning = false
+
+  constructor(publish: PublishBatch) {
+    this.#publish = publish
+  }
+
+  /** @returns the event's id, when the node has it; with a retention time, when all nodes have it. */
+  publish(event: EventContent): Promise<bigint> {
+    const { unpublishedCount, unpublishedBytes } = EVENT_LIMITS
+    if (this.#count >= unpublishedCount || this.#bytes >= unpublishedBytes) {
+      const message = `${this.#count} events wait to be published: await some of them first`
+      return Promise.reject(new SdkError('TRY_AGAIN', message))
+    }
+    const isAlone = event.retentionMs > 0
+    if (isAlone || this.#isFull()) this.#seal()
+    const before = this.#writer.length
+    this.#writer.event(event)
+    this.#count += 1
+    this.#bytes += this.#writer.length - before
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      if (isAlone) this.#seal()
+      if (!this.#isRunning) void this.#run()
+    })
+  }
+
+  #isFull(): boolean {
+    return this.#writer.length >= BATCH_BYTES_MAX || this.#writer.count >= BATCH_COUNT_MAX
+  }
+
+  #seal(): void {
+    if (this.#waiters.length === 0) return
+    this.#sealed.push({ records: this.#writer.take(), waiters: this.#waiters })
+    this.#waiters = []
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    // What one turn publishes goes together.
+    await Promise.resolve()
+    for (;;) {
+      if (this.#sealed.length === 0) this.#seal()
+      const batch = this.#sealed.shift()
+      if (batch === undefined) break
+      try {
+        const { node, counter } = await this.#publish(batch.records)
+        this.#done(batch)
+        let id = eventIdOf(node, counter)
+        for (const { resolve } of batch.waiters) resolve(id++)
+      } catch (error) {
+        this.#done(batch)
+        for (const { reject } of batch.waiters) reject(error)
+      }
+    }
+    this.#isRunning = false
+  }
+
+  #done({ records, waiters }: Batch): void {
+    this.#count -= waiters.length
+    this.#bytes -= records.length
+  }
+}
