@@ -16,6 +16,7 @@ import { GroupTracking, type TrackRequest } from './cpm/group-tracking.ts'
 import { Cpm, CpmCallbacks } from './cpm/interface.ts'
 import { NameWatch } from './cpm/name-watch.ts'
 import type { ProtectionGroupNotification } from './cpm/protection-group.ts'
+import { type ClusterEvents, EventSessions } from './services/cluster-events/client.ts'
 
 /** What {@link connect} is given. */
 export interface ConnectOptions {
@@ -45,6 +46,8 @@ export interface Connection {
   ): Promise<ProtectionGroupNotification | null>
   /** @throws SdkError NOT_EXIST when the CSI is not tracked. */
   protectionGroupTrackStop(request: { readonly csi: string }): Promise<void>
+  /** Where `ocEv.register` registers, at one of the nodes: when it ends the handles hear of it, and register again. */
+  readonly clusterEvents: ClusterEvents
   /** Fails pending calls and ends. Idempotent. */
   close(): Promise<void>
 }
@@ -77,7 +80,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const groups = new GroupTracking((err, csi) => {
     options.log?.warn({ err, csi }, 'onChange of a protection group failed')
   })
-  const watch = new AgentWatch(rmd, names, groups, socketDirectory(runDir))
+  const watch = new AgentWatch(rmd, names, groups, {
+    directory: socketDirectory(runDir),
+    log: options.log ?? { warn: () => undefined },
+  })
   const onAbort = (): void => void close()
   const close = async (): Promise<void> => {
     signal?.removeEventListener('abort', onAbort)
@@ -95,6 +101,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     rmd,
     names,
     close,
+    clusterEvents: watch.events,
     protectionGroupTrack: ({ onChange, ...request }) => groups.track(request, onChange),
     protectionGroupTrackStop: ({ csi }) => groups.stop(csi),
   }
@@ -112,12 +119,23 @@ class AgentWatch {
   readonly #agents = new Map<number, 'asking' | 'watched'>()
   #timer: NodeJS.Timeout | undefined
   #stopped = false
+  readonly events: EventSessions
 
-  constructor(rmd: Rmd, names: NameWatch, groups: GroupTracking, directory: string) {
+  constructor(
+    rmd: Rmd,
+    names: NameWatch,
+    groups: GroupTracking,
+    { directory, log }: { readonly directory: string; readonly log: Pick<IocLog, 'warn'> },
+  ) {
     this.#rmd = rmd
     this.#names = names
     this.#directory = directory
     this.#groups = groups
+    this.events = new EventSessions({
+      rmd,
+      log,
+      agent: () => (this.#teller === null ? null : { node: this.#teller, port: IOC_PORT.agent }),
+    })
     rmd.serve((call) => {
       this.#receive(call)
     })
@@ -125,6 +143,7 @@ class AgentWatch {
       if (event.kind !== 'death' || event.address.port !== IOC_PORT.agent) return
       this.#agents.delete(event.address.node)
       if (this.#teller === event.address.node) this.#chooseTeller()
+      this.events.nodeGone(event.address.node)
       this.#scanIn(SCAN_SOON_MS)
     })
   }
@@ -154,6 +173,7 @@ class AgentWatch {
   stop(): void {
     this.#stopped = true
     this.#groups.detach()
+    this.events.close()
     clearTimeout(this.#timer)
   }
 
@@ -211,11 +231,11 @@ class AgentWatch {
     const { functionNumber, payload } = call
     const isNames = functionNumber === namesChanged.functionNumber
     const isGroup = functionNumber === protectionGroupChanged.functionNumber
-    if (!(isNames || isGroup) || call.source.port !== IOC_PORT.agent) {
-      call.fail(new SdkError('FUNC_NOT_REGISTERED', 'this program serves no functions'))
-      return
-    }
     try {
+      if (call.source.port === IOC_PORT.agent && this.events.dispatch(call)) return
+      if (!(isNames || isGroup) || call.source.port !== IOC_PORT.agent) {
+        throw new SdkError('FUNC_NOT_REGISTERED', 'this program serves no functions')
+      }
       if (isNames) this.#names.receive(namesChanged.input.decode(payload))
       else this.#groups.receive(protectionGroupChanged.input.decode(payload).group)
       call.reply(namesChanged.output.encode({}))

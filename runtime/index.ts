@@ -42,6 +42,32 @@ export { bindMyEo, myEo } from './eo/my-eo.ts'
 export type { EoIdentity } from './eo/my-eo.ts'
 export type { EoStateChange, HealthFeedback } from './eo/health.ts'
 export type { DebugClient, DebugCommand, DebugRegistration } from './services/debug/client.ts'
+export { ocEv } from './services/cluster-events/oc-ev.ts'
+export type {
+  OcEvConstants,
+  OcEvEvent,
+  OcEvFunctions,
+  OcEvOwner,
+  OcEvVersion,
+} from './services/cluster-events/oc-ev.ts'
+export type { OcEvFd, OcEvSignal } from './services/cluster-events/activation.ts'
+export type { ClusterEvents } from './services/cluster-events/client.ts'
+export type { OcEvClass, OcEvStyle } from './services/cluster-events/descriptor.ts'
+export type {
+  OcEvCallback,
+  OcEvCookie,
+  OcEvDataOf,
+  OcEvHandle,
+} from './services/cluster-events/handle.ts'
+export type {
+  OcEvConnectivity,
+  OcEvData,
+  OcEvGroup,
+  OcEvGroupMember,
+  OcEvMembership,
+  OcEvNode,
+} from './services/cluster-events/interface.ts'
+export type { OcEvReadiness } from './services/cluster-events/readiness.ts'
 export type {
   EventChannel,
   EventFilter,

@@ -165,6 +165,8 @@ class NodeProcess {
       cluster: this.#models.model.cluster,
       directory: this.#directory.services,
       nodeName: (id) => [...this.#models.model.nodes.values()].find((one) => one.id === id)?.name,
+      nodes: () =>
+        [...this.#models.model.nodes.values()].map(({ id, name }) => ({ nodeId: id, name })),
       namesRegistered: (news) => this.#agent?.namesRegistered(news),
       componentOf: (caller) => this.#agent?.componentOf(caller) ?? null,
       rmd,

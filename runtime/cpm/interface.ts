@@ -5,6 +5,8 @@ import { registeredNamesSchema } from './registered-names.ts'
 /** Client ids of the platform tables that Holdfast uses. SAFplus EO, section 3.7. */
 export const CLIENT_ID = {
   native: 0,
+  /** The original's default table, which nothing here installs. */
+  clusterEvents: 1,
   eoManagement: 2,
   /** The original's COR client: there is no object registry here. */
   name: 3,

@@ -1,5 +1,6 @@
 import { SdkError } from '../../idl/index.ts'
 import { type DebugClient, debugLibrary } from './debug/client.ts'
+import { clusterEventLibrary, type ClusterEvents } from './cluster-events/client.ts'
 import { type EventClient, eventLibrary } from './event/client.ts'
 import { type GroupClient, groupLibrary } from './group/client.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
@@ -12,12 +13,13 @@ export interface Libraries {
   readonly group: GroupClient
   readonly transaction: TransactionClient
   readonly debug: DebugClient
+  readonly clusterEvents: ClusterEvents
   readonly event: EventClient
 }
 
-/** The flag of each library in `clEoClientLibs`, and what makes it. */
+/** The flag of each library in `clEoClientLibs` (null: it is always there), and what makes it. */
 interface Library<K extends keyof Libraries> {
-  readonly flag: string
+  readonly flag: string | null
   readonly create: (context: LibraryContext) => ServiceLibrary<Libraries[K]>
 }
 
@@ -26,12 +28,13 @@ const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   group: { flag: 'gms', create: groupLibrary },
   transaction: { flag: 'transaction', create: transactionLibrary },
   debug: { flag: 'debug', create: debugLibrary },
+  clusterEvents: { flag: null, create: clusterEventLibrary },
   event: { flag: 'event', create: eventLibrary },
 }
 
 /** Flags of `clEoClientLibs` that have a library. */
 export const LIBRARY_FLAGS: ReadonlySet<string> = new Set(
-  Object.values<Library<keyof Libraries>>(LIBRARIES).map(({ flag }) => flag),
+  Object.values<Library<keyof Libraries>>(LIBRARIES).flatMap(({ flag }) => flag ?? []),
 )
 
 /** The libraries of one component process. */
@@ -47,7 +50,7 @@ export function openLibraries(context: LibraryContext, flags: ReadonlySet<string
   const open: ServiceLibrary<unknown>[] = []
   for (const [place, library] of Object.entries<Library<keyof Libraries>>(LIBRARIES)) {
     const { flag, create } = library
-    const made = flags.has(flag) ? create(context) : null
+    const made = flag === null || flags.has(flag) ? create(context) : null
     if (made !== null) open.push(made)
     const get = (): unknown => {
       if (made !== null) return made.client

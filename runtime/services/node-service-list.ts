@@ -1,13 +1,14 @@
+import { clusterEventServers } from './cluster-events/server.ts'
 import { eventServer } from './event/server.ts'
-import { groupServer } from './group/server.ts'
 import { nameServer } from './name/server.ts'
-import type { NodeService, ServiceHost } from './service.ts'
+import type { CreateServices } from './node-services.ts'
 import { transactionServer } from './transaction/server.ts'
 
 /** The server sides that every node process runs. */
-export const NODE_SERVICES: readonly ((host: ServiceHost) => NodeService)[] = [
+export const NODE_SERVICES: readonly CreateServices[] = [
   nameServer,
-  groupServer,
+  // With group membership, which they tell of.
+  clusterEventServers,
   transactionServer,
   eventServer,
 ]

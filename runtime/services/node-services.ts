@@ -7,14 +7,24 @@ import { rmdPeers } from './replicated/order-peers.ts'
 import { OrderedNode } from './replicated/ordered-node.ts'
 import type { NodeService, ServiceHost } from './service.ts'
 
+/** Makes a server side, or several that know each other. */
+export type CreateServices = (host: ServiceHost) => NodeService | readonly NodeService[]
+
 export interface NodeServicesOptions extends Pick<
   ServiceHost,
-  'node' | 'nodeId' | 'cluster' | 'directory' | 'nodeName' | 'componentOf' | 'namesRegistered'
+  | 'node'
+  | 'nodeId'
+  | 'cluster'
+  | 'directory'
+  | 'nodeName'
+  | 'nodes'
+  | 'componentOf'
+  | 'namesRegistered'
 > {
   readonly rmd: Rmd
   readonly log: Logger
   /** Who the server sides are, in the order in which they are started. */
-  readonly services: readonly ((host: ServiceHost) => NodeService)[]
+  readonly services: readonly CreateServices[]
 }
 
 /** The server sides of all services of one node, and this node's part in the order that they share. */
@@ -23,6 +33,7 @@ export class NodeServices {
   readonly #dispatcher: Dispatcher
   readonly #services: readonly NodeService[]
   readonly #stopPresence: () => void
+  #term = 0
 
   constructor(options: NodeServicesOptions) {
     const { rmd, nodeId, log } = options
@@ -47,7 +58,7 @@ export class NodeServices {
       submit: (topic, payload, submitOptions) =>
         this.#ordered.submit(topic, payload, submitOptions),
     }
-    this.#services = options.services.map((create) => create(host))
+    this.#services = options.services.flatMap((create) => create(host))
     for (const service of this.#services) {
       if (service.replicated !== null) this.#ordered.add(service.replicated)
       service.install(this.#dispatcher)
@@ -65,15 +76,27 @@ export class NodeServices {
 
   /** This node leads under `term`. @param expected - numbers of the nodes that are known to be there. */
   lead(term: number, expected: Iterable<number>): void {
+    this.#ledUnder(term)
     this.#ordered.lead(term, expected)
   }
 
   follow(nodeId: number, term: number): void {
+    this.#ledUnder(term)
     this.#ordered.follow(nodeId, term)
   }
 
   leaderLost(): void {
     this.#ordered.leaderLost()
+    this.#uncertain()
+  }
+
+  #ledUnder(term: number): void {
+    if (term !== this.#term) this.#uncertain()
+    this.#term = term
+  }
+
+  #uncertain(): void {
+    for (const service of this.#services) service.uncertain?.()
   }
 
   async close(): Promise<void> {

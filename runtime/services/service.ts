@@ -23,6 +23,8 @@ export interface ServiceHost {
   members(): readonly OrderMember[]
   /** Number and name of the nodes of the model. */
   nodeName(nodeId: number): string | undefined
+  /** Every node of the model as it is now. */
+  nodes(): readonly { readonly nodeId: number; readonly name: string }[]
   /** Names of the default global context came, went or lead elsewhere: programs of this node call them. */
   namesRegistered(news: RegisteredNamesNews): void
   /** The component behind a connection; null for other programs. */
@@ -48,6 +50,8 @@ export interface NodeService {
    * local programs is to be submitted again.
    */
   entered(): void
+  /** Who leads cannot be heard, or is another one now: what was agreed on may change with the next view. */
+  uncertain?(): void
   close(): Promise<void>
 }
 

@@ -5,7 +5,7 @@ import { PushQueue } from '../push-queue.ts'
 import type { OrderMember } from '../replicated/interface.ts'
 import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
-import { GroupContent } from './group-content.ts'
+import { GroupContent, type GroupEffect } from './group-content.ts'
 import { type GroupNews, GroupPush, GroupService } from './interface.ts'
 import { type GroupOperation, groupOperationCodec, groupsCodec } from './operations.ts'
 
@@ -24,21 +24,32 @@ interface Local {
   joined: Join[]
 }
 
-/** Group membership of one node process. */
-export function groupServer(host: ServiceHost): NodeService {
-  return new GroupServer(host, BOOT_ELECTION_MS)
+/**
+ * Group membership of one node process.
+ * @param observe - told of every view and message, in the one order.
+ */
+export function groupServer(
+  host: ServiceHost,
+  observe?: (effect: GroupEffect) => void,
+): NodeService {
+  return new GroupServer(host, { bootElectionMs: BOOT_ELECTION_MS, observe })
 }
 
 /** The same with a shorter time before the first election. @internal */
 export function groupServerOf(bootElectionMs: number): (host: ServiceHost) => NodeService {
-  return (host) => new GroupServer(host, bootElectionMs)
+  return (host) => new GroupServer(host, { bootElectionMs, observe: undefined })
+}
+
+interface GroupServerOptions {
+  readonly bootElectionMs: number
+  readonly observe: ((effect: GroupEffect) => void) | undefined
 }
 
 class GroupServer implements NodeService, Replicated {
   readonly topic = 'group'
   readonly replicated = this
   readonly #host: ServiceHost
-  readonly #bootElectionMs: number
+  readonly #options: GroupServerOptions
   readonly #content = new GroupContent()
   readonly #locals = new Map<string, Local>()
   /** What everybody has to hear, until it stands in the order. */
@@ -47,9 +58,9 @@ class GroupServer implements NodeService, Replicated {
   #cancelElection: (() => void) | null = null
   #cancelRetry: (() => void) | null = null
 
-  constructor(host: ServiceHost, bootElectionMs: number) {
+  constructor(host: ServiceHost, options: GroupServerOptions) {
     this.#host = host
-    this.#bootElectionMs = bootElectionMs
+    this.#options = options
   }
 
   // --- the order ---
@@ -76,6 +87,7 @@ class GroupServer implements NodeService, Replicated {
 
   #perform(): void {
     for (const effect of this.#content.takeEffects()) {
+      this.#options.observe?.(effect)
       for (const [caller, { queue, watched }] of this.#locals) {
         if (effect.kind === 'view') {
           const { notification } = effect
@@ -106,7 +118,7 @@ class GroupServer implements NodeService, Replicated {
     const owner = { life: self.life, eo: '' }
     this.#tell({ kind: 'nodeJoin', owner, nodeId, name: node, atMs: Date.now() })
     for (const { joined } of this.#locals.values()) for (const join of joined) this.#tell(join)
-    this.#cancelElection ??= systemClock.after(this.#bootElectionMs, () => {
+    this.#cancelElection ??= systemClock.after(this.#options.bootElectionMs, () => {
       if (!this.#content.cluster.hasElected) this.#tell({ kind: 'bootElection' })
     })
   }

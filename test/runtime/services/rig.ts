@@ -13,13 +13,8 @@ import {
 import { NameWatch } from '../../../runtime/cpm/name-watch.ts'
 import { RegisteredNames } from '../../../runtime/cpm/registered-names.ts'
 import { Dispatcher } from '../../../runtime/services/dispatcher.ts'
-import { NodeServices } from '../../../runtime/services/node-services.ts'
-import type {
-  LibraryContext,
-  NodeService,
-  ServiceHost,
-  ServiceLibrary,
-} from '../../../runtime/services/service.ts'
+import { type CreateServices, NodeServices } from '../../../runtime/services/node-services.ts'
+import type { LibraryContext, ServiceLibrary } from '../../../runtime/services/service.ts'
 const quiet = pino({ level: 'silent' })
 
 export interface RigNode {
@@ -43,14 +38,16 @@ export interface RigComponent<Client> {
 /** The server sides of a few nodes and the libraries of their components, in one process. */
 export class ServiceRig {
   readonly nodes = new Map<number, RigNode>()
+  /** Numbers of the nodes of the model. */
+  model: readonly number[] = [1, 2, 3]
   readonly #transport = memoryTransport()
-  readonly #servers: readonly ((host: ServiceHost) => NodeService)[]
+  readonly #servers: readonly CreateServices[]
   /** A node that is started again finds its own. */
   readonly #directory = mkdtempSync(join(tmpdir(), 'hf-rig-'))
   #term = 0
   #leader = 0
 
-  constructor(...servers: readonly ((host: ServiceHost) => NodeService)[]) {
+  constructor(...servers: readonly CreateServices[]) {
     this.#servers = servers
   }
 
@@ -72,6 +69,7 @@ export class ServiceRig {
       cluster: 'test',
       directory: join(this.#directory, `node${id}`),
       nodeName: (number) => `node${number}`,
+      nodes: () => this.model.map((number) => ({ nodeId: number, name: `node${number}` })),
       componentOf: (caller) =>
         [...components.values()].find((one) => one.rmd.caller === caller)?.name ??
         callers.get(caller) ??
