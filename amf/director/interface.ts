@@ -99,6 +99,7 @@ export const agentEventSchema = z.discriminatedUnion('kind', [
     component: z.string(),
     busy: z.boolean(),
     delayMs: z.number(),
+    why: z.string().max(1_000).optional(),
   }),
   z.strictObject({
     kind: z.literal('monitoring'),

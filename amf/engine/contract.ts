@@ -157,6 +157,8 @@ export type EngineEvent =
       readonly component: string
       readonly busy: boolean
       readonly delayMs: number
+      /** What is late, where the delay does not say it. */
+      readonly why?: string | undefined
     }
   /** External active monitoring of a component began or ended. */
   | {

@@ -307,6 +307,7 @@ export function busy(draft: Draft, event: Event<'busy'>): void {
   component.busy = event.busy
   if (!event.busy) return
   const { name: entity, serviceUnit } = model
-  const causes = [`${entity} answers ${String(Math.round(event.delayMs))} ms late`]
+  const late = `${entity} answers ${String(Math.round(event.delayMs))} ms late`
+  const causes = [event.why === undefined ? late : `${entity}: ${event.why}`]
   raiseAlarm(draft, group, { entity, alarm: 'busy', serviceUnit, causes })
 }

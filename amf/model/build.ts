@@ -244,6 +244,7 @@ function buildComponent(name: string, own: ComponentText, place: ComponentPlace)
     healthChecks: new Map(Object.entries(merged.healthChecks ?? {})),
     hungMs,
     busyMs: said.busyMs ?? Math.min(COMPONENT_DEFAULTS.busyMs, Math.floor(hungMs / 2)),
+    busyHoldMs: merged.busyHoldMs,
     recovery: merged.recovery,
     disableRestart: merged.disableRestart,
     csTypes,

@@ -174,6 +174,8 @@ export interface ComponentModel {
   readonly hungMs: number
   /** A stamp or answer later than this raises the busy alarm. */
   readonly busyMs: number
+  /** The busy alarm is cleared when nothing was late for so long. */
+  readonly busyHoldMs: number
   readonly recovery: Recovery
   readonly disableRestart: boolean
   /** CS types it supports, with limits. An empty list: any CSI. */

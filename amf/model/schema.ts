@@ -89,6 +89,7 @@ const componentKeys = {
   healthChecks: healthChecks.optional(),
   hungMs: ms(50).optional(),
   busyMs: ms(10).optional(),
+  busyHoldMs: ms(10).optional(),
   recovery: recoverySchema.optional(),
   disableRestart: z.boolean().optional(),
   csTypes: csTypes.optional(),
@@ -219,6 +220,7 @@ export const COMPONENT_DEFAULTS = {
   quiescingTimeoutMs: 10_000,
   hungMs: 4_000,
   busyMs: 200,
+  busyHoldMs: 1_000,
   recovery: 'componentFailover',
   disableRestart: false,
 } as const

@@ -106,6 +106,7 @@ type StandingHandlers = Pick<
   | 'healthCheckStop'
   | 'pmStart'
   | 'pmStop'
+  | 'stuckFunctions'
 >
 
 /** What a component asks for and what then goes on: tracking, readiness, monitoring. */
@@ -146,6 +147,12 @@ function standingHandlers(port: CpmPort): StandingHandlers {
     pmStart: ({ component, pid, descendants, errors, recovery }, call) => {
       const { runner, life } = caller(port, call, component)
       monitoring.startMonitor(runner, life, { pid, depth: descendants, errors, recovery })
+      return {}
+    },
+    stuckFunctions: ({ functions }, call) => {
+      const { runner } = caller(port, call)
+      const why = `${functions.join(', ')} runs on past its deadline`
+      runner.setBusy('function', functions.length > 0, 0, why)
       return {}
     },
     pmStop: ({ component, pid, scope, errors }, call) => {

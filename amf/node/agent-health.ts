@@ -177,7 +177,7 @@ export class AgentHealth {
 }
 
 function thresholdsOf(model: ComponentModel): Parameters<typeof watchComponent>[2] {
-  const { hungMs, busyMs } = model
+  const { hungMs, busyMs, busyHoldMs } = model
   // Registration has a time-out of its own; the first beat must not be judged by a shorter one.
-  return { hungMs, busyMs, startGraceMs: model.instantiate.timeoutMs + hungMs }
+  return { hungMs, busyMs, busyHoldMs, startGraceMs: model.instantiate.timeoutMs + hungMs }
 }

@@ -6,6 +6,7 @@ import type { PresenceState } from '../engine/contract.ts'
 import { ANY_INCARNATION } from '../director/running-table.ts'
 import { isSaAware } from '../model/category.ts'
 import type { CommandModel, ComponentModel } from '../model/model.ts'
+import { BusyAlarm, type BusyReason } from './busy-alarm.ts'
 import { NO_RETRY_EXIT_CODE, runLifeCycleCommand } from './component-commands.ts'
 import { type ComponentFactsRecord, factsOf } from './component-facts.ts'
 import {
@@ -61,7 +62,7 @@ export class ComponentRunner {
   /** Connection that registered the component before it was asked to. */
   #registeredBy: string | null = null
   #idleWaiters: (() => void)[] = []
-  #busy = { stamp: false, healthCheck: false, started: false }
+  readonly #busy: BusyAlarm
   readonly #mediated: MediatedLife
   readonly #monitor: ExternalMonitor
 
@@ -73,6 +74,10 @@ export class ComponentRunner {
       this.#fail(life, cause, 'noRecommendation'),
     )
     this.#mediated = new MediatedLife(model, ports)
+    this.#busy = new BusyAlarm(
+      () => this.model.busyHoldMs,
+      (news) => ports.emit({ kind: 'busy', component: this.model.name, ...news }),
+    )
     this.#monitor = new ExternalMonitor(ports, this.#log)
   }
 
@@ -101,7 +106,7 @@ export class ComponentRunner {
   get facts(): ComponentFactsRecord {
     const { life } = this
     const monitored = life !== null && this.#monitor.isOn(life)
-    return factsOf(this.model.name, this.#phase, { busy: this.isBusy, monitored })
+    return factsOf(this.model.name, this.#phase, { busy: this.#busy.isRaised, monitored })
   }
 
   get presence(): PresenceState {
@@ -302,16 +307,8 @@ export class ComponentRunner {
   }
 
   /** Raises or clears the alarm "busy", for one of its reasons. */
-  setBusy(reason: 'stamp' | 'healthCheck' | 'started', busy: boolean, delayMs: number): void {
-    const before = this.isBusy
-    this.#busy[reason] = busy
-    const after = this.isBusy
-    if (before === after) return
-    this.#ports.emit({ kind: 'busy', component: this.model.name, busy: after, delayMs })
-  }
-
-  get isBusy(): boolean {
-    return Object.values(this.#busy).includes(true)
+  setBusy(reason: BusyReason, busy: boolean, delayMs: number, why?: string): void {
+    this.#busy.set(reason, { busy, delayMs, ...(why === undefined ? {} : { why }) })
   }
 
   /** Calls the health check of a registered component. */
@@ -585,9 +582,7 @@ export class ComponentRunner {
   #finish(life: Life, end: End): void {
     const { name, recovery, disableRestart } = this.model
     const { incarnation } = life
-    for (const reason of ['stamp', 'healthCheck', 'started'] as const) {
-      this.setBusy(reason, false, 0)
-    }
+    this.#busy.clear()
     if (end.kind === 'retry') {
       this.#ports.ended(life.mediator === null ? life.caller : null)
       this.#afterAttempt(end.attempt, end.cause ?? 'it ended', end.final)

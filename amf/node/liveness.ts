@@ -21,6 +21,8 @@ export interface LivenessThresholds {
   readonly hungMs: number
   /** A delay above raises the busy alarm. Smaller than `hungMs`. */
   readonly busyMs: number
+  /** The alarm is cleared when there was no delay above half of `busyMs` for so long. */
+  readonly busyHoldMs: number
   /** How long the first beat may take after the launch. */
   readonly startGraceMs: number
 }
@@ -59,11 +61,6 @@ export interface LivenessChange {
   /** English, with limits: `no progress for 2140 ms, allowed are 2000 ms`. */
   readonly cause: string
 }
-
-/**
- * The alarm is cleared when there was no delay above half of `busyMs` for so many times `busyMs`.
- */
-const BUSY_CLEAR_FACTOR = 4
 
 /**
  * @param tickMs - how often {@link tickLiveness} is meant to be called.
@@ -182,7 +179,7 @@ function judgeSilentStart(one: ComponentLiveness, nowMs: number): ReturnType<typ
 }
 
 function judgeProgress(one: ComponentLiveness, nowMs: number): ReturnType<typeof judge> {
-  const { hungMs, busyMs } = one.thresholds
+  const { hungMs, busyMs, busyHoldMs } = one.thresholds
   const beatMs = one.lastBeatMs ?? nowMs
   // The part of the age that lies before the window is not counted (I1).
   const delayMs = Math.max(0, Math.min(one.stampAgeMs, beatMs - one.windowMs))
@@ -191,7 +188,7 @@ function judgeProgress(one: ComponentLiveness, nowMs: number): ReturnType<typeof
     return { verdict: 'hung', delayMs, cause }
   }
   const isLate = delayMs > busyMs
-  const stays = one.busy && nowMs - one.lastDelayMs < BUSY_CLEAR_FACTOR * busyMs
+  const stays = one.busy && nowMs - one.lastDelayMs < busyHoldMs
   if (isLate || stays) {
     return { verdict: 'busy', delayMs, cause: `delayed by ${text(delayMs)} ms` }
   }

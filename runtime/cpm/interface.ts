@@ -121,6 +121,10 @@ export type ProcessError = z.infer<typeof processErrorSchema>
 const causesSchema = z.array(z.string().max(1_000)).max(5)
 /** How long the agent waits for the end of a callback: no wait inside of it lasts longer. */
 const answerTimeoutSchema = z.int().min(1).optional()
+/** Stuck functions that are named at most. */
+export const STUCK_COUNT_MAX = 8
+/** Longest name of one. */
+export const STUCK_NAME_MAX = 130
 const keySchema = z.string().min(1).max(32)
 
 const none = z.strictObject({})
@@ -183,6 +187,14 @@ export const Cpm = defineInterface({
       serviceId: 7,
       input: none,
       output: nameNews,
+    },
+    /** Functions that run on past their deadline, all of them; none: they have all come back. */
+    stuckFunctions: {
+      serviceId: 28,
+      input: z.strictObject({
+        functions: z.array(z.string().max(STUCK_NAME_MAX)).max(STUCK_COUNT_MAX),
+      }),
+      output: none,
     },
     finalize: { serviceId: 8, input: none, output: none },
     /** Who has the CSI now. With `watch` changes follow by `protectionGroupChanged`, on this connection. */

@@ -12,7 +12,7 @@ import {
 } from '../../ioc/index.ts'
 import { flatStatistics } from '../../ioc/internal.ts'
 import { CpmComponent } from '../cpm/client.ts'
-import { Cpm, CpmCallbacks } from '../cpm/interface.ts'
+import { Cpm, CpmCallbacks, STUCK_COUNT_MAX, STUCK_NAME_MAX } from '../cpm/interface.ts'
 import { NameWatch } from '../cpm/name-watch.ts'
 import type {
   CheckpointService,
@@ -122,6 +122,7 @@ export class ComponentProcess {
         options.watchdog.setActive(active)
       },
       onRunning: options.watchdog.setRunning,
+      onStuck: (functions) => this.#tellStuck(functions),
       log: (message, fields) => {
         log.warn(fields, message)
       },
@@ -267,6 +268,15 @@ export class ComponentProcess {
       return [name, guard]
     })
     this.#eo.installPlatform(face, Object.fromEntries(guarded) as HandlersOf<M, IncomingCall>)
+  }
+
+  /** An alarm at the agent, until they have all come back. Asked for again until it is heard, or the agent is gone. */
+  #tellStuck(functions: readonly string[]): void {
+    const agent = this.#rmd.client(Cpm, { to: this.#agent, atMostOnce: true })
+    const named = functions.slice(0, STUCK_COUNT_MAX).map((name) => name.slice(0, STUCK_NAME_MAX))
+    agent.stuckFunctions({ functions: named }).catch((error: unknown) => {
+      this.#options.log.warn({ err: error, functions }, 'the agent was not told of stuck functions')
+    })
   }
 
   #isElsewhere(csi: string): boolean {

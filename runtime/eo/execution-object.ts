@@ -27,6 +27,8 @@ export interface ExecutionObjectOptions {
   readonly onActive?: (active: boolean) => void
   /** Told which function the EO's thread enters, and -1 when it is inside of none. */
   readonly onRunning?: (functionNumber: number) => void
+  /** Told which functions on the EO's thread are stuck, whenever that changes: by name, none when all came back. */
+  readonly onStuck?: (functions: readonly string[]) => void
   /** In which functions on the EO's thread run. */
   readonly context?: CallContext
   /** What workers are bound to; asked for when the first one starts. */
@@ -67,6 +69,7 @@ export class ExecutionObject {
       identity: options.identity,
       ...(options.context === undefined ? {} : { context: options.context }),
       ...(options.onRunning === undefined ? {} : { onRunning: options.onRunning }),
+      ...(options.onStuck === undefined ? {} : { onStuck: options.onStuck }),
       ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
     })
     this.#receiver = new Receiver({

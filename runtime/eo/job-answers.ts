@@ -1,4 +1,4 @@
-import { encodeWireError, isSdkError, SdkError, toWireError } from '../../idl/index.ts'
+import { encodeWireError, isSdkError, type SdkError, toWireError } from '../../idl/index.ts'
 import { handlerError, isTryAgain } from './handler-error.ts'
 import type { Job } from './job.ts'
 import { where } from './receiver.ts'

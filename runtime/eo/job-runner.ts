@@ -33,6 +33,8 @@ export interface JobRunnerOptions {
   /** In which functions on the EO's thread run; left out: nobody asks for whom. */
   readonly context?: CallContext
   readonly onRunning?: (functionNumber: number) => void
+  /** Told the names of the functions on the EO's thread that are stuck, whenever those change. */
+  readonly onStuck?: (functions: readonly string[]) => void
   readonly workerEntry?: URL
 }
 
@@ -69,6 +71,8 @@ export class JobRunner {
   /** Admitted and not answered. */
   readonly #live = new Set<Job>()
   readonly #overdue: OverdueJobs<Job>
+  /** Names of stuck functions, as they were told last. */
+  #stuck: readonly string[] = []
   #drainWaiters: DrainWaiter[] = []
   #pool: WorkerPool | undefined
   #scheduled = false
@@ -167,6 +171,7 @@ export class JobRunner {
       const overdueMs = Math.round(nowMs - job.deadlineMs)
       this.#options.log('a function is stuck', { function: where(job.service), overdueMs })
     }
+    this.#tellStuck()
     for (const job of this.#live) {
       if (job.deadlineMs > nowMs) continue
       if (job.stage === 'running') this.#abandon(job)
@@ -365,8 +370,19 @@ export class JobRunner {
     }, ABANDONED_GRACE_MS).unref()
   }
 
+  #tellStuck(): void {
+    if (this.#overdue.count === 0 && this.#stuck.length === 0) return
+    const stuck = [...new Set(this.#overdue.stuck().map(({ service }) => where(service)))].sort()
+    if (stuck.join() === this.#stuck.join()) return
+    this.#stuck = stuck
+    this.#options.onStuck?.(stuck)
+  }
+
   #leaveQueue(job: Job): void {
-    if (job.stage === 'abandoned') this.#overdue.done(job)
+    if (job.stage === 'abandoned') {
+      this.#overdue.done(job)
+      this.#tellStuck()
+    }
     if (job.stage !== 'running' || !isQueuedHere(job)) return
     this.#queue.release(job.priority)
     if (this.#queue.queuedCount > 0 && !this.#scheduled) {

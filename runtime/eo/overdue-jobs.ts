@@ -22,9 +22,7 @@ export class OverdueJobs<T> {
 
   /** Functions that were called stuck, ever; and those that still are. */
   statistics(): { readonly stuck: number; readonly stuckNow: number } {
-    let stuckNow = 0
-    for (const since of this.#since.values()) if (since === null) stuckNow++
-    return { stuck: this.#toldCount, stuckNow }
+    return { stuck: this.#toldCount, stuckNow: this.stuck().length }
   }
 
   add(job: T, nowMs: number): void {
@@ -37,6 +35,11 @@ export class OverdueJobs<T> {
   /** It came back after all, or never was overdue. */
   done(job: T): void {
     this.#since.delete(job)
+  }
+
+  /** Those that were called stuck and have not come back. */
+  stuck(): T[] {
+    return [...this.#since].flatMap(([job, since]) => (since === null ? [job] : []))
   }
 
   /** Those that have become stuck by now. */

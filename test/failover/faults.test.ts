@@ -55,6 +55,7 @@ componentTypes:
     instantiateTimeoutMs: ${Object.values(faults).includes('neverRegister') ? 3000 : 10000}
     instantiateAttemptsMax: 2
     csiSetTimeoutMs: 1500
+    busyHoldMs: 200
 serviceGroups:
   faultSG:
     redundancy: 2N
@@ -152,6 +153,14 @@ describe('busy is not dead', { timeout: TEST_MS }, () => {
     for (let value = 1; value <= 10; value += 1) expect(await faults.count({})).toEqual({ value })
     const after = await cluster.refresh()
     expect(after.activeComponent(SI)).toEqual(before.activeComponent(SI))
+    await cluster.until(({ status }) => status.alarms.length === 0, 5_000)
+    // A function that is stuck past its deadline: an alarm until it comes back.
+    const error = await faults.stick({ ms: 1_500 }, { timeoutMs: 100 }).catch((e: unknown) => e)
+    expect(isSdkError(error, 'TIMEOUT')).toBe(true)
+    const entity = before.activeComponent(SI)?.name
+    const raised = await cluster.until(({ status }) => status.alarms.length > 0, 5_000)
+    expect(raised.status.alarms).toEqual([{ entity, text: 'busy' }])
+    await cluster.until(({ status }) => status.alarms.length === 0, 5_000)
   })
 
   it('an event loop blocked for ever is hung and replaced', async () => {

@@ -46,6 +46,18 @@ describe('the step', () => {
     expect(world.log.filter((line) => line.startsWith('alarm'))).toEqual([])
   })
 
+  it('says of the busy alarm what is late', () => {
+    const busy = { kind: 'busy', component: 'C1', busy: true } as const
+    const causes = (more: { delayMs: number; why?: string }): unknown =>
+      commandsOf(step(pair().model, pair().state, { ...busy, ...more }, 5).commands, 'notify')[0]
+    expect(causes({ delayMs: 250 })).toMatchObject({
+      notification: { kind: 'alarmRaised', to: 'busy', causes: ['C1 answers 250 ms late'] },
+    })
+    expect(causes({ delayMs: 0, why: 'S.f runs on' })).toMatchObject({
+      notification: { causes: ['C1: S.f runs on'] },
+    })
+  })
+
   it('has no deadline when nothing is under way', () => {
     expect(nextDeadlineMs(pair().state)).toBeNull()
     expect(nextDeadlineMs(initialState(pair().model))).toBeNull()

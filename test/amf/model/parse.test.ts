@@ -68,6 +68,7 @@ describe('the sample as the design prints it', () => {
       workingDir: '/m',
       hungMs: 2_000,
       busyMs: 200,
+      busyHoldMs: 1_000,
       recovery: 'componentFailover',
       node: 'node1',
       serviceGroup: 'sequenceSG',

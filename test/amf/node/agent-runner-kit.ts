@@ -99,6 +99,7 @@ export const componentModel: ComponentModel = {
   healthChecks: new Map(),
   hungMs: 2_000,
   busyMs: 200,
+  busyHoldMs: 1_000,
   recovery: 'componentFailover',
   disableRestart: false,
   csTypes: [],

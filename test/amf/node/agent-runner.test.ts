@@ -323,15 +323,26 @@ describe('ends', () => {
 })
 
 describe('busy', () => {
-  it('is raised once for two reasons and cleared when both are gone', () => {
+  it('is raised once for two reasons and cleared when both are gone for the hold time', async () => {
     const kit = new RunnerKit()
     kit.start()
+    const told = (): boolean[] => kit.events.flatMap((e) => (e.kind === 'busy' ? [e.busy] : []))
     kit.runner.setBusy('stamp', true, 250)
     kit.runner.setBusy('healthCheck', true, 300)
     kit.runner.setBusy('stamp', false, 0)
-    expect(kit.kinds.filter((kind) => kind === 'busy')).toHaveLength(1)
     kit.runner.setBusy('healthCheck', false, 0)
-    expect(kit.events.at(-1)).toMatchObject({ kind: 'busy', busy: false })
+    await vi.advanceTimersByTimeAsync(999)
+    kit.runner.setBusy('function', true, 0, 'S.f runs on past its deadline')
+    await vi.advanceTimersByTimeAsync(5_000)
+    kit.runner.setBusy('function', false, 0)
+    expect(kit.runner.facts.busy).toBe(true)
+    expect(told()).toEqual([true])
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(told()).toEqual([true, false])
+    // Stamps were held where they are judged.
+    kit.runner.setBusy('stamp', true, 250)
+    kit.runner.setBusy('stamp', false, 0)
+    expect(told()).toEqual([true, false, true, false])
   })
 })
 

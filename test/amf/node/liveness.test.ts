@@ -10,7 +10,7 @@ import {
 } from '../../../amf/node/liveness.ts'
 
 const TICK_MS = 50
-const THRESHOLDS = { hungMs: 2000, busyMs: 300, startGraceMs: 10_000 }
+const THRESHOLDS = { hungMs: 2000, busyMs: 300, busyHoldMs: 1200, startGraceMs: 10_000 }
 
 interface Script {
   /** Stamp age that the beat at this time tells; undefined: no beat. */

@@ -141,6 +141,7 @@ export class FakeAgent {
       healthCheckStop: (input) => this.#asked('healthCheckStop', input),
       pmStart: (input) => this.#asked('pmStart', input),
       pmStop: (input) => this.#asked('pmStop', input),
+      stuckFunctions: (input) => this.#asked('stuckFunctions', input),
     }
     serve(rmd, [[Cpm as unknown as Interface, handlers as HandlersOf<MethodSpecs, IncomingCall>]])
   }
