@@ -164,7 +164,8 @@ function startOver(draft: Draft, { entity, kind }: OperationState): void {
 
 function interrupt(draft: Draft, by: OperationState): void {
   for (const pending of draft.operations) {
-    if (pending.result || pending.id === by.id || pending.entity !== by.entity) continue
+    if (pending.result || pending.id === by.id) continue
+    if (pending.kind !== by.kind || pending.entity !== by.entity) continue
     finishOperation(draft, pending, refuse('INTERRUPT', `overtaken by ${by.operation}`))
   }
 }

@@ -51,8 +51,9 @@ export function adopt(
   for (const fact of facts?.assignments ?? []) {
     if (!group.csis.has(fact.csi) || component.presence === 'UNINSTANTIATED') continue
     const assignment = adoptAssignment(draft, model, fact)
-    const isFrozen = component.presence === 'TERMINATION_FAILED'
-    component.assignments.set(fact.csi, isFrozen ? { ...assignment, pending: null } : assignment)
+    if (component.presence !== 'TERMINATION_FAILED') component.assignments.set(fact.csi, assignment)
+    // As at its failure: it keeps what it may be ACTIVE for.
+    else if (!isOver(fact)) component.assignments.set(fact.csi, { ...assignment, pending: null })
   }
   for (const csi of group.csis.values()) adoptGrant(draft, group, model, component, csi.name, facts)
 }
@@ -94,7 +95,10 @@ function adoptAssignment(draft: Draft, model: ComponentModel, fact: AssignmentFa
   const deadlineMs = draft.nowMs + model.csiSetTimeoutMs + quiescingMs + ANSWER_GRACE_MS
   const causes = ['a new director continues what was in flight']
   const pending = { to: haState, invocation: ADOPTED, deadlineMs, causes }
-  return { csi, haState: confirmed ? haState : null, pending, ...rest }
+  // Only what is ACTIVE is quiesced, and it is until it says otherwise.
+  const wasActive = haState === 'QUIESCED' || haState === 'QUIESCING'
+  const before = wasActive ? 'ACTIVE' : null
+  return { csi, haState: confirmed ? haState : before, pending, ...rest }
 }
 
 type AssignmentFact = ComponentFacts['assignments'][number]

@@ -1,27 +1,20 @@
 import type { CsiDescriptor, HaState } from '../../runtime/internal.ts'
-import type {
-  ComponentModel,
-  CsiModel,
-  ServiceGroupModel,
-  ServiceInstanceModel,
-  ServiceUnitModel,
-} from '../model/model.ts'
+import type { ServiceGroupModel, ServiceInstanceModel } from '../model/model.ts'
 import { dependantsLeaveFirst, instanceAdmin, instanceReady, isServing } from './dependencies.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { grantActive } from './grants.ts'
 import { holdsContained } from './mediation.ts'
 import { becomeActive, canBecomeActive, letGo, standBy } from './npi.ts'
 import { attributesOf, describe } from './descriptor.ts'
-import { placeCsis, type RoleWish } from './place-csis.ts'
 import type { Plan } from './plan/planner.ts'
-import { componentState, unitAdmin } from './readiness.ts'
-import { anyPending, csiRank, sponsorsFirst, takesCallbacks, unitRole } from './roles.ts'
+import { unitAdmin } from './readiness.ts'
+import { anyPending, effectiveState, isStuck, takesCallbacks, unitRole } from './roles.ts'
 import { hasCheckpoints, replicasOf } from './replicas.ts'
+import { collectSlots, type Run, type Slot } from './slots.ts'
 import {
   ANSWER_GRACE_MS,
   NO_NODE,
   type Assignment,
-  type ComponentState,
   type GroupState,
   type NodeState,
 } from './state.ts'
@@ -45,70 +38,6 @@ export function executePlan(draft: Draft, sg: ServiceGroupModel, plan: Plan): vo
   for (const slot of staying) if (slot.wanted?.role === 'ACTIVE') maybeActivate(run, slot)
   if (standbysMustWait(run)) return
   for (const slot of staying) if (slot.wanted?.role === 'STANDBY') maybeStandby(run, slot)
-}
-
-interface Run {
-  readonly draft: Draft
-  readonly sg: ServiceGroupModel
-  readonly plan: Plan
-  /** Sponsors before dependants. */
-  readonly slots: readonly Slot[]
-  readonly group: GroupState
-}
-
-/** One CSI on one component: what is and what is wanted. */
-interface Slot {
-  readonly unit: ServiceUnitModel
-  readonly model: ComponentModel
-  readonly component: ComponentState
-  readonly instance: ServiceInstanceModel
-  readonly csi: CsiModel
-  readonly wanted: { readonly role: 'ACTIVE' | 'STANDBY'; readonly standbyRank: number } | null
-}
-
-function collectSlots(draft: Draft, sg: ServiceGroupModel, plan: Plan): Slot[] {
-  const group = draft.group(sg.name)
-  const order = sponsorsFirst(sg.serviceInstances)
-  const slots: Slot[] = []
-  const placeOf = new Map(
-    sg.serviceUnits.map((u) => [u, placeCsis(group, u, wishesOf(u, order, plan))]),
-  )
-  for (const instance of order) {
-    const planned = plan.get(instance.name)
-    const csis = [...instance.csis].sort((a, b) => csiRank(instance, a) - csiRank(instance, b))
-    for (const csi of csis) {
-      for (const [unit, places] of placeOf) {
-        for (const model of unit.components) {
-          const component = componentState(group, model)
-          const here = places.get(csi.name) === model.name
-          if (!here && !component.assignments.has(csi.name)) continue
-          const wanted = here ? wishOf(planned, unit) : null
-          slots.push({ unit, model, component, instance, csi, wanted })
-        }
-      }
-    }
-  }
-  return slots
-}
-
-function wishesOf(
-  unit: ServiceUnitModel,
-  order: readonly ServiceInstanceModel[],
-  plan: Plan,
-): RoleWish[] {
-  return order.flatMap((instance) => {
-    const wish = wishOf(plan.get(instance.name), unit)
-    return wish ? [{ instance, role: wish.role }] : []
-  })
-}
-
-function wishOf(
-  planned: { readonly active: readonly string[]; readonly standby: readonly string[] } | undefined,
-  unit: ServiceUnitModel,
-): Slot['wanted'] {
-  if (planned?.active.includes(unit.name) === true) return { role: 'ACTIVE', standbyRank: 0 }
-  const at = planned?.standby.indexOf(unit.name) ?? -1
-  return at < 0 ? null : { role: 'STANDBY', standbyRank: at + 1 }
 }
 
 // 1. Letting go
@@ -242,7 +171,8 @@ function maybeActivate(run: Run, slot: Slot): void {
   if (!canTake(run, slot)) return
   if (assignment?.pending && assignment.pending.to !== 'QUIESCING') return
   if (assignment?.haState === 'ACTIVE' && !assignment.pending && !assignment.again) return
-  if (someoneElseMayBeActive(run, slot) || !sponsorsServe(run, slot)) return
+  if (someoneElseMayBeActive(run, slot) || isHeldElsewhere(run, slot)) return
+  if (!sponsorsServe(run, slot)) return
   if (mustDropFirst(run, slot) || isFull(run, slot, 'ACTIVE')) return
   const fresh = assignment?.haState == null && !assignment?.pending
   sendSet(run, slot, {
@@ -270,6 +200,17 @@ function someoneElseMayBeActive(
         return true
       return sg.redundancy !== 'N-way-active' && !own.has(grant.component)
     }),
+  )
+}
+
+/** I10: what cannot be asked to hand over keeps a group of 2N where it is. */
+function isHeldElsewhere({ sg, slots, group }: Run, { unit }: Slot): boolean {
+  if (sg.redundancy !== '2N') return false
+  return slots.some(
+    (other) =>
+      other.unit !== unit &&
+      isStuck(other.component) &&
+      group.csis.get(other.csi.name)?.grants.some((g) => g.component === other.component.name),
   )
 }
 
@@ -379,6 +320,7 @@ function maybeStandby(run: Run, slot: Slot): void {
   if (isTold && !isToldWrong(run, slot, assignment)) return
   if (!isServedAsPlanned(run, instance) || !standbySponsorsStand(run, slot)) return
   if (holdsActiveElsewhere(run, slot) || isFull(run, slot, 'STANDBY')) return
+  if (formerStandbyStays(run, slot)) return
   const rank = wanted?.standbyRank ?? 1
   sendSet(run, slot, {
     to: 'STANDBY',
@@ -428,6 +370,20 @@ function holdsActiveElsewhere({ sg, slots }: Run, { unit }: Slot): boolean {
     const assignment = other.component.assignments.get(other.csi.name)
     if (other.unit !== unit || !assignment) return false
     return assignment.haState === 'ACTIVE' || assignment.haState === 'QUIESCING'
+  })
+}
+
+/** I10: who stood by until now, and cannot be told yet that it does not any more, goes first. */
+function formerStandbyStays(run: Run, { unit, instance }: Slot): boolean {
+  const { redundancy } = run.sg
+  if (redundancy !== '2N' && redundancy !== 'N+M') return false
+  return run.slots.some((other) => {
+    if (other.unit === unit || other.wanted?.role === 'STANDBY') return false
+    if (redundancy === 'N+M' && other.instance !== instance) return false
+    const { work, assignments } = other.component
+    const isGoing = work?.kind === 'terminate' || work?.kind === 'cleanup' || isDoomed(run, other)
+    const assignment = assignments.get(other.csi.name)
+    return !isGoing && assignment !== undefined && effectiveState(assignment) === 'STANDBY'
   })
 }
 

@@ -6,7 +6,7 @@ import type { EngineEvent, PresenceState } from './contract.ts'
 import { chain, withCause, type Draft } from './draft.ts'
 import { endGrant, persistGrants } from './grants.ts'
 import { persistAlive } from './mediation-state.ts'
-import { endInOrder } from './npi.ts'
+import { endInOrder, notifyRole } from './npi.ts'
 import { setPresence } from './presence.ts'
 import { componentState, repairsItself } from './readiness.ts'
 import { beginNodeRecovery, loseProcess, recoverComponent } from './recovery.ts'
@@ -161,14 +161,24 @@ export function cleanupFailed(draft: Draft, event: Event<'cleanupFailed'>): void
   group.causes = [event.cause, `${model.name} cannot be stopped: what it holds stays with it`]
   component.work = null
   component.failed = true
-  for (const assignment of component.assignments.values()) {
-    // No answer will come. What it may be ACTIVE for stays so.
-    if (assignment.pending?.to === 'ACTIVE') assignment.haState = 'ACTIVE'
-    assignment.pending = null
-  }
+  for (const assignment of [...component.assignments.values()])
+    keepGranted(draft, place, assignment)
   setPresence(draft, group, model, component, 'TERMINATION_FAILED')
   draft.persist(`failed/${model.name}`, { presence: 'TERMINATION_FAILED' }, chain(group.causes))
   maybeFailfast(draft, model, 'failfastOnTerminationFailure')
+}
+
+/**
+ * No answer will come. What it may be ACTIVE for stays so and blocks others; what else it held harms nobody, and others
+ * take it over.
+ */
+function keepGranted(draft: Draft, { model, group, component }: Place, held: Assignment): void {
+  if (held.pending?.to === 'ACTIVE') held.haState = 'ACTIVE'
+  held.pending = null
+  const grants = group.csis.get(held.csi)?.grants ?? []
+  if (grants.some((grant) => grant.component === model.name)) return
+  notifyRole(draft, group, model, held, 'NONE')
+  component.assignments.delete(held.csi)
 }
 
 /** SAF AMF B.04.01 sections 4.6 and 4.8: the node is restarted where the model allows it. */

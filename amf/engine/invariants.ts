@@ -2,8 +2,8 @@ import type { Model, ServiceGroupModel } from '../model/model.ts'
 import { groupOf, nodeOf } from './explain.ts'
 import { planUnits } from './plan/plan-group.ts'
 import { groupAdmin, unitReadiness } from './readiness.ts'
-import { effectiveState, isSettled, unitRole } from './roles.ts'
-import type { ComponentState, EngineState, GroupState } from './state.ts'
+import { effectiveState, isSettled, isStuck, unitRole } from './roles.ts'
+import type { EngineState, GroupState } from './state.ts'
 
 /**
  * The invariants of the availability model (SAF AMF B.04.01 section 3.6) as code. Each message names the invariant.
@@ -102,11 +102,6 @@ function checkSettled(state: EngineState, sg: ServiceGroupModel, broken: string[
 /** A component that could not be stopped keeps what it holds, and others wait for it. */
 function isFrozen(group: GroupState): boolean {
   return [...group.components.values()].some(isStuck)
-}
-
-/** Nothing can be asked of it: a repair, or its next proxy, is what it waits for. */
-function isStuck({ presence, orphaned }: ComponentState): boolean {
-  return presence === 'TERMINATION_FAILED' || orphaned
 }
 
 /** I1: what a unit's readiness does not allow, it does not hold. */

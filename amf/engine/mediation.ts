@@ -97,9 +97,14 @@ function loseProxy(
     return
   }
   component.work = null
-  for (const assignment of component.assignments.values()) {
+  for (const assignment of [...component.assignments.values()]) {
+    // After a restart it waits to be given again: nobody was told anything.
+    if (assignment.haState === null && assignment.pending === null) continue
     const state = effectiveState(assignment)
-    if (state === 'ACTIVE' || state === 'STANDBY') {
+    if (assignment.pending?.to === 'REMOVED') {
+      notifyRole(draft, group, model, assignment, 'NONE')
+      component.assignments.delete(assignment.csi)
+    } else if (state === 'ACTIVE' || state === 'STANDBY') {
       notifyRole(draft, group, model, assignment, state)
       assignment.haState = state
     }

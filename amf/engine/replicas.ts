@@ -19,7 +19,8 @@ export function hasCheckpoints(sg: ServiceGroupModel, component: ComponentModel)
 /**
  * Nodes that should hold replicas of an instance's checkpoints: the active one's, those of its standbys, and further
  * nodes of the group (in unit order) until there are two. A replica lives in the node process, so a node counts while
- * it is a member, whatever its components do.
+ * it is a member, whatever its components do. Where replicas keep the instances of a 2N group apart, the nodes that
+ * alone hold another instance's data as well: one unit can carry all of them only after they caught up.
  */
 export function replicasOf(
   draft: Draft,
@@ -38,8 +39,21 @@ export function replicasOf(
     if (wanted.size >= 2) break
     if (draft.peekNode(unit.node).membership === 'MEMBER') wanted.add(unit.node)
   }
+  for (const node of sg.redundancy === '2N' ? nodesApart(draft, sg, active) : []) wanted.add(node)
   return [...wanted].filter(
     (node) => node === active.node || draft.peekNode(node).membership === 'MEMBER',
+  )
+}
+
+/** Nodes of units that are in sync for what the active one's node is not. */
+function nodesApart(
+  draft: Draft,
+  sg: ServiceGroupModel,
+  active: ServiceUnitModel,
+): readonly string[] {
+  const nodes = new Set(sg.serviceUnits.map((unit) => unit.node))
+  return [...draft.peekGroup(sg.name).csis.values()].flatMap(({ inSync }) =>
+    inSync === null || inSync.includes(active.node) ? [] : inSync.filter((node) => nodes.has(node)),
   )
 }
 

@@ -1,4 +1,4 @@
-import type { ComponentModel } from '../model/model.ts'
+import type { ComponentModel, ServiceUnitModel } from '../model/model.ts'
 import type { AdminResult } from './contract.ts'
 import type { Draft } from './draft.ts'
 import { componentsInScope, unitsInScope } from './entities.ts'
@@ -113,10 +113,7 @@ function continueWide(draft: Draft, operation: OperationState): AdminResult | nu
   const models = componentsInScope(draft.model, entity, kind)
   const units = unitsInScope(draft.model, entity, kind)
   if (units.some((unit) => draft.peekNode(unit.node).membership === 'UNKNOWN')) return null
-  const isBroken = (model: ComponentModel): boolean => hasFailedPresence(stateOf(draft, model))
-  const isOld = (model: ComponentModel): boolean =>
-    !isOver(draft, operation, model) && !isBroken(model) && !waitsForProxy(draft, model)
-  const old = models.filter(isOld)
+  const old = stillOld(draft, operation)
   if (old.length > 0) {
     const mediated = old.filter((model) => model.mediation !== null)
     const next = mediated.length > 0 ? mediated : old
@@ -130,14 +127,41 @@ function continueWide(draft: Draft, operation: OperationState): AdminResult | nu
   }
   for (const unit of units) {
     const { restart } = draft.peekGroup(unit.serviceGroup).units.get(unit.name) ?? {}
-    if (restart === 'held') setRestart(draft, unit.name, null)
+    if (restart === 'held' && !isHeldFor(draft, unit, operation)) {
+      setRestart(draft, unit.name, null)
+    }
   }
   const groups = new Set(units.map((unit) => unit.serviceGroup))
   if (draft.hasTouched() || ![...groups].every((name) => isSettled(draft.peekGroup(name)))) {
     return null
   }
-  const broken = models.find((model) => model.name in operation.lives && isBroken(model))
+  const broken = models.find(
+    (model) => model.name in operation.lives && hasFailedPresence(stateOf(draft, model)),
+  )
   return broken ? repairPending(draft, broken) : { ok: true }
+}
+
+/** What lives on in the scope of a wide restart and has to go down first. */
+function stillOld(draft: Draft, operation: OperationState): readonly ComponentModel[] {
+  return componentsInScope(draft.model, operation.entity, operation.kind).filter(
+    (model) =>
+      !isOver(draft, operation, model) &&
+      !hasFailedPresence(stateOf(draft, model)) &&
+      !waitsForProxy(draft, model),
+  )
+}
+
+/** Another restart around the unit is not that far: it lets go of it itself. */
+function isHeldFor(draft: Draft, unit: ServiceUnitModel, than: OperationState): boolean {
+  return draft.operations.some(
+    (other) =>
+      other.operation === 'restart' &&
+      other.result === null &&
+      other.id !== than.id &&
+      (other.kind === 'application' || other.kind === 'cluster') &&
+      unitsInScope(draft.model, other.entity, other.kind).includes(unit) &&
+      stillOld(draft, other).length > 0,
+  )
 }
 
 function waitsForProxy(draft: Draft, model: ComponentModel): boolean {

@@ -65,6 +65,11 @@ export function takesCallbacks(component: ComponentState): boolean {
   return component.presence === 'INSTANTIATED' && component.work === null && !component.orphaned
 }
 
+/** Nothing can be asked of it: a repair, or its next proxy, is what it waits for. */
+export function isStuck({ presence, orphaned }: ComponentState): boolean {
+  return presence === 'TERMINATION_FAILED' || orphaned
+}
+
 /** A command about a CSI of this group is in flight. */
 export function anyPending(group: GroupState, to?: HaState | 'REMOVED'): boolean {
   for (const component of group.components.values()) {

@@ -499,6 +499,78 @@ const FOUND: readonly (readonly [string, Partial<Shape>, readonly Deed[]])[] = [
       ['model', 1, 0],
     ],
   ],
+  [
+    'a proxied one stands by, has to go, and loses its proxy',
+    { category: 'proxied', units: 3 },
+    [
+      ['deliver', 0, 403],
+      ['deliver', 0, 543],
+      ['ha-readiness', 26, 531],
+      ['node-fails', 0, 0],
+    ],
+  ],
+  [
+    'a proxied one is quiesced when its node joins again without its proxy',
+    { category: 'proxied' },
+    [
+      ['settle', 0, 0],
+      ['admin', 0, 0],
+      ['node-joins', 0, 0],
+      ['node-fails', 0, 0],
+      ['admin', 0, 0],
+    ],
+  ],
+  [
+    'a proxied one restarts, waits for its second instance, and loses its proxy',
+    { category: 'proxied', instances: 2, chain: true },
+    [
+      ['settle', 0, 0],
+      ['fail', 0, 151],
+      ['deliver', 0, 0],
+      ['fail', 151, 0],
+    ],
+  ],
+  [
+    'another unit and another instance come while the active one could not be stopped',
+    {},
+    [
+      ['settle', 0, 0],
+      ['admin', 0, 525],
+      ['stop-fails', 0, 0],
+      ['model', 26, 0],
+      ['model', 0, 0],
+    ],
+  ],
+  [
+    'each instance is in sync on another of three nodes',
+    { units: 3, nodes: 3, instances: 2 },
+    [
+      ['settle', 0, 0],
+      ['sync', 0, 104],
+      ['node-fails', 0, 0],
+      ['deliver', 0, 73],
+      ['sync', 757, 1],
+    ],
+  ],
+  [
+    'an operator locks the cluster while an application of its name restarts',
+    { category: 'proxied' },
+    [
+      ['settle', 0, 0],
+      ['fail', 220, 288],
+      ['admin', 0, 0],
+    ],
+  ],
+  [
+    'its application restarts again while the cluster comes up',
+    { units: 2 },
+    [
+      ['settle', 0, 0],
+      ['admin', 0, 921],
+      ['deliver', 0, 23],
+      ['fail', 0, 328],
+    ],
+  ],
 ]
 
 /** The smallest cluster: what a case says of its shape is what it needs. */

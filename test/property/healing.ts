@@ -29,7 +29,9 @@ export function heal(world: World): void {
   world.settle()
   for (let round = 0, isDone = false; round < ROUNDS_MAX && !isDone; round += 1) {
     isDone = true
-    for (const node of world.model.nodes.keys()) {
+    for (const { name: node, recovery } of world.state.nodes) {
+      // Who was told to end does so at last.
+      if (recovery === 'restart' && world.nodesUp.has(node)) world.nodeFails(node)
       if (world.nodesUp.has(node)) continue
       world.join(node)
       isDone = false

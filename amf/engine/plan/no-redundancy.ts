@@ -15,11 +15,14 @@ export const planNoRedundancy: Planner = (input) => {
   const holder = new Map<string, PlanUnit>()
   const able = input.units.filter((unit) => unit.inService)
   if (!input.afresh) keepHolders(input.instances, able, holder)
+  const kept = new Set(holder.keys())
+  const nobody: ReadonlySet<string> = new Set()
   for (const instance of input.instances) {
     if (holder.has(instance.name)) continue
     const unit = able.find((u) => isFree(holder, u) && u.mayActivate(instance))
     if (unit) holder.set(instance.name, unit)
-    else if (makeRoom(input.instances, able, holder, instance)) continue
+    else if (makeRoom(input, able, holder, { wanting: instance, staying: kept })) continue
+    else if (makeRoom(input, able, holder, { wanting: instance, staying: nobody })) continue
     else if (input.group.preemption) preempt(input, instance, holder)
   }
   const plan = new Map<string, PlannedInstance>()
@@ -44,12 +47,14 @@ function keepHolders(
 /**
  * Replicas may leave an instance only units that others hold. One of them moves on when it can be served elsewhere,
  * others behind it likewise: the augmenting path of a bipartite matching, shortest first by the order of units.
+ * `staying` do not move. Asked first with all that are served: else a sponsor that serves would make room for
+ * dependants that wait for it, and again from wherever it came to.
  */
 function makeRoom(
-  instances: readonly ServiceInstanceModel[],
+  { instances }: PlanInput,
   able: readonly PlanUnit[],
   holder: Map<string, PlanUnit>,
-  wanting: ServiceInstanceModel,
+  { wanting, staying }: { wanting: ServiceInstanceModel; staying: ReadonlySet<string> },
 ): boolean {
   const seen = new Set<PlanUnit>()
   const place = (instance: ServiceInstanceModel): boolean => {
@@ -57,7 +62,7 @@ function makeRoom(
       if (seen.has(unit) || !unit.mayActivate(instance)) continue
       seen.add(unit)
       const present = instances.find((other) => holder.get(other.name) === unit)
-      if (present && !place(present)) continue
+      if (present && (staying.has(present.name) || !place(present))) continue
       holder.set(instance.name, unit)
       return true
     }
