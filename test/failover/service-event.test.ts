@@ -1,0 +1,97 @@
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import type { Connection } from '../../dist/runtime/index.js'
+import { EventProbe } from '../../dist/test/fixtures/services/events.js'
+import { testCluster } from './support.ts'
+
+const COMPONENT = fileURLToPath(
+  new URL('../../dist/test/fixtures/services/event-component.js', import.meta.url),
+)
+const NAMES = ['event1', 'event2', 'event3']
+
+/** One component on each of three nodes: event1, event2, event3. */
+function model(): Record<string, unknown> {
+  const units = [1, 2, 3].map((n) => [
+    `eventSU${n}`,
+    { rank: n, node: `node${n}`, components: { [`event${n}`]: 'event' } },
+  ])
+  return {
+    cluster: 'events',
+    nodes: { node1: {}, node2: {}, node3: {} },
+    componentTypes: { event: { run: COMPONENT } },
+    serviceGroups: {
+      eventSG: {
+        redundancy: '2N',
+        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
+        serviceInstances: { eventSI: { csis: { eventCSI: {} } } },
+      },
+    },
+  }
+}
+
+const probe = (connection: Connection, name: string) =>
+  connection.rmd.client(EventProbe, { to: `@${name}`, timeoutMs: 10_000 })
+
+const told = async (connection: Connection, name: string): Promise<readonly string[]> =>
+  (await probe(connection, name).told({ after: 0 })).texts
+
+const range = (name: string, from: number, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${name}:${from + i}`)
+
+const of = (texts: readonly string[], name: string): string[] =>
+  texts.filter((text) => text.startsWith(`${name}:`))
+
+it('events come once, in order and without a gap, through the end of component and nodes', async () => {
+  const cluster = await testCluster(model())
+  await cluster.until((s) => s.settled && s.active('eventSI') !== null, 15_000)
+  const connection = await cluster.connect()
+  const publish = (name: string, from: number, count: number, retentionMs = 0) =>
+    probe(connection, name).publish({ from, count, retentionMs })
+
+  // Everybody to everybody.
+  const all = await Promise.all(NAMES.map((name) => publish(name, 0, 2_000)))
+  expect(all).toEqual(NAMES.map(() => ({ failed: 0 })))
+  for (const name of NAMES) {
+    await expect
+      .poll(async () => (await told(connection, name)).length, { timeout: 10_000 })
+      .toBe(6_000)
+    const texts = await told(connection, name)
+    for (const from of NAMES) expect(of(texts, from)).toEqual(range(from, 0, 2_000))
+  }
+
+  // A subscriber that dies costs the others nothing; started again, it gets what is retained.
+  await publish('event3', 2_000, 1, 600_000)
+  const before = await probe(connection, 'event1').told({ after: 0 })
+  const under = publish('event2', 2_000, 3_000)
+  await cluster.kill('event1')
+  expect(await under).toEqual({ failed: 0 })
+  const again = async (): Promise<boolean> =>
+    probe(connection, 'event1')
+      .told({ after: 0 })
+      .then(
+        ({ pid, texts }) => pid !== before.pid && texts.includes('event3:2000'),
+        () => false,
+      )
+  await expect.poll(again, { timeout: 10_000 }).toBe(true)
+
+  // The leading node dies in the middle of publishing, opening and closing on another one.
+  const leading = (await cluster.refresh()).status.director?.node ?? 'node1'
+  const rest = NAMES.filter((name) => name !== leading.replace('node', 'event'))
+  const [publisher = '', other = ''] = rest
+  const first = publisher === 'event2' ? 5_000 : publisher === 'event3' ? 2_001 : 2_000
+  const parts = Array.from({ length: 30 }, (_, i) => publish(publisher, first + 100 * i, 100))
+  const opened = [1, 2, 3].map((i) => probe(connection, other).passBy({ name: `other${i}` }))
+  await cluster.kill(leading)
+  expect(await Promise.all(parts)).toEqual(parts.map(() => ({ failed: 0 })))
+  await Promise.all(opened)
+  for (const name of rest) {
+    const last = `${publisher}:${first + 2_999}`
+    const hasLast = async (): Promise<boolean> => (await told(connection, name)).includes(last)
+    await expect.poll(hasLast, { timeout: 10_000 }).toBe(true)
+    const texts = await told(connection, name)
+    expect(texts.filter((text) => text.startsWith('lost'))).toEqual([])
+    const from = name === 'event1' ? first : 0
+    const got = of(texts, publisher).filter((text) => Number(text.split(':')[1]) >= from)
+    expect(got).toEqual(range(publisher, from, first + 3_000 - from))
+  }
+}, 60_000)
