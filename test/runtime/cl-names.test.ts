@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import * as cl from '../../runtime/cl/index.ts'
 
-/** Functions of the original by area: SAFplus, sections 3.8, 4.2, 5.1, 7.1, 20 and 21. */
+/** Functions of the original by area: SAFplus, sections 3.8, 4.2, 5.1, 7.1, 15, 20 and 21. */
 const NAMES: Readonly<Record<string, string>> = {
   clEo:
     'ClientInstall ClientUninstall ClientInstallTable ClientInstallTables ' +
@@ -68,6 +68,11 @@ const NAMES: Readonly<Record<string, string>> = {
     'ProcessWait ProcessDelete ProcessSelfIdGet Mmap Munmap FileOpen FileClose FileRead ' +
     'FileWrite FileUnlink FileRename PageSizeGet MaxPathGet TimeOfDayGet StopWatchTimeGet ' +
     'NanoTimeGet SigHandlerInitialize',
+  clEvent:
+    'Initialize InitializeWithVersion SelectionObjectGet Dispatch Finalize ChannelOpen ' +
+    'ChannelOpenAsync ChannelClose ChannelUnlink Allocate Free AttributesSet AttributesGet ' +
+    'DataGet CookieGet Publish Subscribe Unsubscribe RetentionTimeClear ExtSubscribe ' +
+    'ExtWithRbeSubscribe ExtAttributesSet ExtAttributesGet',
   clDbal:
     'Open Close Sync RecordInsert RecordReplace RecordGet RecordDelete FirstRecordGet ' +
     'NextRecordGet KeyFree RecordFree TxnOpen TransactionBegin TransactionCommit TransactionAbort',
@@ -89,7 +94,8 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'the agent reads crash records; a process that hangs cannot tell of itself':
     'clEoCrashNotificationRegister',
   'Node.js gives programs no descriptors to select on: promises and callbacks tell':
-    'clIocCommPortFdGet clCpmSelectionObjectGet clCpmDispatch',
+    'clIocCommPortFdGet clCpmSelectionObjectGet clCpmDispatch ' +
+    'clEventSelectionObjectGet clEventDispatch',
   'clIocReceive is asynchronous, and its memory is that of the message':
     'clIocReceiveAsync clIocReceiveWithBuffer clIocReceiveWithBufferAsync',
   'names follow roles: the director publishes them, nobody registers':
@@ -104,6 +110,8 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
     'clCpmNodeRestart clCpmNodeSwitchover clCpmMiddlewareRestart clCpmCompStatusGet ' +
     'clCpmNodeStatusGet clCpmCompCSIList clCpmCompInfoGet clCpmComponentPIDGet ' +
     'clCpmSlotInfoGet clCpmIsCompRestarted',
+  'there is one table of callbacks: clEventInitialize takes the version':
+    'clEventInitializeWithVersion',
   'the garbage collector owns the memory':
     'clHeapShrink clHeapPoolStatsGet clHeapHooksRegister clHeapHooksDeregister ' +
     'clHeapLibCustomInitialize clHeapLibCustomFinalize',

@@ -48,6 +48,8 @@ export interface SubscribeRequest {
 export interface EventChannel {
   readonly name: string
   readonly scope: ChannelScope
+  readonly isSubscriber: boolean
+  readonly isPublisher: boolean
   /**
    * Publishes an event. Events of one channel are delivered in the order of these calls, those of a higher priority
    * earlier. Each subscriber gets it once at most, without a gap while it is neither too slow nor cut off for long;
@@ -95,6 +97,8 @@ interface ChannelOptions {
 export class Channel implements EventChannel {
   readonly name: string
   readonly scope: ChannelScope
+  readonly isSubscriber: boolean
+  readonly isPublisher: boolean
   readonly #options: ChannelOptions
   readonly #publisher: Publisher
   /** By id: the number under which the node knows it. */
@@ -106,6 +110,8 @@ export class Channel implements EventChannel {
     this.#options = options
     this.name = options.name
     this.scope = options.scope
+    this.isSubscriber = options.isSubscriber
+    this.isPublisher = options.isPublisher
     const { events, open } = options
     this.#publisher = new Publisher((records) =>
       events.service.publish({ open, records }, { atMostOnce: true }),
@@ -115,7 +121,7 @@ export class Channel implements EventChannel {
   publish(event: PublishRequest = {}): Promise<bigint> {
     try {
       this.#service()
-      if (this.#options.isPublisher) return this.#publisher.publish(contentOf(event))
+      if (this.isPublisher) return this.#publisher.publish(contentOf(event))
       const message = `${this.name}: open it with PUBLISHER to publish`
       throw new SdkError('NOT_OPENED_FOR_PUBLISH', message)
     } catch (error) {
@@ -126,8 +132,8 @@ export class Channel implements EventChannel {
   async subscribe(request: SubscribeRequest): Promise<void> {
     const service = this.#service()
     const { subscriptionId, filters = [], rule, cookie } = request
-    const { isSubscriber, deliver, events, open } = this.#options
-    if (!isSubscriber) {
+    const { deliver, events, open } = this.#options
+    if (!this.isSubscriber) {
       const message = `${this.name}: open it with SUBSCRIBER to subscribe`
       throw new SdkError('NOT_OPENED_FOR_SUBSCRIPTION', message)
     }
