@@ -133,6 +133,28 @@ export type {
   TransactionPhase,
   TransactionReport,
 } from './services/transaction/interface.ts'
+export type {
+  CheckpointCreation,
+  CheckpointOpenFlag,
+  CheckpointOpenRequest,
+  NamedCheckpointCallbacks,
+  NamedCheckpointClient,
+  NamedCheckpointService,
+} from './services/named-checkpoint/client.ts'
+export type {
+  NamedCheckpointHandle,
+  NamedCheckpointStatus,
+  SectionCreation,
+  SectionRead,
+  SectionWrite,
+  UpdateConsumer,
+} from './services/named-checkpoint/handle-contract.ts'
+export type {
+  CreationFlag,
+  SectionDescriptor,
+  SectionsChosen,
+  SectionUpdate,
+} from './services/named-checkpoint/interface.ts'
 export { EoManagement } from './eo/management-interface.ts'
 export { MessageBuffer, BufferPool } from './basic/buffer/message-buffer.ts'
 export type { SeekFrom } from './basic/buffer/message-buffer.ts'

@@ -121,7 +121,7 @@ class NodeProcess {
       log: this.#log.child({ part: 'checkpoint' }),
     })
     this.#checkpoint = checkpoint
-    const services = this.#startServices(rmd)
+    const services = this.#startServices(rmd, checkpoint)
     this.#agent = new Agent({
       model: this.#models.model,
       modelVersion: () => this.#models.version,
@@ -158,12 +158,13 @@ class NodeProcess {
     this.#log.info({ runDir }, 'node started')
   }
 
-  #startServices(rmd: Rmd): NodeServices {
+  #startServices(rmd: Rmd, streams: CheckpointServer): NodeServices {
     const services = new NodeServices({
       node: this.#node.name,
       nodeId: this.#node.id,
       cluster: this.#models.model.cluster,
       directory: this.#directory.services,
+      streams,
       nodeName: (id) => [...this.#models.model.nodes.values()].find((one) => one.id === id)?.name,
       nodes: () =>
         [...this.#models.model.nodes.values()].map(({ id, name }) => ({ nodeId: id, name })),

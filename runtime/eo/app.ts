@@ -19,6 +19,7 @@ import type {
 } from '../cpm/interface.ts'
 import type { ProtectionGroupNotification, TrackFlag } from '../cpm/protection-group.ts'
 import type { Libraries } from '../services/libraries.ts'
+import type { NamedCheckpointClient } from '../services/named-checkpoint/client.ts'
 import type { EoIdentity } from './my-eo.ts'
 
 /** What a component's callbacks and functions are given to work with. One per component process. */
@@ -32,7 +33,7 @@ export interface App extends Libraries {
   readonly cpm: CpmClient
   readonly eo: EoClient
   readonly rmd: AppRmd
-  readonly checkpoint: CheckpointClient
+  readonly checkpoint: CheckpointClient & NamedCheckpointClient
   /** Messages of the program's own protocols, and the multicast groups whose one-way calls this component gets. */
   readonly ioc: Pick<Port, 'send' | 'onMessage' | 'joinGroup' | 'leaveGroup' | 'groups'>
 }

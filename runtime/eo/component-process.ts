@@ -19,8 +19,13 @@ import type {
   CreateCheckpointClient,
 } from '../services/checkpoint/commit-gate.ts'
 import { CheckpointPush } from '../services/checkpoint/interface.ts'
+import {
+  type NamedCheckpointClient,
+  namedCheckpointLibrary,
+} from '../services/named-checkpoint/client.ts'
+import type { ServiceLibrary } from '../services/service.ts'
 import { type Libraries, openLibraries, type OpenLibraries } from '../services/libraries.ts'
-import type { App } from './app.ts'
+import type { App, CheckpointClient } from './app.ts'
 import type { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
 import type { EoConfig } from './config.schema.ts'
@@ -64,6 +69,7 @@ export class ComponentProcess {
   readonly #checkpoint: CheckpointService
   readonly #cpm: CpmComponent
   readonly #libraries: OpenLibraries
+  readonly #named: ServiceLibrary<NamedCheckpointClient>
   readonly #agent: IocAddress
   readonly #loop: LoopWatch = watchLoop()
   #stopping: Promise<void> | undefined
@@ -137,17 +143,17 @@ export class ComponentProcess {
       log,
       onTerminated: options.onTerminated,
     })
-    this.#libraries = openLibraries(
-      {
-        component: env.component,
-        node: env.node,
-        nodeId: env.nodeId,
-        rmd,
-        agent: this.#agent,
-        log,
-      },
-      config.clientLibs,
-    )
+    const libraryContext = {
+      component: env.component,
+      node: env.node,
+      nodeId: env.nodeId,
+      rmd,
+      agent: this.#agent,
+      log,
+    }
+    this.#libraries = openLibraries(libraryContext, config.clientLibs)
+    const epochOf = (csi: string): number => this.#eo.roles.epochOf(csi)
+    this.#named = namedCheckpointLibrary({ ...libraryContext, epochOf })
     const app: Omit<App, keyof Libraries> = {
       component: env.component,
       node: env.node,
@@ -156,7 +162,7 @@ export class ComponentProcess {
       cpm: this.#cpm,
       eo: this.#eo.client,
       rmd: roleRmd(rmd, () => this.#eo.roles.epoch(), context),
-      checkpoint: this.#checkpoint.client,
+      checkpoint: checkpointsOf(this.#checkpoint.client, this.#named.client),
       ioc: port,
     }
     const libraries = Object.getOwnPropertyDescriptors(this.#libraries.app)
@@ -245,7 +251,8 @@ export class ComponentProcess {
       },
     })
     this.#installForAgent(CheckpointPush, this.#checkpoint.pushHandlers)
-    for (const { face, handlers } of this.#libraries.open.flatMap(({ pushes }) => pushes)) {
+    const libraries = [this.#named, ...this.#libraries.open]
+    for (const { face, handlers } of libraries.flatMap(({ pushes }) => pushes)) {
       this.#installForAgent(face, handlers)
     }
     for (const { face, handlers } of this.#libraries.open.flatMap((one) => one.functions ?? [])) {
@@ -287,4 +294,11 @@ export class ComponentProcess {
 
 function isSame(a: IocAddress, b: IocAddress): boolean {
   return a.node === b.node && a.port === b.port
+}
+
+function checkpointsOf(ofCsis: CheckpointClient, named: NamedCheckpointClient): App['checkpoint'] {
+  return {
+    open: (csi, options) => ofCsis.open(csi, options),
+    initialize: (callbacks, version) => named.initialize(callbacks, version),
+  }
 }

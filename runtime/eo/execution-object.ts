@@ -147,7 +147,7 @@ export class ExecutionObject {
     return this.#customAction
   }
 
-  get roles(): Pick<RoleTable, 'state' | 'haState' | 'epoch' | 'csis'> {
+  get roles(): Pick<RoleTable, 'state' | 'haState' | 'epoch' | 'epochOf' | 'csis'> {
     return this.#roles
   }
 

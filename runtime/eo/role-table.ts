@@ -72,6 +72,13 @@ export class RoleTable {
     return epoch
   }
 
+  /** The epoch under which this component is, or is becoming, ACTIVE for a CSI; 0 when it is not. */
+  epochOf(csi: string): Epoch {
+    const role = this.#roles.get(csi)
+    const isActive = role !== undefined && ['ACTIVE', 'promoting', 'QUIESCING'].includes(role.state)
+    return isActive ? role.epoch : 0
+  }
+
   admit(binding: CsiBinding): Admission {
     switch (binding.kind) {
       case 'none':

@@ -1,6 +1,7 @@
 import { clusterEventServers } from './cluster-events/server.ts'
 import { eventServer } from './event/server.ts'
 import { nameServer } from './name/server.ts'
+import { namedCheckpointServer } from './named-checkpoint/server.ts'
 import type { CreateServices } from './node-services.ts'
 import { transactionServer } from './transaction/server.ts'
 
@@ -11,4 +12,5 @@ export const NODE_SERVICES: readonly CreateServices[] = [
   clusterEventServers,
   transactionServer,
   eventServer,
+  namedCheckpointServer,
 ]

@@ -16,6 +16,7 @@ export interface NodeServicesOptions extends Pick<
   | 'nodeId'
   | 'cluster'
   | 'directory'
+  | 'streams'
   | 'nodeName'
   | 'nodes'
   | 'componentOf'

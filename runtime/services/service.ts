@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, Rmd } from '../../ioc/index.ts'
 import type { RegisteredNamesNews } from '../cpm/registered-names.ts'
+import type { CheckpointStreams } from './checkpoint/server.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { OrderMember } from './replicated/interface.ts'
 import type { Replicated } from './replicated/replicated.ts'
@@ -17,6 +18,8 @@ export interface ServiceHost {
   readonly log: Logger
   /** Private directory of this node (0700), for files of the service. */
   readonly directory: string
+  /** Replicas of contents, stored on this node and on others. */
+  readonly streams: CheckpointStreams
   /** Monotonic milliseconds. */
   readonly nowMs: () => number
   /** Members of the present view, oldest first. */

@@ -16,9 +16,20 @@ export class TransactionView implements CheckpointView {
   }
 
   read(section: string): unknown {
+    const value = this.readBytes(section)
+    return value === null ? undefined : decodeValue(value)
+  }
+
+  /** The value as it is kept, not to be changed; null for none. @internal */
+  readBytes(section: string): Uint8Array | null {
     const value = this.#table.read(this.#transaction, section)
     if (value === undefined) throw conflictError(this.#csi)
-    return value === null ? undefined : decodeValue(value)
+    return value
+  }
+
+  /** Keeps the very bytes, without a copy. @internal */
+  writeBytes(section: string, value: Uint8Array): void {
+    this.#put(section, value)
   }
 
   write(section: string, value: unknown): void {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { decodeValue, SdkError } from '../../../idl/index.ts'
 import type { Epoch } from '../../../ioc/index.ts'
-import type { Call, Checkpoint, CheckpointOptions, CheckpointView } from '../../eo/app.ts'
+import type { Call, Checkpoint, CheckpointOptions } from '../../eo/app.ts'
 import type { BeginVerdict, CallKey, CommitGate } from './commit-gate.ts'
 import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
 import { answerOf, givenUp, givenUpAtEnd, lateCommit } from './commit-errors.ts'
@@ -74,7 +74,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   // ---- Checkpoint: what the application uses
 
-  in(call: Call): CheckpointView {
+  in(call: Call): TransactionView {
     const unit = this.#calls.get(call)
     if (unit === undefined || unit.phase !== 'running') {
       throw new SdkError(

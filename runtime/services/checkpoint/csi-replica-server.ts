@@ -1,8 +1,10 @@
+// Longer than usual: calls, roles and the primary's effects change the same few members.
 import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import type { IncomingCall, Rmd } from '../../../ioc/index.ts'
 import type { KeptBatch } from './batch-tail.ts'
 import { lastSequenceOf, type PipelineEntry } from './commit-pipeline.ts'
+import { ContentParts } from './content-parts.ts'
 import {
   Checkpoint,
   CheckpointReplica,
@@ -36,6 +38,9 @@ export interface CsiReplicaServerOptions {
   readonly clock: () => number
   /** Something waits for time to pass: `tick` is wanted. */
   readonly onBusy: () => void
+  /** Told of what this replica takes: each batch after it is stored, and whole contents. */
+  readonly onApplied?: (batch: CheckpointBatch) => void
+  readonly onReplaced?: () => void
 }
 
 /** One opening of the stream to one secondary. */
@@ -46,10 +51,19 @@ interface Stream {
 
 /** A commit that waits for its answer. */
 interface Waiting {
-  readonly call: IncomingCall
+  readonly answer: (sequence: number, epoch: number) => void
+  readonly fail: (error: SdkError) => void
 }
 
-const { open, append, replace } = CheckpointReplica.methods
+/** A commit of this very process. */
+export interface LocalCommit {
+  readonly batch: CheckpointBatch
+  readonly deadlineMs: number
+  readonly answer: () => void
+  readonly fail: (error: SdkError) => void
+}
+
+const { open, append, replace, replacePart } = CheckpointReplica.methods
 const { attach, commit, status } = Checkpoint.methods
 
 /**
@@ -65,6 +79,7 @@ export class CsiReplicaServer {
   /** The connection that commits under the present epoch. */
   #writer: string | null = null
   #isPerforming = false
+  readonly #parts = new ContentParts()
 
   constructor(options: CsiReplicaServerOptions) {
     this.#options = options
@@ -153,20 +168,32 @@ export class CsiReplicaServer {
   }
 
   commit(call: IncomingCall, batch: CheckpointBatch): void {
-    const primary = this.#primary
-    if (primary === null || primary.epoch !== batch.epoch) {
-      const isNewer = batch.epoch > this.#stored.replica.epoch
-      call.fail(isNewer ? this.#notPrimaryYet(batch.epoch) : this.#stale(batch.epoch))
-      return
+    const token: Waiting = {
+      answer: (sequence, epoch) => call.reply(commit.output.encode({ sequence }), epoch),
+      fail: (error) => call.fail(error),
     }
+    const primary = this.#primaryFor(batch, token)
+    if (primary === null) return
     this.#writer = call.caller
     // The very bytes go on to the other replicas, the log and the standbys.
     const payload = new Uint8Array(call.payload)
-    primary.commit(
-      { batch, payload, token: { call }, deadlineMs: call.deadlineMs },
-      this.#options.clock(),
-    )
+    const { deadlineMs } = call
+    primary.commit({ batch, payload, token, deadlineMs }, this.#options.clock())
     this.#perform()
+  }
+
+  /** The same for a writer in this process. The values of the batch are kept as they are. */
+  commitLocal({ batch, deadlineMs, answer, fail }: LocalCommit): void {
+    const token: Waiting = { answer, fail }
+    const primary = this.#primaryFor(batch, token)
+    if (primary === null) return
+    const payload = commit.input.encode({ csi: this.#options.csi, batch })
+    primary.commit({ batch, payload, token, deadlineMs }, this.#options.clock())
+    this.#perform()
+  }
+
+  snapshot(): CheckpointSnapshot {
+    return this.#stored.replica.snapshot()
   }
 
   status(call: IncomingCall): void {
@@ -222,15 +249,36 @@ export class CsiReplicaServer {
       readonly epoch: number
       readonly snapshot: CheckpointSnapshot
       readonly history: readonly (readonly [number, number])[]
+      readonly parts?: number | undefined
     },
   ): void {
     if (!this.#follow(input.epoch)) {
       call.fail(this.#stale(input.epoch))
       return
     }
-    this.#stored.replace(input.snapshot, input.history)
-    this.#subscriptions.pushReplaced(input.snapshot)
+    const { parts = 0 } = input
+    const snapshot = this.#parts.join(input.epoch, parts, input.snapshot)
+    if (snapshot === null) {
+      const message = `checkpoint ${this.#options.csi}: parts of the content are missing`
+      call.fail(new SdkError('OUT_OF_SYNC', message))
+      return
+    }
+    this.#stored.replace(snapshot, input.history)
+    this.#subscriptions.pushReplaced(snapshot)
+    this.#options.onReplaced?.()
     call.reply(replace.output.encode({}))
+  }
+
+  replacePart(
+    call: IncomingCall,
+    { epoch, part, sections }: { epoch: number; part: number; sections: [string, Uint8Array][] },
+  ): void {
+    if (!this.#follow(epoch)) call.fail(this.#stale(epoch))
+    else if (this.#parts.add(epoch, part, sections)) call.reply(replacePart.output.encode({}))
+    else {
+      const message = `checkpoint ${this.#options.csi}: part ${part} does not follow`
+      call.fail(new SdkError('OUT_OF_SYNC', message))
+    }
   }
 
   // ---- the primary's effects
@@ -255,7 +303,7 @@ export class CsiReplicaServer {
     for (const effect of effects) {
       if (failure === null) failure = this.#performOne(primary, effect)
       // Nothing that was decided on the strength of the failed store may be answered as done.
-      else if (effect.kind === 'answer') effect.token.call.fail(failure)
+      else if (effect.kind === 'answer') effect.token.fail(failure)
       else if (effect.kind === 'refuse') this.#performOne(primary, effect)
     }
     if (failure !== null) primary.localFailed(failure.message)
@@ -281,10 +329,10 @@ export class CsiReplicaServer {
       case 'apply':
         return this.#apply(effect.entry)
       case 'answer':
-        effect.token.call.reply(commit.output.encode({ sequence: effect.sequence }), primary.epoch)
+        effect.token.answer(effect.sequence, primary.epoch)
         return null
       case 'refuse':
-        effect.token.call.fail(
+        effect.token.fail(
           new SdkError(effect.code, `checkpoint ${this.#options.csi}: ${effect.why}`),
         )
         return null
@@ -314,7 +362,9 @@ export class CsiReplicaServer {
 
   #pushLast(writer: string | null): void {
     const last = this.#stored.tail.last
-    if (last !== undefined) this.#subscriptions.pushApplied(last.payload, writer)
+    if (last === undefined) return
+    this.#subscriptions.pushApplied(last.payload, writer)
+    this.#options.onApplied?.(last.batch)
   }
 
   #sendOpen(primary: Primary<Waiting>, { node, attempt }: Stream): void {
@@ -349,7 +399,9 @@ export class CsiReplicaServer {
   }
 
   #sendReplace(primary: Primary<Waiting>, { node, attempt }: Stream): void {
-    const { sequence, done } = this.#peers.replace(node, primary.epoch)
+    const { sequence, done } = this.#peers.replace(node, primary.epoch, () =>
+      this.#event(primary, (nowMs) => primary.progressed({ node, attempt }, nowMs)),
+    )
     this.#caughtUpAfter(primary, { node, attempt, sequence }, done)
   }
 
@@ -410,8 +462,8 @@ export class CsiReplicaServer {
     for (const entry of entries) {
       if (isInOffice && this.#apply(entry) !== null) break
     }
-    for (const { call } of entries.flatMap((entry) => entry.waiting.map((each) => each.token))) {
-      call.fail(this.#stale(primary.epoch))
+    for (const { fail } of entries.flatMap((entry) => entry.waiting.map((each) => each.token))) {
+      fail(this.#stale(primary.epoch))
     }
     this.#primary = null
   }
@@ -461,6 +513,15 @@ export class CsiReplicaServer {
       `checkpoint ${csi} on node ${nodeId}: epoch ${epoch} does not hold; the newest is ${newest}`,
       { context: { csi, epoch, newest } },
     )
+  }
+
+  /** The primary that takes the batch; null when it was refused. */
+  #primaryFor(batch: CheckpointBatch, { fail }: Waiting): Primary<Waiting> | null {
+    const primary = this.#primary
+    if (primary?.epoch === batch.epoch) return primary
+    const isNewer = batch.epoch > this.#stored.replica.epoch
+    fail(isNewer ? this.#notPrimaryYet(batch.epoch) : this.#stale(batch.epoch))
+    return null
   }
 
   #notPrimaryYet(epoch: number): SdkError {

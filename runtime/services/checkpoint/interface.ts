@@ -150,7 +150,10 @@ export const CheckpointReplica = defineInterface({
       }),
       output: z.strictObject({ sequence: z.int() }),
     },
-    /** Replaces the whole replica, in one transaction. `history`: first sequence of each epoch, ascending. */
+    /**
+     * Replaces the whole replica, in one transaction. `history`: first sequence of each epoch, ascending. `parts`: so
+     * many parts with further sections went before it. Error: `OUT_OF_SYNC` when one of them is missing.
+     */
     replace: {
       serviceId: 2,
       input: z.strictObject({
@@ -158,6 +161,18 @@ export const CheckpointReplica = defineInterface({
         epoch: z.int(),
         snapshot: snapshotSchema,
         history: z.array(z.tuple([z.int(), z.int()])),
+        parts: z.int().optional(),
+      }),
+      output: none,
+    },
+    /** Sections of a content that is too large for one message: numbered from 0, which begins anew. */
+    replacePart: {
+      serviceId: 3,
+      input: z.strictObject({
+        csi: z.string(),
+        epoch: z.int(),
+        part: z.int(),
+        sections: z.array(z.tuple([z.string(), bytes])),
       }),
       output: none,
     },

@@ -225,6 +225,12 @@ export class Primary<T> {
     this.#catchUp(link, nowMs)
   }
 
+  /** The whole content is on its way to a secondary, and a part of it has arrived. */
+  progressed(part: { readonly node: number; readonly attempt: number }, nowMs: number): void {
+    const link = this.#current(part.node, part.attempt)
+    if (link !== undefined) link.sinceMs = nowMs
+  }
+
   /** Answer to `append`. */
   appended(
     answer: { readonly node: number; readonly attempt: number; readonly entry: PipelineEntry<T> },

@@ -49,6 +49,19 @@ export class ReplicaLog {
     return replica
   }
 
+  /** Names of the replicas in the store that begin with `prefix`. */
+  names(prefix: string): string[] {
+    return [...this.#database.getKeys({ start: ['m', prefix], end: ['m', `${prefix}\u{10ffff}`] })]
+      .map((key) => (Array.isArray(key) ? String(key[1]) : ''))
+      .filter((name) => name.startsWith(prefix))
+  }
+
+  /** Forgets a replica with everything that is stored of it. */
+  remove(csi: string): void {
+    this.replica(csi).destroy()
+    this.#replicas.delete(csi)
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true

@@ -1,9 +1,10 @@
 import { IOC_PORT, type IocAddress, type Rmd } from '../../../ioc/index.ts'
 import type { KeptBatch } from './batch-tail.ts'
-import { CheckpointReplica } from './interface.ts'
+import { partsOf } from './content-parts.ts'
+import { CheckpointReplica, type CheckpointSnapshot } from './interface.ts'
 import type { StoredReplica } from './stored-replica.ts'
 
-const { append, replace } = CheckpointReplica.methods
+const { append, replace, replacePart } = CheckpointReplica.methods
 /** A batch is given up by the primary's own sweep; this only ends calls that nobody asks about any more. */
 const APPEND_TIMEOUT_FACTOR = 2
 /** A whole content takes longer than a batch. */
@@ -45,16 +46,48 @@ export class ReplicaPeers {
     )
   }
 
-  /** @returns the sequence up to which the content goes, and when it has arrived. */
-  replace(node: number, epoch: number): { sequence: number; done: Promise<unknown> } {
-    const { csi, stored } = this.#options
-    const { replica } = stored
+  /**
+   * Sends the content as it is now, in parts. @param onPart - a part has arrived.
+   * @returns the sequence up to which the content goes, and when all of it has arrived.
+   */
+  replace(
+    node: number,
+    epoch: number,
+    onPart: () => void,
+  ): { sequence: number; done: Promise<unknown> } {
+    const { replica } = this.#options.stored
     const snapshot = replica.snapshot()
     const history = replica.history.map(([of, first]): [number, number] => [of, first])
-    const payload = replace.input.encode({ csi, epoch, snapshot, history })
+    const done = this.#replaceInParts(node, { epoch, snapshot, history }, onPart)
+    return { sequence: snapshot.sequence, done }
+  }
+
+  /** One part at a time: the last message, with what belongs to no section, makes the content whole. */
+  async #replaceInParts(
+    node: number,
+    {
+      epoch,
+      snapshot,
+      history,
+    }: { epoch: number; snapshot: CheckpointSnapshot; history: [number, number][] },
+    onPart: () => void,
+  ): Promise<void> {
+    const { csi } = this.#options
     const options = { epoch, factor: REPLACE_TIMEOUT_FACTOR }
-    const done = this.#call(node, replace.functionNumber, payload, options)
-    return { sequence: replica.sequence, done }
+    let last: CheckpointSnapshot['sections'] | undefined
+    let part = 0
+    for (const sections of partsOf(snapshot.sections)) {
+      if (last !== undefined) {
+        const payload = replacePart.input.encode({ csi, epoch, part, sections: last })
+        await this.#call(node, replacePart.functionNumber, payload, options)
+        part++
+        onPart()
+      }
+      last = sections
+    }
+    const rest = { ...snapshot, sections: last ?? [] }
+    const whole = { csi, epoch, snapshot: rest, history, ...(part === 0 ? {} : { parts: part }) }
+    await this.#call(node, replace.functionNumber, replace.input.encode(whole), options)
   }
 
   #call(

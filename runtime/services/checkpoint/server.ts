@@ -3,7 +3,13 @@ import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import { IOC_PORT, type IncomingCall, type Rmd } from '../../../ioc/index.ts'
 import { CsiReplicaServer, type ReplicaGrant } from './csi-replica-server.ts'
-import { Checkpoint, CheckpointReplica, type InSyncAuthority } from './interface.ts'
+import {
+  Checkpoint,
+  CheckpointReplica,
+  type CheckpointBatch,
+  type CheckpointSnapshot,
+  type InSyncAuthority,
+} from './interface.ts'
 import { ReplicaLog } from './replica-log.ts'
 
 export interface CheckpointServerOptions {
@@ -25,8 +31,43 @@ export interface CheckpointServerOptions {
   readonly clock?: () => number
 }
 
+/** Who has replicas of its own, by a prefix of their names, and writes them from within node processes. */
+export interface StreamOwner {
+  readonly prefix: string
+  readonly authority: InSyncAuthority
+  /** This node's replica took a batch, as primary or secondary. */
+  applied(name: string, batch: CheckpointBatch): void
+  /** It took another content as a whole. */
+  replaced(name: string): void
+}
+
+/**
+ * Replicas that belong to a service of the node instead of a CSI: the same protocol and store, the writer in the node
+ * process itself. Components reach none of them.
+ */
+export interface CheckpointStreams {
+  /** Names that begin with its prefix belong to this owner; before any of them is used. */
+  own(owner: StreamOwner): void
+  /** As {@link CheckpointServer.becomePrimary}. */
+  becomePrimary(grant: ReplicaGrant): Promise<void>
+  setReplicas(grant: ReplicaGrant): void
+  becomeNone(name: string): void
+  /** The content, whose values are shared and must not be changed. */
+  content(name: string): CheckpointSnapshot
+  /**
+   * Commits a batch of this process, whose values are kept and must not be changed. Resolves when every in-sync replica
+   * holds it.
+   * @throws SdkError as the function `commit` of components.
+   */
+  commit(name: string, batch: CheckpointBatch): Promise<void>
+  /** Forgets a replica with all that is stored of it, and takes nothing more for its name. */
+  remove(name: string): void
+  /** Names of the stored replicas of an owner. */
+  names(prefix: string): readonly string[]
+}
+
 /** The checkpoint replicas of one node: runs in the node process, driven by the agent. */
-export interface CheckpointServer {
+export interface CheckpointServer extends CheckpointStreams {
   /** Serves a call of the `Checkpoint` and `CheckpointReplica` tables. @returns false when it is of another one. */
   dispatch(call: IncomingCall): boolean
   /**
@@ -45,7 +86,10 @@ export interface CheckpointServer {
 
 const FIRST_REPLICA_FUNCTION = CheckpointReplica.clientId * 64
 const FIRST_CHECKPOINT_FUNCTION = Checkpoint.clientId * 64
-const FUNCTIONS = 64
+/** Functions of either interface; others of the same client ids are not this server's. */
+const FUNCTIONS = 4
+const COMMIT_TIMEOUT_MS = 5_000
+const REMOVED_COUNT_MAX = 4_096
 
 /** @throws SdkError LIBRARY when the store cannot be opened. */
 export function createCheckpointServer(options: CheckpointServerOptions): CheckpointServer {
@@ -58,6 +102,9 @@ class NodeCheckpoints implements CheckpointServer {
   readonly #store: ReplicaLog
   readonly #servers = new Map<string, CsiReplicaServer>()
   readonly #stopPresence: () => void
+  readonly #owners: StreamOwner[] = []
+  /** Names that are taken for nothing more, the oldest first. */
+  readonly #removed = new Set<string>()
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
@@ -96,6 +143,36 @@ class NodeCheckpoints implements CheckpointServer {
 
   becomeNone(csi: string): void {
     this.#servers.get(csi)?.becomeNone()
+  }
+
+  own(owner: StreamOwner): void {
+    this.#owners.push(owner)
+  }
+
+  content(name: string): CheckpointSnapshot {
+    return this.#server(name).snapshot()
+  }
+
+  commit(name: string, batch: CheckpointBatch): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#assertOpen()
+      const deadlineMs = this.#clock() + COMMIT_TIMEOUT_MS
+      this.#server(name).commitLocal({ batch, deadlineMs, answer: resolve, fail: reject })
+    })
+  }
+
+  remove(name: string): void {
+    this.#assertOpen()
+    this.#servers.get(name)?.becomeNone()
+    this.#servers.delete(name)
+    this.#store.remove(name)
+    this.#removed.add(name)
+    const [oldest] = this.#removed
+    if (this.#removed.size > REMOVED_COUNT_MAX && oldest !== undefined) this.#removed.delete(oldest)
+  }
+
+  names(prefix: string): readonly string[] {
+    return this.#store.names(prefix)
   }
 
   dropConnection(caller: string): void {
@@ -139,7 +216,7 @@ class NodeCheckpoints implements CheckpointServer {
   }
 
   #serveReplica(call: IncomingCall): void {
-    const { open, append, replace } = CheckpointReplica.methods
+    const { open, append, replace, replacePart } = CheckpointReplica.methods
     switch (call.functionNumber) {
       case append.functionNumber: {
         const { csi, batch, under } = append.input.decode(call.payload)
@@ -156,6 +233,11 @@ class NodeCheckpoints implements CheckpointServer {
         this.#server(input.csi).replace(call, input)
         break
       }
+      case replacePart.functionNumber: {
+        const input = replacePart.input.decode(call.payload)
+        this.#server(input.csi).replacePart(call, input)
+        break
+      }
       default:
         call.fail(unknownFunction(call))
     }
@@ -163,28 +245,39 @@ class NodeCheckpoints implements CheckpointServer {
 
   /** What local programs may ask about. A replica that is there stays reachable when its CSI left the model. */
   #known(csi: string): CsiReplicaServer {
-    if (this.#servers.has(csi) || this.#options.hasCsi(csi)) return this.#server(csi)
+    const isKnown = this.#servers.has(csi) || this.#options.hasCsi(csi)
+    if (isKnown && this.#ownerOf(csi) === undefined) return this.#server(csi)
     throw new SdkError('NOT_EXIST', `checkpoint: the model has no CSI ${csi}`)
   }
 
   #server(csi: string): CsiReplicaServer {
     let server = this.#servers.get(csi)
     if (server === undefined) {
+      if (this.#removed.has(csi)) {
+        throw new SdkError('STALE_EPOCH', `checkpoint ${csi} was deleted on this node`)
+      }
+      const owner = this.#ownerOf(csi)
       const { nodeId, rmd, authority, replicaTimeoutMs, log } = this.#options
       server = new CsiReplicaServer({
         csi,
         nodeId,
         stored: this.#store.replica(csi),
         rmd,
-        authority,
+        authority: owner?.authority ?? authority,
         replicaTimeoutMs,
         log,
         clock: this.#clock,
         onBusy: () => this.#startTimer(),
+        onApplied: (batch) => owner?.applied(csi, batch),
+        onReplaced: () => owner?.replaced(csi),
       })
       this.#servers.set(csi, server)
     }
     return server
+  }
+
+  #ownerOf(name: string): StreamOwner | undefined {
+    return this.#owners.find(({ prefix }) => name.startsWith(prefix))
   }
 
   /** A call that cannot be served is answered; nothing of it may end the node process. */

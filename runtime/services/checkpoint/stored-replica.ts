@@ -157,6 +157,16 @@ export class StoredReplica {
     return appendCodec.encode({ csi: this.csi, batch: kept.batch, under: epoch })
   }
 
+  /** Nothing of it is left in the store. Not to be used after it. */
+  destroy(): void {
+    const { database } = this.#options
+    this.close()
+    database.transactionSync(() => {
+      this.#clearStore()
+      database.removeSync(this.#metaKey())
+    })
+  }
+
   /** Stops background work. */
   close(): void {
     this.#generation++

@@ -12,10 +12,17 @@ import {
 } from '../../../ioc/index.ts'
 import { NameWatch } from '../../../runtime/cpm/name-watch.ts'
 import { RegisteredNames } from '../../../runtime/cpm/registered-names.ts'
+import {
+  type CheckpointServer,
+  type CheckpointStreams,
+  createCheckpointServer,
+} from '../../../runtime/services/checkpoint/server.ts'
 import { Dispatcher } from '../../../runtime/services/dispatcher.ts'
 import { type CreateServices, NodeServices } from '../../../runtime/services/node-services.ts'
 import type { LibraryContext, ServiceLibrary } from '../../../runtime/services/service.ts'
 const quiet = pino({ level: 'silent' })
+/** For services that keep nothing. */
+const NO_STREAMS = {} as CheckpointStreams
 
 export interface RigNode {
   readonly id: number
@@ -24,6 +31,7 @@ export interface RigNode {
   /** What programs of the node are told about registered names. */
   readonly registered: RegisteredNames
   readonly components: Map<string, RigComponent<unknown>>
+  readonly store: CheckpointServer | null
 }
 
 export interface RigComponent<Client> {
@@ -46,6 +54,7 @@ export class ServiceRig {
   readonly #directory = mkdtempSync(join(tmpdir(), 'hf-rig-'))
   #term = 0
   #leader = 0
+  #isStoring = false
 
   constructor(...servers: readonly CreateServices[]) {
     this.#servers = servers
@@ -57,17 +66,25 @@ export class ServiceRig {
     this.lead(ids[0] ?? 1)
   }
 
+  /** The same with a real store of replicas for each node, which outlives it. */
+  startStoring(...ids: readonly number[]): Promise<void> {
+    this.#isStoring = true
+    return this.start(...ids)
+  }
+
   /** One more node. It follows whoever leads. */
   async node(id: number): Promise<RigNode> {
     const { rmd } = await this.#open(id, IOC_PORT.agent, `agent${id}`)
     const callers = new Map<string, string>()
     const registered = new RegisteredNames()
     const components = new Map<string, RigComponent<unknown>>()
+    const store = this.#store(id, rmd)
     const services = new NodeServices({
       node: `node${id}`,
       nodeId: id,
       cluster: 'test',
       directory: join(this.#directory, `node${id}`),
+      streams: store ?? NO_STREAMS,
       nodeName: (number) => `node${number}`,
       nodes: () => this.model.map((number) => ({ nodeId: number, name: `node${number}` })),
       componentOf: (caller) =>
@@ -85,9 +102,9 @@ export class ServiceRig {
       services: this.#servers,
     })
     rmd.serve((call) => {
-      services.dispatch(call)
+      if (store?.dispatch(call) !== true) services.dispatch(call)
     })
-    const node = { id, services, rmd, registered, components }
+    const node = { id, services, rmd, registered, components, store }
     this.nodes.set(id, node)
     if (this.#leader !== 0) services.follow(this.#leader, this.#term)
     return node
@@ -144,12 +161,26 @@ export class ServiceRig {
     await node?.rmd.close()
     for (const { rmd } of node?.components.values() ?? []) await rmd.close()
     await node?.services.close()
+    await node?.store?.close()
     if (next !== undefined) this.lead(next)
   }
 
   async close(): Promise<void> {
     for (const id of [...this.nodes.keys()]) await this.killNode(id)
     rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  #store(id: number, rmd: Rmd): CheckpointServer | null {
+    if (!this.#isStoring) return null
+    return createCheckpointServer({
+      nodeId: id,
+      directory: join(this.#directory, `replicas${id}`),
+      rmd,
+      hasCsi: () => false,
+      authority: { change: () => Promise.reject(new Error('there is no CSI')) },
+      replicaTimeoutMs: 1_000,
+      log: quiet,
+    })
   }
 
   async #open(
