@@ -1,9 +1,13 @@
 import type { SdkError } from '../../../idl/index.ts'
 import type { Epoch } from '../../../ioc/index.ts'
+import type { Call } from '../../eo/app.ts'
 import type { CallKey } from './commit-gate.ts'
 import type { TransactionView } from './checkpoint-view.ts'
 import type { CachedReply } from './interface.ts'
 import type { Transaction } from './transaction-table.ts'
+
+/** Calls are known by their object. */
+export type CallOf = Pick<Call, 'caller' | 'messageId'>
 
 /** One call, one write outside any call, or one housekeeping record, until its commit is through. */
 export interface CommitUnit {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { decodeValue, SdkError } from '../../../idl/index.ts'
 import type { Epoch } from '../../../ioc/index.ts'
-import type { Call, Checkpoint, CheckpointOptions } from '../../eo/app.ts'
+import type { Checkpoint, CheckpointOptions } from '../../eo/app.ts'
 import type { BeginVerdict, CallKey, CommitGate } from './commit-gate.ts'
 import { CHECKPOINT_LIMITS } from './checkpoint-limits.ts'
 import { answerOf, givenUp, givenUpAtEnd, lateCommit } from './commit-errors.ts'
@@ -10,7 +10,7 @@ import type { CommitItem } from './commit-queue.ts'
 import { CommitSender } from './commit-sender.ts'
 import type { CheckpointBatch, CheckpointRecord, CheckpointSnapshot } from './interface.ts'
 import { KeptReplies } from './kept-replies.ts'
-import { newUnit, type CommitUnit } from './commit-unit.ts'
+import { newUnit, type CallOf, type CommitUnit } from './commit-unit.ts'
 import { TransactionTable, type FinalChanges, type Transaction } from './transaction-table.ts'
 import { UnconfirmedReplies } from './unconfirmed-replies.ts'
 
@@ -41,7 +41,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   readonly #table: TransactionTable
   readonly #replies: KeptReplies
   readonly #sender: CommitSender<CommitUnit>
-  readonly #calls = new WeakMap<Call, CommitUnit>()
+  readonly #calls = new WeakMap<CallOf, CommitUnit>()
   readonly #units = new Set<CommitUnit>()
   readonly #unitOf = new Map<Transaction, CommitUnit>()
   #role: CheckpointRole = null
@@ -74,7 +74,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   // ---- Checkpoint: what the application uses
 
-  in(call: Call): TransactionView {
+  in(call: CallOf): TransactionView {
     const unit = this.#calls.get(call)
     if (unit === undefined || unit.phase !== 'running') {
       throw new SdkError(
@@ -116,7 +116,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
 
   // ---- CommitGate: what the EO uses
 
-  begin(call: Call, key: CallKey): BeginVerdict {
+  begin(call: CallOf, key: CallKey): BeginVerdict {
     this.#assertActive()
     if (key.atMostOnce) {
       const admittance = this.#replies.admit(key)
@@ -138,7 +138,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
   }
 
   finish(
-    call: Call,
+    call: CallOf,
     reply: { readonly rc: number; readonly payload: Uint8Array },
   ): Promise<{ readonly epoch: Epoch }> {
     return new Promise((resolve, reject) => {
@@ -160,7 +160,7 @@ export class CsiCheckpoint implements Checkpoint, CommitGate {
     })
   }
 
-  abort(call: Call): void {
+  abort(call: CallOf): void {
     const unit = this.#calls.get(call)
     if (unit?.phase === 'running') this.#giveUp(unit)
   }

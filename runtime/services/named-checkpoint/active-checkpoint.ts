@@ -7,7 +7,6 @@ import {
   SdkError,
   toWireError,
 } from '../../../idl/index.ts'
-import type { Call } from '../../eo/app.ts'
 import type { CallKey } from '../checkpoint/commit-gate.ts'
 import { CsiCheckpoint } from '../checkpoint/csi-checkpoint.ts'
 import type { CachedReply } from '../checkpoint/interface.ts'
@@ -113,7 +112,8 @@ export class ActiveCheckpoint {
    */
   async perform(request: SectionRequest): Promise<SectionResult> {
     const isRead = READS.has(request.operation.kind)
-    const call = callOf(request)
+    // The gate knows a call by its object.
+    const call = { ...request.origin }
     const key: CallKey = {
       ...request.origin,
       functionNumber: perform.functionNumber,
@@ -139,7 +139,11 @@ export class ActiveCheckpoint {
     this.#checkpoint.close()
   }
 
-  async #run(request: SectionRequest, call: Call, isRead: boolean): Promise<SectionResult> {
+  async #run(
+    request: SectionRequest,
+    call: SectionRequest['origin'],
+    isRead: boolean,
+  ): Promise<SectionResult> {
     const answer = this.#operate(request, this.#checkpoint.in(call), isRead)
     const { payload } = answer
     const finished = this.#checkpoint.finish(call, { rc: answer.rc, payload })
@@ -231,21 +235,20 @@ export class ActiveCheckpoint {
     if (this.#isLost || this.#index.ended(wallMs(), 1).length === 0) return
     const origin = { caller: '', messageId: ++this.#sweeps, acknowledgedBelow: 0 }
     const deadlineMs = nowMs() + SWEEP_TIMEOUT_MS
-    const call = callOf({ origin, epoch: 0, operation: { kind: 'status' }, deadlineMs })
     const functionNumber = perform.functionNumber
     try {
-      void this.#checkpoint.begin(call, {
+      void this.#checkpoint.begin(origin, {
         ...origin,
         functionNumber,
         atMostOnce: false,
         deadlineMs,
         staleReads: true,
       })
-      const view = this.#checkpoint.in(call)
+      const view = this.#checkpoint.in(origin)
       const read = (key: string): Uint8Array | null => view.readBytes(key)
       const content = { index: this.#index, read, nowMs: wallMs() }
       this.#write(view, clearEnded(content, SWEEP_COUNT_MAX))
-      await this.#checkpoint.finish(call, { rc: 0, payload: NO_BYTES })
+      await this.#checkpoint.finish(origin, { rc: 0, payload: NO_BYTES })
     } catch (err) {
       const { log, name } = this.#options
       if (!this.#isLost) log.warn({ err, name }, 'sections whose time has passed stay for now')
@@ -278,20 +281,6 @@ interface Answer {
 const READS: ReadonlySet<SectionOperation['kind']> = new Set(['read', 'list', 'status'])
 const PASSING: ReadonlySet<string> = new Set(['STALE_EPOCH', 'NOT_ACTIVE', 'INUSE', 'TRY_AGAIN'])
 const NO_BYTES = new Uint8Array()
-const NEVER = new AbortController().signal
-
-/** The gate knows a call by its object. */
-function callOf({ origin, deadlineMs, epoch }: SectionRequest): Call {
-  return {
-    source: { node: 0, port: 0 },
-    caller: origin.caller,
-    messageId: origin.messageId,
-    priority: 'default',
-    deadlineMs,
-    epoch,
-    signal: NEVER,
-  }
-}
 
 /** An answer that was kept. */
 function resultOf({ rc, payload }: CachedReply): SectionResult {
