@@ -5,7 +5,6 @@ import type {
 import {
   type EndedTransaction,
   type Transaction,
-  transactionOperationCodec,
   type TransactionOperation,
   transactionsCodec,
 } from '../../runtime/services/transaction/operations.ts'
@@ -237,11 +236,13 @@ export class TransactionWorld {
     const entry = this.#order[node.applied++]
     if (entry?.kind === 'view') node.content.viewChanged(entry.nodes, new Set(entry.lives))
     else if (entry !== undefined) {
-      const bytes = transactionOperationCodec.encode(entry.operation)
       const revision = this.#term * 2 ** 32 + node.applied
       try {
         const place = { revision, life: entry.life }
-        node.content.apply(transactionOperationCodec.decode(bytes), place)
+        // What was recovered becomes part of the content.
+        const { operation } = entry
+        const isTaken = operation.kind === 'recovered'
+        node.content.apply(isTaken ? structuredClone(operation) : operation, place)
       } catch (error) {
         this.wrong.push(`${entry.operation.kind}: ${String(error)}`)
       }
