@@ -441,6 +441,12 @@ export const ERRORS = {
     'the role under which this was done was given to another one',
     'the process that gets it ends; it is started again without the role',
   ]),
+  FILE_FULL: own('LOG', CL_PRIVATE_ERR.LOG.FILE_FULL, [
+    'refused',
+    false,
+    'the file of a log stream that halts is full',
+    'move the file away, or give the stream another action',
+  ]),
   OUT_OF_SYNC: own('CKPT', CL_PRIVATE_ERR.CKPT.OUT_OF_SYNC, [
     'refused',
     true,

@@ -242,6 +242,10 @@ export const CL_PRIVATE_ERR = {
     NO_JOBS: 0x106,
     NO_COMPONENTS: 0x107,
   },
+  LOG: {
+    FILE_FULL: 0x101,
+    INVALID_XML_FILE: 0x102,
+  },
   CKPT: {
     STALE_EPOCH: 0x200,
     OUT_OF_SYNC: 0x201,

@@ -36,6 +36,8 @@ export interface Connection {
   readonly rmd: Pick<Rmd, 'client' | 'call' | 'statistics' | 'caller' | 'onPresence'>
   /** Who is behind each name at this moment. */
   readonly names: NameResolver
+  /** Numbers of the nodes whose agents answer now. */
+  nodes(): readonly number[]
   /**
    * Who has a CSI: as `app.cpm.protectionGroupTrack`, with the callback given here. Survives the end of any node.
    * @throws SdkError BAD_FLAG; NOT_EXIST for an unknown CSI; NOT_INITIALIZED when changes are asked for without
@@ -102,6 +104,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     names,
     close,
     clusterEvents: watch.events,
+    nodes: () => watch.nodes,
     protectionGroupTrack: ({ onChange, ...request }) => groups.track(request, onChange),
     protectionGroupTrackStop: ({ csi }) => groups.stop(csi),
   }
@@ -168,6 +171,10 @@ class AgentWatch {
       throw new SdkError('TIMEOUT', message, { cause: reasons[0], mayHaveRun: false })
     }
     this.#scanIn(SCAN_INTERVAL_MS)
+  }
+
+  get nodes(): readonly number[] {
+    return [...this.#agents].flatMap(([node, state]) => (state === 'watched' ? [node] : []))
   }
 
   stop(): void {

@@ -100,6 +100,27 @@ export type {
   GroupNotification,
 } from './services/group/interface.ts'
 export type {
+  LogClient,
+  LogFileQuery,
+  LogFileReader,
+  LogFilterChange,
+  LogOutcome,
+  LogStream,
+  LogStreamRequest,
+} from './services/log/client.ts'
+export type { LogHandler, LogHandlerRequest } from './services/log/handlers.ts'
+export type {
+  LogAttributes,
+  LogFileInfo,
+  LogFilter,
+  LogScope,
+  LogStreamInfo,
+  StoredRecord,
+} from './services/log/interface.ts'
+export type { LogEntry } from './services/log/make-record.ts'
+export { LOG_SEVERITY } from './services/log/severity.ts'
+export type { LogSeverity } from './services/log/severity.ts'
+export type {
   NameClient,
   NameQuery,
   NameRegistration,

@@ -8,6 +8,7 @@ import { addEventsCommand } from './commands/events.ts'
 import { addIdlCommand } from './commands/idl.ts'
 import { addImportCommand } from './commands/import.ts'
 import { addLaunchCommands } from './commands/launch.ts'
+import { addLogCommand } from './commands/log.ts'
 import { addQueryCommands } from './commands/query.ts'
 import { addSimulateCommand } from './commands/simulate.ts'
 import { addUpCommands } from './commands/up.ts'
@@ -46,6 +47,7 @@ export function buildProgram(io: CliIo): Command {
   addCallCommand(program, io)
   addEventsCommand(program, io)
   addDebugCommand(program, io)
+  addLogCommand(program, io)
   addCheckCommand(program, io)
   addImportCommand(program, io)
   addSimulateCommand(program, io)

@@ -17,6 +17,7 @@ export const CLIENT_ID = {
   group: 9,
   management: 10,
   agentCommands: 11,
+  log: 12,
   checkpoint: 13,
   checkpointReplica: 14,
   directorNode: 15,

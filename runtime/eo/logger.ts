@@ -1,8 +1,11 @@
-import { destination, pino, type Logger } from 'pino'
+import { destination, pino, symbols, type Logger } from 'pino'
 import type { CallContext } from './call-context.ts'
 
 /** Variable that sets the log level of a component. @defaultValue info */
 export const LOG_LEVEL_ENV = 'HOLDFAST_LOG_LEVEL'
+
+/** Takes each line of a log besides the log's own output. */
+type LineTap = (line: string) => void
 
 /**
  * The log of a component: JSON lines on standard output, which the agent writes to a file. Lines are written at once,
@@ -18,8 +21,29 @@ export function componentLogger(
     const trace = context?.trace
     return trace === undefined ? {} : { trace }
   }
-  const to = destination({ dest: 1, sync: true })
-  return pino({ level, base: { ...bindings }, ...(context === undefined ? {} : { mixin }) }, to)
+  const options = { level, base: { ...bindings }, ...(context === undefined ? {} : { mixin }) }
+  return pino(options, new TappedOutput())
+}
+
+/** Sees every line of a component's log, of its children too; a log of other making has none to see. */
+export function tapLog(log: Logger, tap: LineTap | null): void {
+  const output = (log as unknown as Readonly<Record<symbol, unknown>>)[symbols.streamSym]
+  if (output instanceof TappedOutput) output.tap = tap
+}
+
+class TappedOutput {
+  tap: LineTap | null = null
+  readonly #output = destination({ dest: 1, sync: true })
+
+  write(line: string): void {
+    this.#output.write(line)
+    this.tap?.(line)
+  }
+
+  /** Called by pino after a fatal line. */
+  flushSync(): void {
+    this.#output.flushSync()
+  }
 }
 
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: 70 }

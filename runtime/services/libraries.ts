@@ -3,6 +3,7 @@ import { type DebugClient, debugLibrary } from './debug/client.ts'
 import { clusterEventLibrary, type ClusterEvents } from './cluster-events/client.ts'
 import { type EventClient, eventLibrary } from './event/client.ts'
 import { type GroupClient, groupLibrary } from './group/client.ts'
+import { type LogClient, logLibrary } from './log/client.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
 import { type TransactionClient, transactionLibrary } from './transaction/client.ts'
@@ -15,6 +16,7 @@ export interface Libraries {
   readonly debug: DebugClient
   readonly clusterEvents: ClusterEvents
   readonly event: EventClient
+  readonly logs: LogClient
 }
 
 /** The flag of each library in `clEoClientLibs` (null: it is always there), and what makes it. */
@@ -30,6 +32,7 @@ const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   debug: { flag: 'debug', create: debugLibrary },
   clusterEvents: { flag: null, create: clusterEventLibrary },
   event: { flag: 'event', create: eventLibrary },
+  logs: { flag: 'log', create: logLibrary },
 }
 
 /** Flags of `clEoClientLibs` that have a library. */

@@ -1,5 +1,6 @@
 import { clusterEventServers } from './cluster-events/server.ts'
 import { eventServer } from './event/server.ts'
+import { logServer } from './log/server.ts'
 import { nameServer } from './name/server.ts'
 import { namedCheckpointServer } from './named-checkpoint/server.ts'
 import type { CreateServices } from './node-services.ts'
@@ -13,4 +14,5 @@ export const NODE_SERVICES: readonly CreateServices[] = [
   transactionServer,
   eventServer,
   namedCheckpointServer,
+  logServer,
 ]

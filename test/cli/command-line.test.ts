@@ -41,6 +41,7 @@ const COMMANDS = [
   'wait',
   'call',
   'debug',
+  'log',
   'check',
   'idl',
   'import',

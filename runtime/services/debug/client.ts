@@ -16,8 +16,8 @@ export interface DebugCommand {
    * Runs on the component's receive path: it must not block it.
    * @param args - what followed the name.
    * @param signal - aborts when the caller's time is over; what is returned then is dropped.
-   * @returns what the operator sees; with `rc` other than 0 the command failed. An `SdkError` that is thrown is answered
-   * with its return code and message, any other error with UNSPECIFIED and its message.
+   * @returns what the operator sees; with `rc` other than 0 the command failed. An `SdkError` that is thrown is
+   * answered with its return code and message, any other error with UNSPECIFIED and its message.
    */
   readonly run: (args: readonly string[], signal: AbortSignal) => DebugOutput | Promise<DebugOutput>
 }

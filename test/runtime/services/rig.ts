@@ -51,7 +51,7 @@ export class ServiceRig {
   readonly #transport = memoryTransport()
   readonly #servers: readonly CreateServices[]
   /** A node that is started again finds its own. */
-  readonly #directory = mkdtempSync(join(tmpdir(), 'hf-rig-'))
+  readonly directory = mkdtempSync(join(tmpdir(), 'hf-rig-'))
   #term = 0
   #leader = 0
   #isStoring = false
@@ -83,7 +83,7 @@ export class ServiceRig {
       node: `node${id}`,
       nodeId: id,
       cluster: 'test',
-      directory: join(this.#directory, `node${id}`),
+      directory: join(this.directory, `node${id}`),
       streams: store ?? NO_STREAMS,
       nodeName: (number) => `node${number}`,
       nodes: () => this.model.map((number) => ({ nodeId: number, name: `node${number}` })),
@@ -133,7 +133,7 @@ export class ServiceRig {
       nodeId: node,
       rmd,
       agent,
-      log: quiet,
+      log: pino({ level: 'info' }, { write: () => undefined }),
     })
     const dispatcher = new Dispatcher(quiet)
     for (const { face, handlers } of [...library.pushes, ...(library.functions ?? [])]) {
@@ -167,14 +167,14 @@ export class ServiceRig {
 
   async close(): Promise<void> {
     for (const id of [...this.nodes.keys()]) await this.killNode(id)
-    rmSync(this.#directory, { recursive: true, force: true })
+    rmSync(this.directory, { recursive: true, force: true })
   }
 
   #store(id: number, rmd: Rmd): CheckpointServer | null {
     if (!this.#isStoring) return null
     return createCheckpointServer({
       nodeId: id,
-      directory: join(this.#directory, `replicas${id}`),
+      directory: join(this.directory, `replicas${id}`),
       rmd,
       hasCsi: () => false,
       authority: { change: () => Promise.reject(new Error('there is no CSI')) },

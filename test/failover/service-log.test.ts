@@ -1,0 +1,147 @@
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { runCommandLine } from '../../dist/amf/cli/program.js'
+import type { Cluster } from '../../dist/amf/testkit/index.js'
+import { testCluster } from './support.ts'
+
+const COMPONENT = fileURLToPath(
+  new URL('../../dist/test/fixtures/services/logging.js', import.meta.url),
+)
+const NAMES = ['logger1', 'logger2', 'logger3'] as const
+const COUNT = 200
+
+interface Shown {
+  readonly node: string
+  readonly component: string
+  readonly text: string
+  readonly severity: number
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** One component on each of three nodes, ACTIVE or not: all of them have debug commands and streams. */
+async function start(): Promise<Cluster> {
+  const units = NAMES.map((name, index) => [
+    `loggingSU${index + 1}`,
+    { rank: index + 1, node: `node${index + 1}`, components: { [name]: 'logging' } },
+  ])
+  const cluster = await testCluster({
+    cluster: 'logging',
+    nodes: { node1: {}, node2: {}, node3: {} },
+    componentTypes: { logging: { run: COMPONENT } },
+    serviceGroups: {
+      loggingSG: {
+        redundancy: '2N',
+        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
+        serviceInstances: { loggingSI: { csis: { loggingCSI: {} } } },
+      },
+    },
+  })
+  await cluster.until(
+    ({ settled, status }) =>
+      settled && status.serviceUnits.every(({ presence }) => presence === 'INSTANTIATED'),
+    15_000,
+  )
+  return cluster
+}
+
+/** The tool, in this process. */
+async function holdfast(cluster: Cluster, words: readonly string[], signal?: AbortSignal) {
+  const written = { stdout: '', stderr: '' }
+  const code = await runCommandLine(words, {
+    env: { HOLDFAST_RUN_DIR: cluster.runDir },
+    stdout: (text: string) => void (written.stdout += text),
+    stderr: (text: string) => void (written.stderr += text),
+    isTerminal: false,
+    signal: signal ?? new AbortController().signal,
+  })
+  return { code, ...written }
+}
+
+/** `holdfast log --follow`, until it is stopped. */
+function follow(cluster: Cluster, words: readonly string[]) {
+  const shown: Shown[] = []
+  const stop = new AbortController()
+  let rest = ''
+  const ended = runCommandLine(['log', '--follow', '--json', ...words], {
+    env: { HOLDFAST_RUN_DIR: cluster.runDir },
+    stdout: (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      shown.push(...lines.map((line) => JSON.parse(line) as Shown))
+    },
+    stderr: () => undefined,
+    isTerminal: false,
+    signal: stop.signal,
+  })
+  return {
+    shown,
+    of: (component: string) =>
+      shown.filter(({ text }) => text.startsWith(`${component} `)).map(({ fields }) => fields['n']),
+    stop: () => {
+      stop.abort()
+      return ended
+    },
+  }
+}
+
+const share = (cluster: Cluster, component: string, first: number) =>
+  holdfast(cluster, ['debug', component, 'share', String(first), String(COUNT)])
+
+describe('debug commands and log streams of real components', () => {
+  it('work from the command line, through the end of component and leading node', async () => {
+    const cluster = await start()
+
+    const list = await holdfast(cluster, ['debug', 'logger3'])
+    expect(list.stdout).toContain('logger3>:')
+    expect(list.stdout).toContain('share    share FIRST COUNT')
+    const failed = await holdfast(cluster, ['debug', 'logger1', 'fail', '--json'])
+    expect([failed.code, JSON.parse(failed.stdout)]).toMatchObject([1, { text: 'as it was told' }])
+    expect((await holdfast(cluster, ['debug', 'logger1', 'none'])).code).toBe(3)
+    expect((await holdfast(cluster, ['debug', 'node9', 'help'])).code).toBe(3)
+
+    // Levels: of one component, of all.
+    const app = follow(cluster, ['--stream', 'appStream', '--lines', '0'])
+    await holdfast(cluster, ['debug', 'logger1', 'speak', 'unheard'])
+    const set = await holdfast(cluster, ['log', '--level', 'debug', 'logger1'])
+    expect(set.stdout).toBe('debug: logger1\n')
+    await holdfast(cluster, ['debug', 'logger1', 'speak', 'heard', 'well'])
+    await holdfast(cluster, ['debug', 'logger2', 'speak', 'unheard'])
+    expect((await holdfast(cluster, ['log', '--level', 'debug', '--all'])).code).toBe(0)
+    await holdfast(cluster, ['debug', 'logger2', 'speak', 'by', 'all'])
+    await expect.poll(() => app.shown.map(({ text }) => text)).toContain('by all')
+    expect(app.shown.filter(({ text }) => /heard|all/.test(text))).toMatchObject([
+      { node: 'node1', component: 'logger1', severity: 8, fields: { words: ['heard', 'well'] } },
+      { node: 'node2', component: 'logger2', severity: 8 },
+    ])
+    await app.stop()
+    const read = await holdfast(cluster, ['log', 'logger1', '--stream', 'appStream'])
+    expect(read.stdout).toMatch(/\(node1\.\d+ : logger1\.---\.---\.\d+ : DEBUG\) heard well/)
+    expect(read.stdout).not.toContain('by all')
+
+    // A killed component's records that its node has are there.
+    const shared = follow(cluster, ['--stream', 'shared'])
+    await Promise.all(NAMES.map((name) => share(cluster, name, 0)))
+    const numbers = (from: number) => Array.from({ length: COUNT }, (_, n) => from + n)
+    for (const name of NAMES) {
+      await expect.poll(() => shared.of(name), { timeout: 10_000 }).toEqual(numbers(0))
+    }
+    await cluster.kill('logger2')
+
+    // The node that leads and has the files: the next one goes on, and the reader with it.
+    const oldest = (await holdfast(cluster, ['log', '--files', '--json', '--stream', 'shared']))
+      .stdout
+    const { files } = JSON.parse(oldest) as { readonly files: readonly { readonly node: string }[] }
+    expect(files).toHaveLength(1)
+    const victim = files[0]?.node ?? ''
+    const survivor = NAMES.find((name) => !name.endsWith(victim.slice(-1)) && name !== 'logger2')
+    expect(survivor).toBeDefined()
+    await cluster.kill(victim)
+    await share(cluster, survivor ?? '', 1_000)
+    await expect
+      .poll(() => shared.of(survivor ?? ''), { timeout: 10_000 })
+      .toEqual([...numbers(0), ...numbers(1_000)])
+    const handled = await holdfast(cluster, ['debug', survivor ?? '', 'handled'])
+    expect(JSON.parse(handled.stdout)).toContain(`${survivor} ${1_000 + COUNT - 1}`)
+    await shared.stop()
+  }, 60_000)
+})
