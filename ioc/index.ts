@@ -37,7 +37,7 @@ export type { ConnectionStatistics, PeerStatistics, PortStatistics } from './sta
 export { memoryTransport } from './transport/memory-transport.ts'
 export type { MemoryTransportOptions } from './transport/memory-transport.ts'
 export { tcpTransport } from './transport/tcp-transport.ts'
-export type { TcpNode, TcpTransportOptions } from './transport/tcp-transport.ts'
+export type { TcpNode, TcpTransport, TcpTransportOptions } from './transport/tcp-transport.ts'
 export type { TcpTls } from './transport/tcp-tls.ts'
 export type {
   Link,

@@ -4,7 +4,9 @@ import {
   type ConnectionOptions,
   connect as connectTls,
   createServer as createTlsServer,
+  type Server as TlsServer,
 } from 'node:tls'
+import { SdkError } from '../../idl/index.ts'
 import { addressKey, addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
 import { systemClock } from '../clock.ts'
@@ -49,9 +51,21 @@ export interface TcpTransportOptions {
   readonly keepAliveMs?: number
 }
 
+/** A {@link Transport} over tcp. */
+export interface TcpTransport extends Transport {
+  /**
+   * Uses other keys from now on: connections that are made afterwards, on either side, show and believe these, and those
+   * that stand go on. Call it when the files have changed, on SIGHUP for instance.
+   * @throws SdkError INVALID_PARAMETER for keys that do not match, and the old ones stay; INVALID_STATE without `tls`.
+   */
+  renewTls(tls: TcpTls): void
+}
+
 type Setup = Required<Omit<TcpTransportOptions, 'tls'>> & {
-  readonly tls: ReturnType<typeof tlsBasis> | null
-  readonly backoff: Backoff
+  tls: ReturnType<typeof tlsBasis> | null
+  backoff: Backoff
+  /** Listeners that make TLS connections. */
+  readonly servers: Set<TlsServer>
 }
 
 const BACKLOG = 1024
@@ -63,7 +77,7 @@ const TCP_PORT_MAX = 65_535
  * die, and a connection belongs to exactly two programs, as over `unix`.
  * @throws SdkError INVALID_PARAMETER for an option that is wrong, keys that do not match, or plain tcp beyond loopback.
  */
-export function tcpTransport(options: TcpTransportOptions): Transport {
+export function tcpTransport(options: TcpTransportOptions): TcpTransport {
   const setup: Setup = {
     nodes: options.nodes,
     allowPlaintext: options.allowPlaintext ?? false,
@@ -71,6 +85,7 @@ export function tcpTransport(options: TcpTransportOptions): Transport {
     keepAliveMs: positive('keepAliveMs', options.keepAliveMs ?? 5_000),
     tls: options.tls === undefined ? null : tlsBasis(options.tls),
     backoff: new Backoff(),
+    servers: new Set(),
   }
   for (const node of options.nodes.keys()) endpointOf(setup, { node, port: 1 })
   return {
@@ -78,7 +93,18 @@ export function tcpTransport(options: TcpTransportOptions): Transport {
     listen: (address, accept, refused) => listenAt(setup, address, accept, refused),
     connect: (address) => connectTo(setup, address),
     known: (wanted) => knownOf(setup.nodes, wanted),
+    renewTls: (tls) => renew(setup, tls),
   }
+}
+
+function renew(setup: Setup, tls: TcpTls): void {
+  if (setup.tls === null) {
+    throw new SdkError('INVALID_STATE', 'this transport was made without tls: it has no keys')
+  }
+  setup.tls = tlsBasis(tls)
+  for (const server of setup.servers) server.setSecureContext(setup.tls)
+  // What was refused for its old keys is tried again at once.
+  setup.backoff = new Backoff()
 }
 
 interface Endpoint {
@@ -116,12 +142,19 @@ async function listenAt(
     setup.tls === null
       ? createServer((socket) => adopt(setup, socket, new SocketLink(END_GRACE_MS), accept))
       : tlsServer(setup, setup.tls, accept, refused)
-  await startServer(server, { ...endpoint, backlog: BACKLOG, exclusive: true }, address)
+  const forget = (): void => void setup.servers.delete(server as TlsServer)
+  try {
+    await startServer(server, { ...endpoint, backlog: BACKLOG, exclusive: true }, address)
+  } catch (error) {
+    forget()
+    throw error
+  }
   let closed = false
   return {
     close: async () => {
       if (!closed) await stopServer(server)
       closed = true
+      forget()
     },
   }
 }
@@ -131,7 +164,7 @@ function tlsServer(
   basis: ReturnType<typeof tlsBasis>,
   accept: (link: Link) => void,
   refused: (refusal: Refusal) => void,
-): ReturnType<typeof createTlsServer> {
+): TlsServer {
   // Judged below, so that each refusal has its reason: Node.js itself would close without a word.
   const mutual = { requestCert: true, rejectUnauthorized: false }
   const handshakeTimeout = setup.connectTimeoutMs
@@ -150,6 +183,7 @@ function tlsServer(
     refused({ reason: reasonOf(errorCode(error)), message })
     socket.destroy()
   })
+  setup.servers.add(server)
   return server
 }
 

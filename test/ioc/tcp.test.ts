@@ -106,6 +106,46 @@ describe('tcp with mutual TLS', () => {
     return server
   }
 
+  it('uses renewed keys for new connections, on both sides, and keeps those that stand', async () => {
+    const nodes = loopbackNodes()
+    const near = tcpTransport({ nodes, tls: keys('node-1') })
+    const far = tcpTransport({ nodes, tls: keys('expired-node-2') })
+    const server = await open({ node: 1, transport: near })
+    const late = await open({ node: 1, port: 65, transport: near })
+    const caller = await open({ node: 2, transport: far })
+    const received: number[] = []
+    for (const port of [server, late, caller]) {
+      port.onMessage(0x80, ({ payload }) => void received.push(payload[0]!))
+    }
+    const send = (from: Port, to: string, value: number): object =>
+      from.send(to, new Uint8Array([value]), { protocol: 0x80 })
+    send(caller, '1:64', 1)
+    await until(() => server.statistics().drops['expiredCertificate'] === 1)
+    expect(() => far.renewTls({ ...keys('node-2'), key: keys('node-1').key })).toThrow(
+      'no matching',
+    )
+    far.renewTls(keys('node-2'))
+    await until(() => caller.statistics().connectionCount === 0)
+    send(caller, '1:64', 2)
+    await until(() => received.includes(2))
+    // The listener's turn: it believes another authority, and an old connection lives on.
+    near.renewTls({ ...keys('node-1'), ca: keys('node-1', 'other-ca').ca })
+    send(caller, '1:65', 3)
+    await until(() => late.statistics().drops['unknownAuthority'] === 1)
+    send(caller, '1:64', 4)
+    await until(() => received.includes(4))
+    near.renewTls(keys('node-1'))
+    await until(() => caller.statistics().connectionCount === 1)
+    send(caller, '1:65', 5)
+    await until(() => received.includes(5))
+    expect(received).toEqual([2, 4, 5])
+  })
+
+  it('has no keys to renew without tls', () => {
+    const transport = tcpTransport({ nodes: loopbackNodes() })
+    expect(() => transport.renewTls(keys('node-1'))).toThrow('without tls')
+  })
+
   it('refuses a client without a certificate', async () => {
     const server = await raw({ ca: keys('node-1').ca as string, servername: 'node-1' }, 'x')
     expect(server.statistics().drops).toEqual({ noCertificate: 1 })
