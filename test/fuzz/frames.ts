@@ -50,7 +50,7 @@ export function seedFrames(chance: Chance): Uint8Array[] {
     encodeHeartbeat({ source: { node: 2, port: 100 }, beat: 3, stampAgeMs: 9 }),
   ]
   for (const protocol of PROTOCOLS) {
-    for (const flags of [0, FLAG.atMostOnce, FLAG.oneWay, FLAG.notRun]) {
+    for (const flags of [0, FLAG.atMostOnce, FLAG.oneWay, FLAG.notRun, FLAG.trace]) {
       frames.push(frame(chance, protocol, flags, bytes(chance, chance.under(60))))
     }
     const grouped = encodeGroupMessage('news', bytes(chance, chance.under(40)))

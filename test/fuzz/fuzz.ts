@@ -28,6 +28,9 @@ export interface FuzzReport {
   readonly residentMb: number
 }
 
+/** Readings along a run lie within 0.5 MiB of each other, however long it is. */
+export const GROWTH_MIB_MAX = 4
+
 const BATCH_FRAMES = 128
 const BATCH_BYTES = BATCH_FRAMES * 400
 const LIMITS = {
@@ -74,9 +77,9 @@ export async function fuzz(seed: number, frameCount: number): Promise<FuzzReport
     slowestMs = Math.max(slowestMs, performance.now() - beganMs)
     clock.advance(20)
     await new Promise(setImmediate) // what is queued for writing leaves
-    if (early === 0 && frames >= frameCount / 10) early = memoryMb()
+    if (early === 0 && frames >= frameCount / 10) early = await memoryMb()
   }
-  const end = memoryMb()
+  const end = await memoryMb()
   const { drops, connectionsMade: connections } = port.statistics()
   const requests = rmd.statistics()['nRmdRequests'] ?? 0
   const closing = rmd.close()
@@ -125,10 +128,24 @@ const collect = ((): (() => void) => {
   return runInNewContext('gc') as () => void
 })()
 
-function memoryMb(): number {
-  collect()
-  const { heapUsed, external } = process.memoryUsage()
-  return (heapUsed + external) / 2 ** 20
+const READING_COUNT_MAX = 100
+const SAME_BYTES = 64 * 1024
+
+/**
+ * Memory in use. A thread of its own gives back buffers that a collection found dead, up to 12 MB of them here, and the
+ * figure is right once it is through: so two readings in a row have to agree.
+ */
+async function memoryMb(): Promise<number> {
+  let before = Number.POSITIVE_INFINITY
+  for (let i = 0; i < READING_COUNT_MAX; i += 1) {
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    const now = heapUsed + external
+    if (Math.abs(now - before) < SAME_BYTES) return now / 2 ** 20
+    before = now
+    await new Promise(setImmediate)
+  }
+  throw new Error('memory does not come to rest while nothing runs')
 }
 
 /** A clock that stands still until it is told otherwise. */

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { fuzz } from './fuzz.ts'
+import { fuzz, GROWTH_MIB_MAX } from './fuzz.ts'
 
 /** `npx tsx test/fuzz/main.ts --frames 10000000 --seed 7`: prints the report as JSON, ends with 1 when memory grew. */
 const { values } = parseArgs({
@@ -11,7 +11,7 @@ const { values } = parseArgs({
 const report = await fuzz(Number(values.seed), Number(values.frames))
 console.log(JSON.stringify(report, null, 2))
 const [early, end] = report.memoryMb
-if (end - early > 16) {
+if (end - early > GROWTH_MIB_MAX) {
   console.error(`memory grew from ${early} to ${end} MB`)
   process.exitCode = 1
 }
