@@ -2,7 +2,7 @@ import type { CsiDescriptor, HaState } from '../../runtime/internal.ts'
 import type { ServiceGroupModel, ServiceInstanceModel } from '../model/model.ts'
 import { dependantsLeaveFirst, instanceAdmin, instanceReady, isServing } from './dependencies.ts'
 import { chain, withCause, type Draft } from './draft.ts'
-import { grantActive } from './grants.ts'
+import { grantActive, persistEndedGrants } from './grants.ts'
 import { holdsContained } from './mediation.ts'
 import { becomeActive, canBecomeActive, letGo, standBy } from './npi.ts'
 import { attributesOf, describe } from './descriptor.ts'
@@ -408,6 +408,10 @@ function sendSet(run: Run, slot: Slot, request: SetRequest): void {
   // A proxied component is not gone with any node: its grant is on none.
   const home = slot.model.mediation?.kind === 'proxied' ? NO_NODE : unit.node
   const epoch = to === 'ACTIVE' ? grantActive(draft, state, component, home, why) : state.epoch
+  if (to === 'ACTIVE' && slot.instance.csis.length > 1) {
+    const all = slot.instance.csis.flatMap(({ name }) => group.csis.get(name) ?? [])
+    persistEndedGrants(draft, all, why)
+  }
   const assignment = component.assignments.get(csi.name) ?? newAssignment(csi.name)
   const invocation = draft.nextInvocation()
   const deadlineMs = draft.nowMs + request.timeoutMs + ANSWER_GRACE_MS

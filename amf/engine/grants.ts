@@ -28,12 +28,23 @@ export function grantActive(
   return epoch
 }
 
+/**
+ * The grants of an instance end together in the records too, when its next one is made: a new director would count what
+ * is over, for one of its CSIs, beside what was granted for another.
+ */
+export function persistEndedGrants(draft: Draft, csis: readonly CsiState[], why: string): void {
+  for (const csi of csis) {
+    if (csi.epoch > 0 && csi.grants.length === 0) persistGrants(draft, csi, why)
+  }
+}
+
 export function persistGrants(draft: Draft, csi: CsiState, why: string): void {
   draft.persist(`grant/${csi.name}`, { epoch: csi.epoch, grants: csi.grants }, why)
 }
 
 /**
- * Ends the component's grant of one CSI. Not recorded: until the next grant a new director learns it from the agents.
+ * Ends the component's grant of one CSI. Not recorded before the next grant of the instance: until then a new director
+ * learns it from the agents.
  */
 export function endGrant(
   group: GroupState,

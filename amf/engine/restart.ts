@@ -119,7 +119,9 @@ function continueWide(draft: Draft, operation: OperationState): AdminResult | nu
     const next = mediated.length > 0 ? mediated : old
     for (const unit of units) {
       const { restart } = draft.peekGroup(unit.serviceGroup).units.get(unit.name) ?? {}
-      if (restart === null && unit.components.some((model) => next.includes(model))) {
+      // Not to wait for a successor either: that one is held as well.
+      const isFree = restart === null || restart === 'move'
+      if (isFree && unit.components.some((model) => next.includes(model))) {
         setRestart(draft, unit.name, 'held')
       }
     }
