@@ -78,7 +78,7 @@ const STYLES: Readonly<Record<string, (handle: OcEvHandle) => Promise<void>>> = 
     const place: OcEvFd = { fd: null }
     check(ocEv.activate(handle, ocEv.OC_EV_AS_GET_FD, place))
     // Ends when the service does. Callbacks are called from within handleEvent, nowhere else.
-    for await (const _ of place.fd ?? []) ocEv.handleEvent(handle)
+    for await (const _ of place.fd ?? []) void ocEv.handleEvent(handle)
   },
 
   /** Has a signal of its choice raised. SIGUSR1, which the draft takes, opens the inspector of Node.js. */
@@ -92,7 +92,7 @@ const STYLES: Readonly<Record<string, (handle: OcEvHandle) => Promise<void>>> = 
       if (gotSignal) {
         // Cleared first: what comes while events are handled raises it again.
         gotSignal = false
-        ocEv.handleEvent(handle)
+        void ocEv.handleEvent(handle)
       } else {
         await new Promise<void>((resolve) => {
           wake = resolve

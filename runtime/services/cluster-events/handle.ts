@@ -1,7 +1,14 @@
 import { SdkError } from '../../../idl/index.ts'
 import type { IocLog } from '../../../ioc/index.ts'
 import { type Activation, openActivation } from './activation.ts'
-import { CONN, GROUP, isEventClass, MEMB, OC_EV_CONSTANTS, type OcEvClass } from './descriptor.ts'
+import {
+  CONN,
+  type GROUP,
+  isEventClass,
+  MEMB,
+  OC_EV_CONSTANTS,
+  type OcEvClass,
+} from './descriptor.ts'
 import type { OcEvConnectivity, OcEvData, OcEvGroup, OcEvMembership } from './interface.ts'
 import { frozen, revocable } from './revocable.ts'
 

@@ -143,12 +143,12 @@ class OcEv {
     run: (...event: Parameters<OcEvCallback<C>>) => unknown,
   ): OcEvCallback<C> {
     return (event, cookie, size, data) => {
-      const done = (): void => void this.callbackDone(cookie)
+      const complete = (): void => void this.callbackDone(cookie)
       const result = run(event, cookie, size, data)
-      if (!(result instanceof Promise)) return done()
-      void result.then(done, (err: unknown) => {
+      if (!(result instanceof Promise)) return complete()
+      void result.then(complete, (err: unknown) => {
         if (cookie instanceof Cookie) cookie.handle.failed(err, event)
-        done()
+        complete()
       })
     }
   }

@@ -218,7 +218,7 @@ describe('a handle', () => {
     for await (const _ of fd) {
       // Not delivered in the first turn: there is another one.
       if (++turns === 1) continue
-      ocEv.handleEvent(a.handle)
+      void ocEv.handleEvent(a.handle)
       if (a.got.length === 1) rig.publish(1, 'event')
       else ocEv.unregister(a.handle)
     }
@@ -240,7 +240,7 @@ describe('a handle', () => {
     const loop = (): void => {
       if (!isFlagged) return
       isFlagged = false
-      ocEv.handleEvent(a.handle)
+      void ocEv.handleEvent(a.handle)
     }
     await vi.waitFor(() => {
       rig.publish(1, 'probe')
@@ -260,11 +260,11 @@ describe('a handle', () => {
     rig.publish(1, 'held')
     rig.publish(1, 'next')
     await expect.poll(() => raised).toBe(2)
-    ocEv.handleEvent(a.handle)
+    void ocEv.handleEvent(a.handle)
     // Becomes deliverable after the call.
     ocEv.callbackDone(a.cookies[0]!)
     await expect.poll(() => raised).toBe(3)
-    ocEv.handleEvent(a.handle)
+    void ocEv.handleEvent(a.handle)
     expect(a.got.slice(3)).toEqual(['held', 'next'])
   })
 
