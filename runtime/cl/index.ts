@@ -243,6 +243,29 @@ export type {
   ClEventInitHandleT,
 } from './event.ts'
 export {
+  CL_GMS_LOCAL_NODE_ID,
+  CL_GMS_TRACK_CHANGES,
+  CL_GMS_TRACK_CHANGES_ONLY,
+  CL_GMS_TRACK_CURRENT,
+  clGmsClusterLeaderElect,
+  clGmsClusterMemberGet,
+  clGmsClusterMemberGetAsync,
+  clGmsClusterTrack,
+  clGmsClusterTrackStop,
+  clGmsFinalize,
+  clGmsInitialize,
+  clTmsGetGroupInfo,
+  clTmsGroupCreate,
+  clTmsGroupDestroy,
+  clTmsGroupJoin,
+  clTmsGroupLeave,
+  clTmsGroupTrack,
+  clTmsGroupTrackStop,
+  clTmsListGroups,
+  clTmsSendAll,
+} from './gms.ts'
+export type { ClGmsCallbacksT, ClGmsHandleT, ClTmsGroupJoinT } from './gms.ts'
+export {
   CL_HEAP_NATIVE_MODE,
   clHeapAllocate,
   clHeapCalloc,

@@ -73,6 +73,16 @@ const NAMES: Readonly<Record<string, string>> = {
     'ChannelOpenAsync ChannelClose ChannelUnlink Allocate Free AttributesSet AttributesGet ' +
     'DataGet CookieGet Publish Subscribe Unsubscribe RetentionTimeClear ExtSubscribe ' +
     'ExtWithRbeSubscribe ExtAttributesSet ExtAttributesGet',
+  clGms:
+    'Initialize Finalize ClusterTrack ClusterTrackStop ClusterMemberGet ClusterMemberGetAsync ' +
+    'ClusterJoin ClusterJoinAsync ClusterLeave ClusterLeaveAsync ClusterLeaderElect ' +
+    'ClusterMemberEject',
+  clTms:
+    'GroupCreate GroupDestroy GroupJoin GroupLeave GroupTrack GroupTrackStop ListGroups ' +
+    'GetGroupInfo SendAll',
+  clName:
+    'Register RegisterAndOverwrite ComponentDeregister ServiceDeregister ContextCreate ' +
+    'ContextDelete ToObjectReferenceGet ToObjectMappingGet LibInitialize LibFinalize',
   clDbal:
     'Open Close Sync RecordInsert RecordReplace RecordGet RecordDelete FirstRecordGet ' +
     'NextRecordGet KeyFree RecordFree TxnOpen TransactionBegin TransactionCommit TransactionAbort',
@@ -112,6 +122,9 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
     'clCpmSlotInfoGet clCpmIsCompRestarted',
   'there is one table of callbacks: clEventInitialize takes the version':
     'clEventInitializeWithVersion',
+  'node processes are the members: who is one is the business of operators':
+    'clGmsClusterJoin clGmsClusterJoinAsync clGmsClusterLeave clGmsClusterLeaveAsync ' +
+    'clGmsClusterMemberEject',
   'the garbage collector owns the memory':
     'clHeapShrink clHeapPoolStatsGet clHeapHooksRegister clHeapHooksDeregister ' +
     'clHeapLibCustomInitialize clHeapLibCustomFinalize',
