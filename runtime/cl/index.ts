@@ -517,3 +517,35 @@ export {
   clTimerUpdate,
 } from './timer.ts'
 export type { ClTimerHandleT, ClTimerTimeOutT } from './timer.ts'
+export {
+  CL_TXN_COMPONENT_CFG_1PC_CAPABLE,
+  CL_TXN_COMPONENT_CFG_2PC_CAPABLE,
+  CL_TXN_COMPONENT_CFG_FOR_VERIFY_PHASE,
+  CL_TXN_CONFIG_IGNORE_NO_SERVICE_REGD_AGENT,
+  CL_TXN_CONFIG_JOB_ATOMICITY,
+  CL_TXN_CONFIG_RESTART_ON_RESOURCE_UNAVAILABILITY,
+  CL_TXN_CONFIG_TXN_ATOMICITY,
+  clTxnAgentFinalize,
+  clTxnAgentInitialize,
+  clTxnAgentServiceRegister,
+  clTxnAgentServiceUnRegister,
+  clTxnClientFinalize,
+  clTxnClientInitialize,
+  clTxnComponentSet,
+  clTxnJobAdd,
+  clTxnJobInfoGet,
+  clTxnJobRemove,
+  clTxnReadAgentJobsAsync,
+  clTxnTransactionCancel,
+  clTxnTransactionCreate,
+  clTxnTransactionStart,
+  clTxnTransactionStartAsync,
+} from './transaction.ts'
+export type {
+  ClTxnAgentCallbacksT,
+  ClTxnAgentServiceHandleT,
+  ClTxnClientHandleT,
+  ClTxnCompletionCallbackT,
+  ClTxnJobInfoT,
+  ClTxnTransactionHandleT,
+} from './transaction.ts'
