@@ -178,10 +178,11 @@ export class NameContent {
   #providers(): Map<string, NameChange> {
     const providers = new Map<string, NameChange>()
     for (const { id, entries } of this.#contexts.values()) {
-      for (const { name, objectReference, providers: all } of [...entries.values()].flat()) {
-        for (const { owner } of all) {
+      for (const entry of [...entries.values()].flat()) {
+        const { name, attributes, objectReference } = entry
+        for (const { owner } of entry.providers) {
           const { component, eo } = owner
-          const key = JSON.stringify([id, name, objectReference, eo])
+          const key = JSON.stringify([id, name, attributes, objectReference, eo])
           providers.set(key, { kind: 'REGISTER', context: id, name, objectReference, component })
         }
       }
