@@ -1,6 +1,16 @@
-import { CL_CID, CL_ERR, CL_OK, rcOf, rcText, SdkError, type ClRcT } from '../../idl/index.ts'
+import {
+  CL_CID,
+  CL_ERR,
+  CL_OK,
+  rcOf,
+  rcText,
+  SdkError,
+  servesVersion,
+  versionNumber,
+  type ClRcT,
+} from '../../idl/index.ts'
 import type { App } from '../eo/app.ts'
-import type { CsiDescriptor, HaState, Recovery } from '../cpm/interface.ts'
+import { Cpm, type CsiDescriptor, type HaState, type Recovery } from '../cpm/interface.ts'
 import type { ProtectionGroupNotification } from '../cpm/protection-group.ts'
 import { boundApp, rcOfAsync, type ClOut } from './process.ts'
 
@@ -77,13 +87,24 @@ export class ClCpmHandleT {
   }
 }
 
-/** `app.cpm.initialize` with the original's callbacks. INVALID_STATE before `clEoMyEoObjectSet`. */
+/**
+ * `app.cpm.initialize` with the original's callbacks. INVALID_STATE before `clEoMyEoObjectSet`; VERSION_MISMATCH, with
+ * the version that there is in `version`.
+ */
 export function clCpmClientInitialize(
   handle: ClOut<ClCpmHandleT | undefined>,
   callbacks: ClCpmCallbacksT,
+  version?: ClOut<string>,
 ): Promise<ClRcT> {
   const app = boundApp()
   if (app === undefined) return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.INVALID_STATE))
+  if (version !== undefined) {
+    const asked = versionNumber(version.value)
+    version.value = Cpm.version
+    if (!servesVersion(versionNumber(Cpm.version), 0, asked)) {
+      return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.VERSION_MISMATCH))
+    }
+  }
   const made = new ClCpmHandleT(app)
   handle.value = made
   const {
@@ -116,15 +137,26 @@ export function clCpmClientInitialize(
   )
 }
 
-/** "I am ready for work": `app.cpm.register`. A proxy names the component that it registers. */
-export function clCpmComponentRegister(handle: ClCpmHandleT, compName?: string): Promise<ClRcT> {
+/**
+ * "I am ready for work": `app.cpm.register`. A proxy names the component that it registers; its own name, which the
+ * original takes beside it, is known.
+ */
+export function clCpmComponentRegister(
+  handle: ClCpmHandleT,
+  compName?: string,
+  _proxyCompName?: string | null,
+): Promise<ClRcT> {
   return rcOfAsync(() =>
     handle.app.cpm.register(compName === undefined ? {} : { component: compName }),
   )
 }
 
-/** `app.cpm.unregister`. */
-export function clCpmComponentUnregister(handle: ClCpmHandleT): Promise<ClRcT> {
+/** `app.cpm.unregister`: of the calling component, whose name may be given. */
+export function clCpmComponentUnregister(
+  handle: ClCpmHandleT,
+  _compName?: string,
+  _proxyCompName?: string | null,
+): Promise<ClRcT> {
   return rcOfAsync(() => handle.app.cpm.unregister())
 }
 
@@ -150,6 +182,21 @@ export function clCpmCSIQuiescingComplete(
 /** The component's name. */
 export function clCpmComponentNameGet(handle: ClCpmHandleT, out: ClOut<string>): ClRcT {
   out.value = handle.app.component
+  return CL_OK
+}
+
+/**
+ * The number of this life of the component, as the name service takes it: node and port of its address, 16 bits each.
+ * DOESNT_EXIST for another component.
+ */
+export function clCpmComponentIdGet(
+  handle: ClCpmHandleT,
+  compName: string,
+  out: ClOut<number>,
+): ClRcT {
+  const { component, address } = handle.app
+  if (compName !== component) return rcOf(CL_CID.CPM, CL_ERR.DOESNT_EXIST)
+  out.value = address.node * 0x1_0000 + address.port
   return CL_OK
 }
 

@@ -131,6 +131,7 @@ export {
   clCpmClientInitialize,
   clCpmComponentFailureClear,
   clCpmComponentFailureReport,
+  clCpmComponentIdGet,
   clCpmComponentNameGet,
   clCpmComponentRegister,
   clCpmComponentUnregister,
