@@ -64,7 +64,7 @@ async function all(name: string, participants: readonly string[], what: string):
   const wanted = participants.map((one) => `${one} ${what}`)
   const lines = (): string[] => readFileSync(join(directory, name), 'utf8').split('\n')
   await expect
-    .poll(lines, { timeout: 10_000, interval: 20 })
+    .poll(lines, { timeout: 20_000, interval: 20 })
     .toEqual(expect.arrayContaining(wanted))
   const other = what === 'commit' ? 'rollback' : 'commit'
   expect(lines().filter((line) => line.endsWith(other))).toEqual([])
@@ -76,7 +76,7 @@ async function whole(): Promise<void> {
   let count = 0
   const probe = (): Promise<string> =>
     transfer(`whole${count++}`, { client: 'account1', participants: names, death: null })
-  await expect.poll(probe, { timeout: 10_000, interval: 50 }).toBe('OK')
+  await expect.poll(probe, { timeout: 20_000, interval: 50 }).toBe('OK')
 }
 
 describe('transactions of real components', () => {
@@ -125,10 +125,11 @@ describe('transactions of real components', () => {
     const death = { agent: 'account3', phase: 'commit', when: 'before', whom: 'nobody' } as const
     const under = transfer('all', { client: 'account1', participants: both, death })
     await expect
-      .poll(() => readFileSync(join(directory, 'all'), 'utf8'), { timeout: 5_000, interval: 20 })
+      .poll(() => readFileSync(join(directory, 'all'), 'utf8'), { timeout: 20_000, interval: 20 })
       .toContain('account2 commit')
     await cluster.killAll()
     await cluster.start()
+    await cluster.until((s) => s.settled, 30_000)
     await all('all', both, 'commit')
     await under
   })

@@ -8,8 +8,8 @@ import {
   type TransactionOperation,
   transactionsCodec,
 } from '../../runtime/services/transaction/operations.ts'
+import { halfOf } from '../../runtime/services/transaction/progress.ts'
 import {
-  isOpenToDecide,
   TransactionContent,
   type TransactionTask,
 } from '../../runtime/services/transaction/transaction-content.ts'
@@ -297,8 +297,8 @@ export class TransactionWorld {
     const [node] = this.nodes.values()
     const open = node?.content.open(ID)
     if (node === undefined || open === undefined) return false
-    if (open.units.every(({ phase }) => phase === 'RESTORED')) return false
-    const half = isOpenToDecide(open) ? 'decide' : 'finish'
+    const half = halfOf(open)
+    if (half === null) return false
     this.#submit({ kind: 'expire', id: ID, half }, node.life)
     return true
   }

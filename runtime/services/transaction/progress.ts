@@ -4,7 +4,8 @@ import type { Participant, Transaction, TransactionOperation, Unit } from './ope
 import { advance, isOver, isUndecided, participantsOf, rollBack, tasksOf } from './unit.ts'
 
 const MESSAGE_LENGTH_MAX = 200
-type Half = Extract<TransactionOperation, { kind: 'expire' }>['half']
+/** What has a time: to decide, then to follow the decision. */
+export type Half = Extract<TransactionOperation, { kind: 'expire' }>['half']
 
 /** From the first to the last: a transaction is in the least advanced state of its units. */
 const ADVANCE: readonly Unit['phase'][] = [
@@ -27,6 +28,13 @@ export function reportOf({ id, units, failures }: Transaction): TransactionRepor
 
 export function isEnded({ units }: Transaction): boolean {
   return units.every(isOver)
+}
+
+/** What its time runs for; null: it waits for others, without limit. */
+export function halfOf({ units }: Transaction): Half | null {
+  const open = units.filter(({ phase }) => phase !== 'RESTORED').filter((unit) => !isOver(unit))
+  if (open.length === 0) return null
+  return open.some(isUndecided) ? 'decide' : 'finish'
 }
 
 /** Nothing is left of it but telling agents to roll back who are not there. */

@@ -13,14 +13,14 @@ import {
   transactionOperationCodec,
   transactionsCodec,
 } from './operations.ts'
+import { type Half, halfOf } from './progress.ts'
 import { TaskRunner } from './runner.ts'
-import { isOpenToDecide, TransactionContent } from './transaction-content.ts'
+import { TransactionContent } from './transaction-content.ts'
 
 const STOP_TIMEOUT_MS = 5_000
 const RETRY_MS = 500
 
 type Register = Extract<TransactionOperation, { kind: 'register' }>
-type Half = Extract<TransactionOperation, { kind: 'expire' }>['half']
 type Methods = (typeof TransactionService)['spec']
 type Reading = Parameters<HandlersOf<Methods, IncomingCall>['read']>[0]
 
@@ -132,13 +132,14 @@ class TransactionServer implements NodeService, Replicated {
   /** Every node watches the time: whoever is there puts the end of it into the order. */
   #arm(id: string): void {
     const transaction = this.#content.open(id)
-    const half = transaction === undefined ? null : halfOf(isOpenToDecide(transaction))
+    const half = transaction === undefined ? null : halfOf(transaction)
     const timer = this.#timers.get(id)
     if (timer?.half === half) return
     timer?.cancel()
     this.#timers.delete(id)
     if (transaction === undefined || half === null) return
     const cancel = systemClock.after(transaction.options.timeoutMs, () => {
+      this.#timers.delete(id)
       void this.#insist({ kind: 'expire', id, half })
     })
     this.#timers.set(id, { half, cancel })
@@ -183,7 +184,10 @@ class TransactionServer implements NodeService, Replicated {
       start: async ({ number, options, jobs }, call) => {
         this.#check(call)
         const id = idOf(call, number)
-        await this.#submit({ kind: 'begin', id, options, jobs })
+        await this.#submit({ kind: 'begin', id, options, jobs }).catch((error: unknown) => {
+          // Its result was lost on the way, but here it is.
+          if (this.#content.open(id) === undefined) throw error
+        })
         return this.#ended(id)
       },
       cancel: async ({ number }, call) => {
@@ -311,10 +315,6 @@ function idOf({ caller }: IncomingCall, number: number): string {
 
 function revisionOf({ term, sequence }: Position): number {
   return term * 2 ** 32 + sequence
-}
-
-function halfOf(isOpen: boolean): Half {
-  return isOpen ? 'decide' : 'finish'
 }
 
 function agentsOf(

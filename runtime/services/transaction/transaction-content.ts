@@ -9,6 +9,7 @@ import {
   absentOnly,
   expire,
   fail,
+  halfOf,
   involves,
   isEnded,
   loseAgent,
@@ -16,7 +17,7 @@ import {
   reportOf,
 } from './progress.ts'
 import { Restoring } from './restoring.ts'
-import { advance, isUndecided, rollBack, succeeded, tasksOf, wantedOf } from './unit.ts'
+import { advance, rollBack, succeeded, tasksOf, wantedOf } from './unit.ts'
 
 type Operation<K extends TransactionOperation['kind']> = Extract<TransactionOperation, { kind: K }>
 
@@ -115,7 +116,7 @@ export class TransactionContent {
       const { witnesses } = transaction
       const fresh = nodes.filter((node) => !witnesses.includes(node))
       // Whoever is there while it is open may decide it.
-      if (fresh.length === 0 || !isOpenToDecide(transaction)) continue
+      if (fresh.length === 0 || halfOf(transaction) !== 'decide') continue
       witnesses.push(...fresh)
       this.#change(transaction, true)
     }
@@ -339,11 +340,6 @@ export class TransactionContent {
     this.#over.push({ transaction, isKept })
     if (isKept) this.#ended.add(begun, reportOf(transaction))
   }
-}
-
-/** True while nobody has decided some part of it. */
-export function isOpenToDecide({ units }: Transaction): boolean {
-  return units.some((unit) => isUndecided(unit) && unit.phase !== 'RESTORED')
 }
 
 function sizeOf({ units }: Transaction): number {

@@ -374,6 +374,28 @@ describe('time and ends', () => {
     await expect.poll(() => again.did).toEqual(['start', 'rollback 2', 'stop'])
   })
 
+  it('is answered without one that is gone, and is over when that does not come back', async () => {
+    const rig = await rigOf(1, 2)
+    const client = await member(rig, 1, 'client', null)
+    const a = await member(rig, 1, 'a')
+    const b = await member(rig, 2, 'b', { prepare: () => new Promise<void>(() => {}) })
+    const jobs = [
+      ['a', 'TWO_PHASE'],
+      ['b', 'TWO_PHASE'],
+    ] as const
+    const transaction = over(client, jobs, { timeoutMs: 1_000 })
+    const end = code(transaction.start())
+    await expect.poll(() => a.did).toContain('prepare 1')
+    await rig.killNode(2)
+    expect(await end).toBe('TRANSACTION_ROLLED_BACK')
+    expect(await transaction.state()).toBe('ROLLING_BACK')
+    await expect.poll(() => transaction.state(), { timeout: 5_000 }).toBe('ROLLED_BACK')
+    expect((await transaction.jobInfoGet(2)).failures.map((one) => one.code)).toEqual([
+      'COMP_UNREACHABLE',
+      'AGENT_FAILED_VOID',
+    ])
+  })
+
   it('waits for a component that comes back where that is wanted', async () => {
     const rig = await rigOf(1, 2)
     const client = await member(rig, 1, 'client', null)
