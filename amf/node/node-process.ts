@@ -8,6 +8,7 @@ import {
   ownIdentity,
 } from '../../ioc/backplane/internal.ts'
 import type { Backplane, BackplaneEvent, Leader } from '../../ioc/internal.ts'
+import { tappedOutput } from '../../runtime/internal.ts'
 import {
   type CheckpointServer,
   createCheckpointServer,
@@ -336,8 +337,11 @@ function nowMs(): number {
   return performance.timeOrigin + performance.now()
 }
 
-/** Lines are written at once: the last ones before a SIGKILL are the ones that are looked for. */
+/**
+ * Lines are written at once: the last ones before a SIGKILL are the ones that are looked for. They also go to the stream
+ * `sysStream` of the log service.
+ */
 function defaultLog(node: string): Logger {
   const level = process.env['HOLDFAST_LOG_LEVEL'] ?? 'info'
-  return pino({ level, base: { node, pid: process.pid } }, pino.destination({ fd: 1, sync: true }))
+  return pino({ level, base: { node, pid: process.pid } }, tappedOutput())
 }

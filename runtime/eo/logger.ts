@@ -25,7 +25,12 @@ export function componentLogger(
   return pino(options, new TappedOutput())
 }
 
-/** Sees every line of a component's log, of its children too; a log of other making has none to see. */
+/** Standard output as the destination of a logger whose lines {@link tapLog} can see; written at once. */
+export function tappedOutput(): { write(line: string): void } {
+  return new TappedOutput()
+}
+
+/** Sees every line of such a log, of its children too; a log of other making has none to see. */
 export function tapLog(log: Logger, tap: LineTap | null): void {
   const output = (log as unknown as Readonly<Record<symbol, unknown>>)[symbols.streamSym]
   if (output instanceof TappedOutput) output.tap = tap

@@ -118,6 +118,9 @@ describe('debug commands and log streams of real components', () => {
     expect(read.stdout).toMatch(/\(node1\.\d+ : logger1\.---\.---\.\d+ : DEBUG\) heard well/)
     expect(read.stdout).not.toContain('by all')
 
+    const platform = await holdfast(cluster, ['log', '--stream', 'sysStream', '--node', 'node2'])
+    expect(platform.stdout).toMatch(/\(node2\.\d+ : platform\.---\.---\.\d+ : INFO\)/)
+
     // A killed component's records that its node has are there.
     const shared = follow(cluster, ['--stream', 'shared'])
     await Promise.all(NAMES.map((name) => share(cluster, name, 0)))

@@ -1,12 +1,17 @@
+import { tapLog } from '../../eo/logger.ts'
 import type { ServiceHost } from '../service.ts'
 import { FileStore } from './file-store.ts'
 import { type LogRecord, type LogScope, PERENNIAL } from './interface.ts'
+import { type LogEntry, makeRecord, recordOfLine } from './make-record.ts'
 import type { StreamState } from './operations.ts'
 import { PERENNIAL_ATTRIBUTES } from './perennial.ts'
 import { recordLine, syslogLine } from './record-line.ts'
 import { LOG_SEVERITY } from './severity.ts'
 import { fileOf } from './stream-content.ts'
 import { SyslogOutput } from './syslog.ts'
+
+/** In place of a component's name, where the node process speaks. */
+const PLATFORM = 'platform'
 
 /** Of a stream, what its files need to know. */
 export type StreamFile = Pick<StreamState, 'name' | 'attributes' | 'home'>
@@ -30,13 +35,17 @@ export class RecordStore {
       node: host.node,
       onWaterMark: (stream, { type, percent }) => {
         const text = `log file of ${stream}: ${type} water mark at ${percent} %`
-        this.#system(type === 'HIGH' ? 'WARNING' : 'NOTICE', text, { stream, type, percent })
+        const severity = type === 'HIGH' ? 'WARNING' : 'NOTICE'
+        this.#system({ severity, text, fields: { stream, type, percent } })
       },
       onFailure: (stream, err) => {
+        // By way of its tap into the system stream, too, where that is another one.
         host.log.error({ err, stream }, 'a log file cannot be written')
-        const text = `log file of ${stream} cannot be written: ${String(err)}`
-        if (stream !== PERENNIAL.system.name) this.#system('ERROR', text, { stream })
       },
+    })
+    tapLog(host.log, (line) => {
+      const entry = recordOfLine(line)
+      if (entry !== null) this.#system(entry)
     })
   }
 
@@ -73,6 +82,7 @@ export class RecordStore {
   }
 
   async close(): Promise<void> {
+    tapLog(this.#host.log, null)
     this.#syslog.close()
     await this.files.close()
   }
@@ -80,28 +90,21 @@ export class RecordStore {
   #haltedOnce(id: string, stream: string): void {
     if (this.#halted.has(id)) return
     this.#halted.add(id)
-    this.#system('WARNING', `log file of ${stream} is full and takes nothing more`, { stream })
+    const text = `log file of ${stream} is full and takes nothing more`
+    this.#system({ severity: 'WARNING', text, fields: { stream } })
   }
 
-  /** What the platform has to say about the log itself. */
-  #system(severity: keyof typeof LOG_SEVERITY, text: string, fields: object): void {
+  /** What the platform has to say: lines of the node process's log, and what becomes of log files. */
+  #system(entry: LogEntry): void {
     const attributes = PERENNIAL_ATTRIBUTES.system
-    const record: LogRecord = {
+    const source = {
       timeMs: performance.timeOrigin + performance.now(),
-      severity: LOG_SEVERITY[severity],
-      serviceId: 0,
-      messageId: 1,
-      sequence: (this.#sequence += 1),
       node: this.#host.node,
-      component: 'log',
+      component: PLATFORM,
       pid: process.pid,
-      area: 'LOG',
-      context: 'SVR',
-      text,
-      fields: JSON.stringify(fields),
-      data: null,
-      isCut: false,
+      sequence: (this.#sequence += 1),
     }
+    const record = makeRecord(entry, source, attributes)
     this.write({ name: PERENNIAL.system.name, attributes, home: '' }, 'LOCAL', [record], 0)
   }
 }
