@@ -1,0 +1,97 @@
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import type { Connection } from '../../dist/runtime/index.js'
+import { CheckpointProbe } from '../../dist/test/fixtures/services/checkpoints.js'
+import { testCluster } from './support.ts'
+
+const COMPONENT = fileURLToPath(
+  new URL('../../dist/test/fixtures/services/checkpoint-component.js', import.meta.url),
+)
+
+/** One component on each of three nodes: checkpoint1, checkpoint2, checkpoint3. */
+function model(): Record<string, unknown> {
+  const units = [1, 2, 3].map((n) => [
+    `checkpointSU${n}`,
+    { rank: n, node: `node${n}`, components: { [`checkpoint${n}`]: 'checkpoint' } },
+  ])
+  return {
+    cluster: 'checkpoints',
+    nodes: { node1: {}, node2: {}, node3: {} },
+    componentTypes: { checkpoint: { run: COMPONENT } },
+    serviceGroups: {
+      checkpointSG: {
+        redundancy: '2N',
+        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
+        serviceInstances: { checkpointSI: { csis: { checkpointCSI: {} } } },
+      },
+    },
+  }
+}
+
+const probe = (connection: Connection, n: number) =>
+  connection.rmd.client(CheckpointProbe, { to: `@checkpoint${n}`, timeoutMs: 15_000 })
+
+/** Numbers that were told of a section, each as often as it was told. */
+const numbersOf = (texts: readonly string[], section: string): number[] =>
+  texts.flatMap((text) => {
+    const [id, number] = text.split(':')
+    return id === section && number !== '' ? [Number(number)] : []
+  })
+
+it('what was written is there, through the end of component, node and leading node', async () => {
+  const cluster = await testCluster(model())
+  await cluster.until((s) => s.settled && s.active('checkpointSI') !== null, 15_000)
+  const connection = await cluster.connect()
+  const written = new Map([1, 2, 3].map((n) => [n, 0]))
+  const write = async (n: number, count: number): Promise<void> => {
+    const from = written.get(n) ?? 0
+    const { failed } = await probe(connection, n).write({ section: `s${n}`, from, count })
+    expect(failed, `of component ${n}`).toEqual([])
+    written.set(n, from + count)
+  }
+  const check = async (n: number, sections: readonly number[]): Promise<void> => {
+    const { sections: found } = await probe(connection, n).read({})
+    for (const of of sections) expect(found[`s${of}`]).toBe(String((written.get(of) ?? 0) - 1))
+  }
+  await Promise.all([1, 2, 3].map((n) => write(n, 50)))
+  await check(2, [1, 2, 3])
+  await expect
+    .poll(async () => (await probe(connection, 3).status({})).inSync, { timeout: 10_000 })
+    .toEqual([1, 2, 3])
+
+  // A component: what it wrote stays, and it finds it when it is back.
+  const { active } = await probe(connection, 1).status({})
+  await cluster.kill(`checkpoint${active ?? 0}`)
+  const others = [1, 2, 3].filter((n) => n !== active)
+  await check(others[0] ?? 0, [1, 2, 3])
+
+  // The node of the active replica, in the middle of writes on the others.
+  const isBack = (): Promise<boolean> =>
+    check(active ?? 0, [1, 2, 3]).then(
+      () => true,
+      () => false,
+    )
+  await expect.poll(isBack, { timeout: 10_000 }).toBe(true)
+  const first = Promise.all(others.map((n) => write(n, 200)))
+  await cluster.kill(`node${active ?? 0}`)
+  await first
+  await check(others[1] ?? 0, [1, 2, 3])
+  const { gaps, texts } = await probe(connection, others[0] ?? 0).told({})
+  const told = numbersOf(texts, `s${others[1] ?? 0}`).slice(-200)
+  expect(gaps).toBeLessThanOrEqual(3)
+  expect(told).toEqual(told.toSorted((a, b) => a - b))
+  expect(told.at(-1)).toBe((written.get(others[1] ?? 0) ?? 0) - 1)
+
+  // The leading node, once the first one is in sync again.
+  await expect
+    .poll(async () => (await probe(connection, others[0] ?? 0).status({})).inSync, {
+      timeout: 15_000,
+    })
+    .toEqual([1, 2, 3])
+  const leading = Number((await cluster.refresh()).status.director?.node.slice(-1))
+  const rest = [1, 2, 3].filter((n) => n !== leading)
+  const second = Promise.all(rest.map((n) => write(n, 200)))
+  await cluster.kill(`node${leading}`)
+  await second
+  for (const n of rest) await check(n, [1, 2, 3])
+}, 60_000)
