@@ -111,6 +111,22 @@ function openDatabase(directory: string): RootDatabase<Buffer> {
     keyEncoding: 'ordered-binary',
     cache: false,
   })
-  database.readerCheck()
-  return database
+  try {
+    database.readerCheck()
+    examine(database)
+    return database
+  } catch (error) {
+    void database.close()
+    throw error
+  }
+}
+
+/** Goes through every page of keys, and through the free ones: what is torn there is noticed now and not at a commit. */
+function examine(database: RootDatabase<Buffer>): void {
+  const probe = ['examined']
+  for (const key of database.getKeys()) void key
+  database.transactionSync(() => {
+    database.putSync(probe, Buffer.alloc(1))
+    database.removeSync(probe)
+  })
 }

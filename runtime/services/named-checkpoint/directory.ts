@@ -15,7 +15,7 @@ type Operation<K extends DirectoryOperation['kind']> = Extract<DirectoryOperatio
  * higher epoch. I3 Only the active replica of the present epoch changes who is in sync.
  */
 export class Directory {
-  #nodes: readonly number[] = []
+  #members: DirectorySnapshot['members'] = []
   #entries = new Map<string, DirectoryEntry>()
   #names = new Map<string, string>()
   #changed = new Set<string>()
@@ -64,25 +64,33 @@ export class Directory {
 
   /** These nodes are there from here on, the oldest first; what belonged to other lives is over. */
   viewChanged(members: readonly { readonly node: number; readonly life: string }[]): void {
-    this.#nodes = members.map(({ node }) => node)
+    this.#members = members.map(({ node, life }) => ({ node, life }))
     const lives = new Set(members.map(({ life }) => life))
     this.#dropOpeners(({ life }) => !lives.has(life))
     for (const entry of [...this.#entries.values()]) this.#place(entry)
   }
 
   snapshot(): DirectorySnapshot {
-    return { nodes: [...this.#nodes], entries: [...this.#entries.values()] }
+    return { members: [...this.#members], entries: [...this.#entries.values()] }
   }
 
-  restore({ nodes, entries }: DirectorySnapshot): void {
+  restore({ members, entries }: DirectorySnapshot): void {
     for (const id of this.#entries.keys()) this.#changed.add(id)
-    this.#nodes = nodes
+    this.#members = members
     this.#entries = new Map(entries.map((entry) => [entry.id, entry]))
     this.#names = new Map(entries.flatMap((e) => (e.isUnlinked ? [] : [[e.name, e.id]])))
     for (const id of this.#entries.keys()) this.#changed.add(id)
   }
 
+  get #nodes(): readonly number[] {
+    return this.#members.map(({ node }) => node)
+  }
+
   #open({ name, attributes, id, opener }: Operation<'open'>): DirectoryEntry {
+    if (!this.#members.some(({ life }) => life === opener.life)) {
+      // It has been given up meanwhile: nobody would tell of the opener's end.
+      throw new SdkError('TRY_AGAIN', `checkpoint ${name}: node ${opener.node} is not in the view`)
+    }
     const known = this.#entries.get(this.#names.get(name) ?? '')
     if (known === undefined) {
       if (attributes === null) throw notExist(name)

@@ -62,7 +62,7 @@ const entrySchema = z.strictObject({
 export type DirectoryEntry = z.infer<typeof entrySchema>
 
 const directorySchema = z.strictObject({
-  nodes: z.array(z.int()),
+  members: z.array(z.strictObject({ node: z.int(), life: z.string() })),
   entries: z.array(entrySchema),
 })
 export type DirectorySnapshot = z.infer<typeof directorySchema>

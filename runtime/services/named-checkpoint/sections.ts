@@ -33,6 +33,8 @@ export interface SectionOutcome {
 const DONE: SectionResult = { kind: 'done' }
 /** One call looks at so many sections at most: the node has other things to do. */
 const LOOKED_AT_MAX = 10_000
+/** Sections that have ended and make room for one operation, at most. */
+const CLEARED_MAX = 1_000
 const NOTHING: ReadonlyMap<string, Uint8Array | null> = new Map()
 
 /**
@@ -40,7 +42,18 @@ const NOTHING: ReadonlyMap<string, Uint8Array | null> = new Map()
  * passed is as good as gone, whether or not it was cleared away. SAFplus, section 14.2.
  * @throws SdkError as in the table there; `context.errorIndex` tells the element of a vector. Nothing is changed then.
  */
-export function operate(content: SectionContent, operation: SectionOperation): SectionOutcome {
+export function operate(given: SectionContent, operation: SectionOperation): SectionOutcome {
+  try {
+    return operateOn({ ...given, ended: [] }, operation)
+  } catch (error) {
+    if (!isSdkError(error, 'NO_SPACE')) throw error
+    const ended = given.index.ended(given.nowMs, CLEARED_MAX)
+    if (ended.length === 0) throw error
+    return operateOn({ ...given, ended }, operation)
+  }
+}
+
+function operateOn(content: Content, operation: SectionOperation): SectionOutcome {
   switch (operation.kind) {
     case 'create':
       return create(content, operation)
@@ -77,6 +90,17 @@ export function operate(content: SectionContent, operation: SectionOperation): S
   }
 }
 
+/** With the sections that make room by having ended. */
+interface Content extends SectionContent {
+  readonly ended: readonly string[]
+}
+
+function draftOf({ read, ended }: Content): SectionDraft {
+  const draft = new SectionDraft(read)
+  for (const id of ended) draft.delete(id)
+  return draft
+}
+
 /** What clears away sections whose time has passed, so many at most. */
 export function clearEnded(
   { index, read, nowMs }: Omit<SectionContent, 'attributes' | 'name'>,
@@ -87,11 +111,11 @@ export function clearEnded(
   return draft.writes
 }
 
-function create(content: SectionContent, operation: Operation<'create'>): SectionOutcome {
+function create(content: Content, operation: Operation<'create'>): SectionOutcome {
   const { attributes, index, nowMs } = content
   const { data } = operation
   const expiresAtMs = operation.expiresAtMs ?? Infinity
-  const draft = new SectionDraft(content.read)
+  const draft = draftOf(content)
   if (attributes.maxSections === 1) {
     throw refusal(content, 'ALREADY_EXIST', 'maxSections is 1: there is the default section only')
   }
@@ -106,7 +130,8 @@ function create(content: SectionContent, operation: Operation<'create'>): Sectio
   if (before !== null && before.expiresAtMs > nowMs) {
     throw refusal(content, 'ALREADY_EXIST', `there is a section ${id}`)
   }
-  if (before === null && index.count >= attributes.maxSections) {
+  const count = index.count - content.ended.length
+  if (before === null && count >= attributes.maxSections) {
     const why = `maxSections ${attributes.maxSections} is reached`
     throw refusal(content, 'NO_SPACE', why)
   }
@@ -115,18 +140,14 @@ function create(content: SectionContent, operation: Operation<'create'>): Sectio
   return { result: { kind: 'created', id }, writes: draft.writes }
 }
 
-function generatedId({ index }: SectionContent): string {
+function generatedId({ index }: Content): string {
   for (let number = index.count + 1; ; number++) {
     const id = `section-${number}`
     if (!index.has(id)) return id
   }
 }
 
-function expire(
-  content: SectionContent,
-  draft: SectionDraft,
-  { id, atMs }: Operation<'expire'>,
-): void {
+function expire(content: Content, draft: SectionDraft, { id, atMs }: Operation<'expire'>): void {
   notDefault(content, id, 'given an expiration time')
   if (atMs !== null && atMs <= content.nowMs) {
     throw refusal(content, 'INVALID_PARAMETER', 'the expiration time has passed already')
@@ -135,20 +156,20 @@ function expire(
   draft.expire(id, atMs ?? Infinity)
 }
 
-function changing(content: SectionContent, change: (draft: SectionDraft) => void): SectionOutcome {
-  const draft = new SectionDraft(content.read)
+function changing(content: Content, change: (draft: SectionDraft) => void): SectionOutcome {
+  const draft = draftOf(content)
   change(draft)
   return { result: DONE, writes: draft.writes }
 }
 
 /** All elements or none; of a weak checkpoint, those before the first wrong one. */
 function vector<E>(
-  content: SectionContent,
+  content: Content,
   elements: readonly E[],
   change: (draft: SectionDraft, element: E) => void,
 ): SectionOutcome {
   checkVector(content, elements)
-  const draft = new SectionDraft(content.read)
+  const draft = draftOf(content)
   const isWeak = writeModeOf(content.attributes) === 'ACTIVE_WEAK'
   for (const [index, element] of elements.entries()) {
     try {
@@ -166,9 +187,9 @@ function vector<E>(
   return { result: DONE, writes: draft.writes }
 }
 
-function read(content: SectionContent, { elements }: Operation<'read'>): SectionResult {
+function read(content: Content, { elements }: Operation<'read'>): SectionResult {
   checkVector(content, elements)
-  const draft = new SectionDraft(content.read)
+  const draft = draftOf(content)
   let sizeBytes = 0
   const data = elements.map(({ id, offset, size }, index) => {
     try {
@@ -187,7 +208,7 @@ function read(content: SectionContent, { elements }: Operation<'read'>): Section
   return { kind: 'data', data }
 }
 
-function list(content: SectionContent, operation: Operation<'list'>): SectionResult {
+function list(content: Content, operation: Operation<'list'>): SectionResult {
   const sections: SectionDescriptor[] = []
   let left = LOOKED_AT_MAX
   for (const id of content.index.after(operation.after)) {
@@ -223,7 +244,7 @@ function isChosen(chosen: SectionsChosen, expiresAtMs: number, timeMs: number): 
 }
 
 /** The header of a section; the default section is there from the start. */
-function existing(content: SectionContent, draft: SectionDraft, id: string): SectionHeader {
+function existing(content: Content, draft: SectionDraft, id: string): SectionHeader {
   const header = draft.header(id)
   if (header !== null && header.expiresAtMs > content.nowMs) return header
   if (id === '' && content.attributes.maxSections === 1) {
@@ -235,7 +256,7 @@ function existing(content: SectionContent, draft: SectionDraft, id: string): Sec
 }
 
 /** Checks an id and how far an access reaches. @returns the id. */
-function inBounds(content: SectionContent, id: string, end: number): string {
+function inBounds(content: Content, id: string, end: number): string {
   if (id === '' && content.attributes.maxSections > 1) {
     const why = 'the section id is empty: there is no default section where maxSections is above 1'
     throw refusal(content, 'INVALID_PARAMETER', why)
@@ -245,12 +266,12 @@ function inBounds(content: SectionContent, id: string, end: number): string {
   return id
 }
 
-function notDefault(content: SectionContent, id: string, what: string): void {
+function notDefault(content: Content, id: string, what: string): void {
   if (id !== '') return
   throw refusal(content, 'INVALID_PARAMETER', `the default section cannot be ${what}`)
 }
 
-function checkId(content: SectionContent, id: string): void {
+function checkId(content: Content, id: string): void {
   const { maxSectionIdSize, maxSections } = content.attributes
   if (maxSections === 1 ? id === '' : id.length <= maxSectionIdSize) return
   const why =
@@ -260,13 +281,13 @@ function checkId(content: SectionContent, id: string): void {
   throw refusal(content, maxSections === 1 ? 'NOT_EXIST' : 'INVALID_PARAMETER', why)
 }
 
-function checkSize(content: SectionContent, size: number): void {
+function checkSize(content: Content, size: number): void {
   const max = content.attributes.maxSectionSize
   if (max === 0 || size <= max) return
   throw refusal(content, 'INVALID_PARAMETER', `${size} bytes; maxSectionSize is ${max}`)
 }
 
-function checkSpace(content: SectionContent, draft: SectionDraft): void {
+function checkSpace(content: Content, draft: SectionDraft): void {
   const { checkpointSize } = content.attributes
   if (checkpointSize === 0) return
   let size = content.index.sizeBytes
@@ -280,7 +301,7 @@ function checkSpace(content: SectionContent, draft: SectionDraft): void {
   throw refusal(content, 'NO_SPACE', why)
 }
 
-function checkVector(content: SectionContent, elements: readonly unknown[]): void {
+function checkVector(content: Content, elements: readonly unknown[]): void {
   if (elements.length === 0) throw refusal(content, 'INVALID_PARAMETER', 'the vector is empty')
   const max = CHECKPOINT_BOUNDS.elementCount
   if (elements.length <= max) return
@@ -295,6 +316,6 @@ function withIndex(error: unknown, errorIndex: number): unknown {
 
 type Refusal = 'INVALID_PARAMETER' | 'NOT_EXIST' | 'ALREADY_EXIST' | 'NO_SPACE' | 'TOO_BIG'
 
-function refusal({ name }: SectionContent, code: Refusal, why: string): SdkError {
+function refusal({ name }: Content, code: Refusal, why: string): SdkError {
   return new SdkError(code, `checkpoint ${name}: ${why}`)
 }

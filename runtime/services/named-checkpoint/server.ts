@@ -316,7 +316,9 @@ class NamedCheckpointServer implements NodeService, Replicated {
     const { life } = this.#host.self
     const opener = { eo: caller, life, node: this.#host.nodeId }
     const id = `${PREFIX}${randomUUID()}`
-    const entry = await this.#submit({ kind: 'open', name, attributes, id, opener })
+    const entry = await this.#again(call.deadlineMs, () =>
+      this.#submit({ kind: 'open', name, attributes, id, opener }),
+    )
     if (entry === null) throw new SdkError('NOT_EXIST', `there is no checkpoint ${name}`)
     this.#note(caller, entry.id, 1)
     return { id: entry.id, attributes: entry.attributes }
@@ -368,21 +370,25 @@ class NamedCheckpointServer implements NodeService, Replicated {
   }
 
   /** Asks whoever has the active replica until there is an answer, or the time is over. */
-  async #perform(id: string, request: SectionRequest): Promise<SectionResult> {
+  #perform(id: string, request: SectionRequest): Promise<SectionResult> {
+    return this.#again(request.deadlineMs, () => this.#performAt(this.#known(id), request))
+  }
+
+  /** Tries until it is done, as long as nothing but the moment is wrong. */
+  async #again<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     let retryMs: number = RETRY_MS.first
     for (;;) {
-      const entry = this.#known(id)
       try {
-        return await this.#performAt(entry, request)
+        return await attempt()
       } catch (error) {
         if (!isSdkError(error) || !PASSING.has(error.code)) throw error
-        await this.#change(retryMs, request.deadlineMs, () => error)
+        await this.#change(retryMs, deadlineMs, () => error)
         retryMs = Math.min(RETRY_MS.max, retryMs * 2)
       }
     }
   }
 
-  #performAt(entry: DirectoryEntry, request: SectionRequest): Promise<SectionResult> {
+  async #performAt(entry: DirectoryEntry, request: SectionRequest): Promise<SectionResult> {
     const { id, name, active, inSync } = entry
     if (active === null) {
       if (inSync === null && waitsForActive(entry.attributes)) {

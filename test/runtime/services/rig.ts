@@ -72,6 +72,11 @@ export class ServiceRig {
     return this.start(...ids)
   }
 
+  /** Where a node keeps its replicas. */
+  replicaDirectory(id: number): string {
+    return join(this.directory, `replicas${id}`)
+  }
+
   /** One more node. It follows whoever leads. */
   async node(id: number): Promise<RigNode> {
     const { rmd } = await this.#open(id, IOC_PORT.agent, `agent${id}`)
@@ -174,7 +179,7 @@ export class ServiceRig {
     if (!this.#isStoring) return null
     return createCheckpointServer({
       nodeId: id,
-      directory: join(this.directory, `replicas${id}`),
+      directory: this.replicaDirectory(id),
       rmd,
       hasCsi: () => false,
       authority: { change: () => Promise.reject(new Error('there is no CSI')) },
