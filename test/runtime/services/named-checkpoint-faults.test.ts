@@ -23,7 +23,7 @@ describe('large content', () => {
     const a = await user(rig, 1, 'a')
     const handle = await openAll(a, 'c', { maxSections: 2, creationFlags: ['COLLOCATED'] })
     await handle.sectionCreate({ id: 'large' })
-    const part = 4 * 1_024 * 1_024
+    const part = 1_024 * 1_024
     for (let n = 0; n < 5; n++) {
       const data = new Uint8Array(part).fill(n + 1)
       await handle.write([{ id: 'large', offset: n * part, data }])
