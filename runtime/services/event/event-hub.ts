@@ -1,18 +1,16 @@
-import type { Logger } from 'pino'
 import { SdkError } from '../../../idl/index.ts'
-import { type Clock, IOC_PORT, type Rmd } from '../../../ioc/index.ts'
+import type { Clock } from '../../../ioc/index.ts'
 import type { OrderMember } from '../replicated/interface.ts'
 import { isGlobalChannel } from './channel-content.ts'
 import { patternTest } from './filter.ts'
 import { Intake } from './intake.ts'
-import { EventPeer, type SubscriptionFilter } from './interface.ts'
+import type { SubscriptionFilter } from './interface.ts'
 import { type PeerLink, PeerLinks, pushEvent, pushMark, pushRetained } from './peer-links.ts'
 import type { Open, Program } from './programs.ts'
 import { RECORD_KIND, Records } from './record.ts'
 import { RetainedEvents } from './retained-events.ts'
 import { Subscriptions } from './subscriptions.ts'
 
-const DELIVER_TIMEOUT_MS = 5_000
 /** A retained event is on all nodes within this, or its publisher hears that it may not be. */
 const RETAIN_TIMEOUT_MS = 5_000
 const SWEEP_MS = 1_000
@@ -20,6 +18,8 @@ const SWEEP_MS = 1_000
 export interface EventHubOptions {
   readonly nodeId: number
   readonly self: OrderMember
+  /** Ids of events count from here; no life of the node uses the numbers of another one. */
+  readonly firstCounter: number
   readonly members: () => readonly OrderMember[]
   /** Global channels with subscribers of a life. */
   readonly interestOf: (life: string) => readonly number[]
@@ -27,10 +27,8 @@ export interface EventHubOptions {
   readonly hasChannel: (channel: number) => boolean
   /** Something was put into the outboxes of these programs. */
   readonly kick: (callers: Iterable<string>) => void
-  /** How far this node has come in the order. */
-  readonly revision: () => number
-  readonly rmd: Rmd
-  readonly log: Logger
+  /** Gives records to one life of another node; rejects when it may not have taken them. */
+  readonly send: (to: OrderMember, records: Uint8Array) => Promise<unknown>
   readonly clock: Clock
 }
 
@@ -59,26 +57,19 @@ export class EventHub {
   /** The last sequence of each global channel. */
   readonly #sequences = new Map<number, number>()
   readonly #holdings = new Set<Holding>()
-  /** Of the present view. */
-  #lives: ReadonlySet<string> = new Set()
-  /** Counts microseconds where it begins: no life of the node uses the numbers of another one. */
-  #counter = Math.floor(Date.now() * 1_000)
+  #counter: number
   #cancelSweep: (() => void) | null = null
   #isClosed = false
 
   constructor(options: EventHubOptions) {
     this.#options = options
-    const { rmd, self, clock } = options
+    const { self, clock } = options
+    this.#counter = options.firstCounter
     this.#links = new PeerLinks({
       self,
       clock,
-      send: ({ node, life }, { records }) =>
-        rmd
-          .client(EventPeer, {
-            to: { node, port: IOC_PORT.agent },
-            timeoutMs: DELIVER_TIMEOUT_MS,
-          })
-          .deliver({ from: self.life, to: life, revision: options.revision(), records }),
+      send: (to, { records }) => options.send(to, records),
+      onGone: ({ life }) => this.#shareOrphans(life),
     })
   }
 
@@ -87,7 +78,7 @@ export class EventHub {
   /** Retained events that match come first. @throws SdkError INVALID_BUFFER for no rule. */
   subscribe(
     channel: number,
-    program: Program,
+    program: Pick<Program, 'caller' | 'outbox' | 'sender'>,
     { number, filter }: { readonly number: number; readonly filter: SubscriptionFilter },
   ): void {
     const test = patternTest(filter)
@@ -216,7 +207,6 @@ export class EventHub {
     }
     const fresh = this.#links.update(members, this.#options.interestOf)
     this.#shareRetained(fresh, lives)
-    this.#lives = lives
     for (const link of fresh) {
       for (const channel of link.interest) this.#mark(link, channel)
       link.sender.kick()
@@ -289,8 +279,11 @@ export class EventHub {
         const { isNew, lost } = this.#intake.event(from, channel, records.sequence(at))
         if (lost > 0) this.#subscriptions.lose(channel, lost)
         if (!isNew) return
+        const isRetained = records.retentionMs(at) > 0
+        // Another node may have had it before, and shared it.
+        if (isRetained && this.#knows(records, at)) return
         this.#subscriptions.route(channel, records, at)
-        if (records.retentionMs(at) > 0) this.#keep(records, at, from.life)
+        if (isRetained) this.#keep(records, at, from.life)
         return
       }
       case RECORD_KIND.retained: {
@@ -306,23 +299,28 @@ export class EventHub {
     }
   }
 
-  /**
-   * New nodes get what this one published, and what is left of nodes that are gone. Those that were there get the
-   * events of a node that has just gone: it may not have reached all of them.
-   */
+  /** New nodes get what this one published, and what is left of nodes that are gone. */
   #shareRetained(fresh: readonly PeerLink[], lives: ReadonlySet<string>): void {
-    const nowMs = this.#options.clock.nowMs()
     const { self } = this.#options
+    const own = (life: string | null): boolean =>
+      life === self.life || life === null || !lives.has(life)
+    this.#share(fresh, own)
+  }
+
+  /** A node that has ended may not have reached all others with its last retained events. */
+  #shareOrphans(gone: string): void {
     const links = [...this.#links.all()].filter(({ isAway }) => !isAway)
+    this.#share(links, (life) => life === gone)
+  }
+
+  #share(links: readonly PeerLink[], isShared: (life: string | null) => boolean): void {
+    if (links.length === 0) return
+    const nowMs = this.#options.clock.nowMs()
     for (const { life, record, expiresMs } of this.#retained.GLOBAL.all(nowMs)) {
-      const isOrphan = life === null || (life !== self.life && !lives.has(life))
-      const isNews = life !== null && isOrphan && this.#lives.has(life)
-      const to = isNews ? links : isOrphan || life === self.life ? fresh : []
-      for (const link of to) {
-        pushRetained(link, record, expiresMs - nowMs)
-        link.sender.kick()
-      }
+      if (!isShared(life)) continue
+      for (const link of links) pushRetained(link, record, expiresMs - nowMs)
     }
+    for (const { sender } of links) sender.kick()
   }
 
   #mark(link: PeerLink, channel: number): void {
@@ -330,6 +328,12 @@ export class EventHub {
   }
 
   // --- retained events ---
+
+  #knows(records: Records, at: number): boolean {
+    const [node, counter] = [records.node(at), records.counter(at)]
+    const channel = records.channel(at)
+    return this.#retainedOf(channel).knows({ channel, node, counter })
+  }
 
   /** @returns false when it is not kept: it is known, or over. */
   #keep(records: Records, at: number, life: string | null): boolean {

@@ -13,6 +13,8 @@ const NEEDED: PushOptions = { isNeeded: true }
 export interface PeerLinksOptions {
   readonly self: OrderMember
   readonly send: (to: OrderMember, batch: EventBatch) => Promise<unknown>
+  /** Another life of its node has come: this one is over. */
+  readonly onGone: (member: OrderMember) => void
   readonly clock: Clock
 }
 
@@ -58,7 +60,7 @@ export class PeerLinks {
     for (const link of [...this.#links.values()]) {
       const now = members.find(({ node }) => node === link.member.node)
       if (now === undefined) this.#goneAway(link)
-      else if (now.life !== link.member.life) this.#end(link)
+      else if (now.life !== link.member.life) this.#gone(link)
     }
     return members.flatMap((member) => {
       if (member.node === self.node) return []
@@ -126,6 +128,11 @@ export class PeerLinks {
       link.interest = new Set(interestOf(link.member.life))
     })
     link.sender.resume()
+  }
+
+  #gone(link: PeerLink): void {
+    this.#end(link)
+    this.#options.onGone(link.member)
   }
 
   #end(link: PeerLink): void {

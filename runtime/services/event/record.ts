@@ -209,6 +209,7 @@ export class RecordWriter {
   #view = new DataView(this.#bytes.buffer)
   #length = 0
   #count = 0
+  #name = { text: '', bytes: new Uint8Array() }
 
   get count(): number {
     return this.#count
@@ -220,7 +221,7 @@ export class RecordWriter {
 
   /** Adds an event; its node fills in the rest. */
   event({ priority, retentionMs, publisherName, patterns, data }: EventContent): void {
-    const name = encoder.encode(publisherName)
+    const name = this.#nameBytes(publisherName)
     const lengths = PATTERN_LENGTH_BYTES * patterns.length
     let body = name.length + data.length
     for (const { length } of patterns) body += length
@@ -235,10 +236,9 @@ export class RecordWriter {
       view.setUint16(to, length)
       to += PATTERN_LENGTH_BYTES
     }
-    for (const part of [name, ...patterns, data]) {
-      this.#bytes.set(part, to)
-      to += part.length
-    }
+    to = this.#put(name, to)
+    for (const pattern of patterns) to = this.#put(pattern, to)
+    this.#put(data, to)
   }
 
   mark(channel: number, sequence: number): void {
@@ -263,6 +263,17 @@ export class RecordWriter {
     this.#length = 0
     this.#count = 0
     return taken
+  }
+
+  /** A publisher seldom has more than one. */
+  #nameBytes(name: string): Uint8Array {
+    if (name !== this.#name.text) this.#name = { text: name, bytes: encoder.encode(name) }
+    return this.#name.bytes
+  }
+
+  #put(part: Uint8Array, to: number): number {
+    if (part.length > 0) this.#bytes.set(part, to)
+    return to + part.length
   }
 
   #bare(kind: number, channel: number, sequence: number): void {

@@ -40,18 +40,26 @@ export class RetainedEvents {
 
   /** @returns false when it is known or was, or there is no room. */
   add(event: RetainedEvent): boolean {
-    const key = keyOf(event)
+    if (this.knows(event) || !this.hasRoom(event.record.length)) return false
     const known = this.#channels.get(event.channel)
-    if (known?.has(key) === true || this.#goneMs.has(key)) return false
-    if (!this.hasRoom(event.record.length)) return false
     const kept = known ?? new Map<string, RetainedEvent>()
     if (known === undefined) this.#channels.set(event.channel, kept)
-    kept.set(key, event)
+    kept.set(keyOf(event), event)
     this.#count += 1
     this.#bytes += event.record.length
     return true
   }
 
+  /** It is kept, or was. */
+  knows(event: {
+    readonly channel: number
+    readonly node: number
+    readonly counter: number
+  }): boolean {
+    return this.has(event) || this.#goneMs.has(keyOf(event))
+  }
+
+  /** It is kept. */
   has(event: {
     readonly channel: number
     readonly node: number

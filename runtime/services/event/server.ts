@@ -12,6 +12,7 @@ import { Programs, type Open, type Program } from './programs.ts'
 import { OrderPlace } from './order-place.ts'
 
 const RETRY_MS = 500
+const DELIVER_TIMEOUT_MS = 5_000
 const ASK_AGAIN_MS = 20
 const ASK_TIMEOUT_MS = 2_000
 
@@ -40,13 +41,17 @@ class EventServer implements NodeService, Replicated {
     this.#hub = new EventHub({
       nodeId: host.nodeId,
       self: host.self,
+      firstCounter: Date.now() * 1_000,
       members: () => host.members(),
       interestOf: (life) => this.#global.interestOf(life),
       hasChannel: (channel) => this.#global.has(channel),
       kick: (callers) => this.#programs.kick(callers),
-      revision: () => this.#place.revision,
-      rmd: host.rmd,
-      log: host.log,
+      send: ({ node, life }, records) => {
+        const to = { node, port: IOC_PORT.agent }
+        const peer = host.rmd.client(EventPeer, { to, timeoutMs: DELIVER_TIMEOUT_MS })
+        const { revision } = this.#place
+        return peer.deliver({ from: host.self.life, to: life, revision, records })
+      },
       clock: systemClock,
     })
   }
