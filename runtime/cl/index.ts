@@ -2,7 +2,7 @@
  * The original's own function names over the API of `holdfast/runtime`, so that its programs port line by line:
  * return
  * codes instead of exceptions, out-parameters as `{ value }`, answers by invocation. One thin line each; nothing here
- * has an implementation of its own.
+ * has an implementation of its own. Longer than usual: the names of all libraries, as users import them.
  */
 export {
   CL_BUFFER_SEEK_CUR,

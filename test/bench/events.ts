@@ -8,8 +8,8 @@ import { type Bench, type BenchContext, median, quantile } from './bench.ts'
 import { type EventSystem, PARTS, SIZE_BYTES, SYSTEMS } from './events/systems.ts'
 
 /**
- * Events of 64 bytes from one publisher to 1 and to 8 subscribers, each with a connection of its own, all subscribers in
- * one process; what is in between is a process too. The publisher may be two steps ahead of the slowest subscriber,
+ * Events of 64 bytes from one publisher to 1 and to 8 subscribers, each with a connection of its own, all subscribers
+ * in one process; what is in between is a process too. The publisher may be two steps ahead of the slowest subscriber,
  * which all systems have to be told in the same way. With one under way, `p50Us` is the time from `publish` to the last
  * subscriber's callback. `cpuUs` is that of all Node.js processes for one event; what nats-server and redis-server need
  * comes on top.

@@ -127,6 +127,8 @@ const holdfast: EventParts = {
       nodeId: 1,
       cluster: 'bench',
       directory,
+      streams: {} as never,
+      nodeName: () => 'node1',
       nodes: () => [{ nodeId: 1, name: 'node1' }],
       componentOf: () => null,
       namesRegistered: () => {},
