@@ -7,10 +7,10 @@ export const Journal = defineInterface({
   clientId: 20,
   version: 'B.1.1',
   methods: {
-    /** The lines from number `first` on; the oldest may be gone. */
+    /** The lines from number `first` on, which count from 0; the oldest may be gone. */
     read: {
       serviceId: 0,
-      input: z.strictObject({ first: z.int().min(0).default(0) }),
+      input: z.strictObject({ first: z.int().min(0) }),
       output: z.strictObject({ first: z.int(), lines: z.array(z.string()) }),
     },
     /** A message to all watchers: each of them writes it down, at the same place. */

@@ -16,7 +16,7 @@ const journal = (connection: Connection, to: string) =>
   connection.rmd.client(Journal, { to, timeoutMs: 5_000 })
 
 const linesOf = async (connection: Connection, to: string): Promise<readonly string[]> =>
-  (await journal(connection, to).read({})).lines
+  (await journal(connection, to).read({ first: 0 })).lines
 
 /** What the nodes agree on, from the first message on: without what each node saw alone. */
 const agreed = (lines: readonly string[]): readonly string[] =>
