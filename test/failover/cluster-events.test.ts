@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Connection } from '../../dist/runtime/index.js'
+import { type Connection, ocEv } from '../../dist/runtime/index.js'
 import { Journal } from '../../dist/samples/ocf-events/journal.js'
 import { testCluster } from './support.ts'
 
@@ -120,12 +120,29 @@ describe('the example of the draft', () => {
       else await expect.poll(() => countOf(lines, 'second'), SOON).toBe(COUNT)
     }
 
+    // A program whose node ends hears that last, and goes on at another one.
+    const events = ocEv.events(ocEv.register(connection)!, { classes: [ocEv.OC_EV_MEMB_CLASS] })
+    const at = ocEv.register(connection)?.nodeId
+    const heard: number[] = []
+    const hearing = (async () => {
+      for await (const { event } of events) heard.push(event)
+    })()
+    await expect.poll(() => heard, SOON).toEqual([ocEv.OC_EV_MS_NEW_MEMBERSHIP])
+    await cluster.kill(`node${at}`)
+    await hearing
+    expect(heard.at(-1)).toBe(ocEv.OC_EV_MS_EVICTED)
+    const again = ocEv.register(connection)
+    expect(again?.nodeId).not.toBe(at)
+    for await (const { data } of ocEv.events(again!)) {
+      if (data?.kind === 'membership') break
+    }
+
     // The rest stops in order.
-    const left = programs.filter(({ lines }) => !lines.includes('evicted'))
     await cluster.stop()
-    for (const { lines, ended } of left) {
+    for (const { lines, ended } of programs) {
       expect(await ended).toBe(0)
-      expect(lines.slice(-2)).toEqual(['shutdown', 'over'])
+      expect(lines.at(-2)).toMatch(/^(shutdown|evicted)$/)
+      expect(lines.at(-1)).toBe('over')
     }
   }, 60_000)
 })

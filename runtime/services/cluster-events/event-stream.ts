@@ -103,9 +103,9 @@ export class EventStream {
     } else if (this.#exceeds(1)) this.#evict(held.by)
     else if (!this.#held.isTold && nowMs - this.#held.sinceMs >= HUNG_MS) {
       this.#held.isTold = true
-      const callers = held.by.map((number) => this.#clients.get(number)?.caller)
+      const by = held.by.map((number) => this.#clients.get(number)?.name)
       const waiting = this.#barrier.waitingCount
-      this.#log.warn({ callers, waiting }, 'a cluster event is not completed: others wait')
+      this.#log.warn({ by, waiting }, 'a cluster event is not completed: others wait')
     }
   }
 
@@ -127,7 +127,7 @@ export class EventStream {
     for (const number of numbers) {
       const client = this.#clients.get(number)
       const waiting = this.#barrier.waitingCount
-      this.#log.error({ caller: client?.caller, waiting }, 'evicted: it holds cluster events')
+      this.#log.error({ by: client?.name, waiting }, 'evicted: it holds cluster events')
       void client?.end('evicted')
       this.#clients.delete(number)
       this.#barrier.leave(number)

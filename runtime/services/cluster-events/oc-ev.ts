@@ -45,6 +45,16 @@ export interface OcEvOwner {
 class OcEv {
   #lastError: SdkError | null = null
 
+  constructor() {
+    // Functions may be taken out of it, and handed on.
+    for (const [name, { value }] of Object.entries(
+      Object.getOwnPropertyDescriptors(OcEv.prototype),
+    )) {
+      if (typeof value !== 'function' || name === 'constructor') continue
+      Object.defineProperty(this, name, { value: (value as () => unknown).bind(this) })
+    }
+  }
+
   /** Why the last call that failed did; null while none has. */
   get lastError(): SdkError | null {
     return this.#lastError

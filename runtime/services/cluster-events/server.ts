@@ -211,7 +211,9 @@ export class ClusterEventServer implements NodeService, Replicated {
     }
     if (this.#isClosed) throw new SdkError('NOT_INITIALIZED', 'the node stops')
     if (known !== undefined) this.#stream.leave(known)
-    const client = new StreamClient({ caller, session, rmd: this.#host.rmd })
+    const { rmd } = this.#host
+    const name = this.#host.componentOf(caller) ?? caller
+    const client = new StreamClient({ caller, name, session, rmd })
     this.#clients.set(caller, client)
     this.#stream.join(client)
     return client

@@ -8,15 +8,26 @@ const PUSH_TIMEOUT_MS = 10_000
 export class StreamClient {
   /** Its place among the programs of the node: set by the stream that it joins. */
   number = 0
-  readonly caller: string
+  /** For the log: the component, else the caller id. */
+  readonly name: string
   readonly session: number
   lastActivated = 0
   readonly #queue: PushQueue<StreamItem>
   #isEnded = false
   #onTold: (() => void) | null = null
 
-  constructor({ caller, session, rmd }: { caller: string; session: number; rmd: Rmd }) {
-    this.caller = caller
+  constructor({
+    caller,
+    name,
+    session,
+    rmd,
+  }: {
+    readonly caller: string
+    readonly name: string
+    readonly session: number
+    readonly rmd: Rmd
+  }) {
+    this.name = name
     this.session = session
     const push = rmd.client(ClusterEventPush, { to: { caller }, timeoutMs: PUSH_TIMEOUT_MS })
     this.#queue = new PushQueue<StreamItem>({

@@ -66,7 +66,8 @@ describe('a handle', () => {
     expect(code(ocEv.activate(handle, OC_EV_AS_DIRECT))).toEqual([FAILED, 'INVALID_STATE'])
     // 24
     const version = {}
-    expect(ocEv.getVersion(handle, version)).toBe(OK)
+    const { getVersion } = ocEv
+    expect(getVersion(handle, version)).toBe(OK)
     expect(version).toEqual({ major: 0, minor: 1, implementation: 'Holdfast' })
     expect(ocEv.getVersion(nobody, version)).toBe(FAILED)
     expect([ocEv.isMyNodeId(handle, 1), ocEv.isMyNodeId(handle, { nodeId: 2 })]).toEqual([
