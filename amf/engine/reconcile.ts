@@ -49,8 +49,10 @@ export function reconcileGroup(draft: Draft, sg: ServiceGroupModel): void {
   updateDeadline(draft, sg, group, sponsorsDueMs)
   draft.takeOffTouched(sg.name)
   // What needs no start to be in service may be assigned at once.
-  const isReady = repaired.some((unit) => !unit.preInstantiable)
-  if (isReady || restarting.some((unit) => !isNpiRestarting(unit))) draft.touch(sg.name)
+  const isReady = (unit: ServiceUnitModel): boolean =>
+    unitReadiness(group, unit, draft.peekNode(unit.node)) === 'IN_SERVICE'
+  if (repaired.some(isReady) || restarting.some((unit) => !isNpiRestarting(unit)))
+    draft.touch(sg.name)
   wakeLinkedGroups(draft, sg)
 }
 

@@ -562,6 +562,18 @@ const FOUND: readonly (readonly [string, Partial<Shape>, readonly Deed[]])[] = [
     ],
   ],
   [
+    'a director changes while another one has what failed started again',
+    { redundancy: 'no-redundancy', units: 2, instances: 2 },
+    [
+      ['start-fails', 44, 0],
+      ['fail', 0, 0],
+      ['deliver', 0, 0],
+      ['crash', 0, 0],
+      ['director', 0, 0],
+      ['settle', 0, 0],
+    ],
+  ],
+  [
     'its application restarts again while the cluster comes up',
     { units: 2 },
     [

@@ -45,13 +45,14 @@ function fault(cluster: SimulatedCluster, random: Random): void {
   const node = nodes[random.below(nodes.length)]
   const { actors } = cluster
   const actor = actors[random.below(Math.max(1, actors.length))]
-  const dice = random.below(10)
+  const dice = random.below(11)
   if (!node) return
   if (dice < 3) {
     cluster.note(`component ${String(actor?.pid)} dies`)
     actor?.die('SIGSEGV')
   } else if (dice < 5) cluster.killNode(node.name, 'a fault')
   else if (dice < 7) cluster.moveDirector()
+  else if (dice === 10) for (const { name } of nodes) cluster.killNode(name, 'a power cut')
   else {
     cluster.note(`${node.name} is cut off`)
     cluster.network.cut(node.id)
