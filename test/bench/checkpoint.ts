@@ -5,95 +5,100 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
-import { type Bench, type BenchContext, median, quantile } from './bench.ts'
+import { type Bench, type BenchContext, median } from './bench.ts'
+import { chains, type Measured, type Order } from './checkpoint/chains.ts'
 import { SIZE_BYTES } from './checkpoint/parts.ts'
+import { startPeer } from './checkpoint/peer.ts'
+import { startRedis } from './checkpoint/redis.ts'
 
 /**
- * Calls whose state and reply are committed: the component, its node's replica and (with two replicas) another node's,
- * each a process of its own. Against what LMDB alone can do without fsync, one `putSync` a record in one process.
- * `cpuUs` is that of all processes, for a call.
+ * Writes of 1 KiB that are acknowledged when another process holds them, in one run: a bare socket to a peer's memory,
+ * Redis (where `redis-server` is installed; it holds them in one process), LMDB alone without fsync, and ours: the
+ * hot-standby checkpoint of a CSI (state, a counter and the call's reply as one record) and a named checkpoint, with the
+ * component, its node and another node as processes of their own. `ratio`: of `perSecond` to the bare socket's.
+ * `cpuUs` is that of our processes, for a write.
  */
 const IN_FLIGHT = [1, 64]
-const REPLICAS = [2, 1]
 
-interface Measured {
-  readonly perSecond: number
-  readonly p50Us: number
-  readonly p99Us: number
-  readonly cpuUs: number
+interface System {
+  readonly name: string
+  readonly measure: (order: Order) => Promise<Measured>
 }
 
 export const bench: Bench = async (context) => {
-  const rounds = context.quick ? 2 : 5
-  const roundMs = context.quick ? 200 : 700
-  report(context, 'lmdb putSync', 1, lmdbRounds(rounds, roundMs))
-  for (const replicas of REPLICAS) {
-    const rig = await start(replicas)
-    try {
-      for (const inFlight of IN_FLIGHT) {
-        const measured: Measured[] = []
-        for (let round = -1; round < rounds; round += 1) {
-          context.progress(`${replicas} replicas, ${inFlight} in flight, round ${round + 1}`)
-          const result = await measure(rig, { inFlight, ms: roundMs })
-          if (round >= 0) measured.push(result)
-        }
-        const system = `holdfast ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`
-        report(context, system, inFlight, measured)
-      }
-    } finally {
-      rig.stop()
-    }
-  }
-}
-
-function report(
-  context: BenchContext,
-  system: string,
-  inFlight: number,
-  measured: readonly Measured[],
-): void {
-  const middle = (key: keyof Measured): number => median(measured.map((one) => one[key]))
-  context.report({
-    bench: 'checkpoint',
-    system,
-    sizeBytes: SIZE_BYTES,
-    inFlight,
-    perSecond: Math.round(middle('perSecond')),
-    p50Us: Number(middle('p50Us').toFixed(1)),
-    p99Us: Number(middle('p99Us').toFixed(1)),
-    cpuUs: Number(middle('cpuUs').toFixed(2)),
-  })
-}
-
-function lmdbRounds(rounds: number, roundMs: number): Measured[] {
   const directory = mkdtempSync(join(tmpdir(), 'hf-bench-'))
-  const database = open({ path: directory, noSync: true, encoding: 'binary', noSubdir: false })
-  // About what one record of one call takes.
-  const value = Buffer.alloc(SIZE_BYTES * 2 + 60, 7)
-  let key = 0
-  const round = (): Measured => {
-    const timesMs: number[] = []
-    const before = process.cpuUsage()
-    const startMs = performance.now()
-    for (let nowMs = startMs; nowMs < startMs + roundMs;) {
-      database.putSync(['l', 'csi', ++key], value)
-      const doneMs = performance.now()
-      timesMs.push(doneMs - nowMs)
-      nowMs = doneMs
+  const value = Buffer.alloc(SIZE_BYTES, 7)
+  const stops: (() => void)[] = [() => rmSync(directory, { recursive: true, force: true })]
+  try {
+    const peer = await startPeer(directory)
+    stops.push(peer.stop)
+    const systems: System[] = [over('bare socket to a peer', () => peer.store(value))]
+    const redis = await startRedis(directory)
+    if (redis === null) console.error('checkpoint: redis-server is not installed: left out')
+    else {
+      stops.push(redis.stop)
+      systems.push(over('redis SET', () => redis.store(value)))
     }
-    const lastedMs = performance.now() - startMs
-    const { user, system } = process.cpuUsage(before)
-    const times = Float64Array.from(timesMs)
-    return {
-      perSecond: (times.length / lastedMs) * 1_000,
-      p50Us: quantile(times, 0.5) * 1_000,
-      p99Us: quantile(times, 0.99) * 1_000,
-      cpuUs: (user + system) / times.length,
+    systems.push(over('lmdb put', lmdbOf(join(directory, 'lmdb'), value)))
+    const pair = await start(2)
+    stops.push(pair.stop)
+    systems.push(ours('holdfast csi, 2 replicas', pair, false))
+    systems.push(ours('holdfast named, 2 replicas', pair, true))
+    const single = await start(1)
+    stops.push(single.stop)
+    systems.push(ours('holdfast csi, 1 replica', single, false))
+    for (const inFlight of IN_FLIGHT) await compare(context, systems, inFlight)
+  } finally {
+    for (const stop of stops.toReversed()) stop()
+  }
+}
+
+/** Round by round in turn, so that what disturbs one disturbs all. */
+async function compare(
+  context: BenchContext,
+  systems: readonly System[],
+  inFlight: number,
+): Promise<void> {
+  const rounds = context.quick ? 2 : 5
+  const ms = context.quick ? 200 : 700
+  const measured = new Map<string, Measured[]>(systems.map(({ name }) => [name, []]))
+  for (let round = -1; round < rounds; round += 1) {
+    for (const { name, measure } of systems) {
+      context.progress(`${name}, ${inFlight} in flight, round ${round + 1}`)
+      const result = await measure({ inFlight, ms })
+      if (round >= 0) measured.get(name)?.push(result)
     }
   }
-  const measured = Array.from({ length: rounds + 1 }, round).slice(1)
-  void database.close().then(() => rmSync(directory, { recursive: true, force: true }))
-  return measured
+  const middle = (name: string, key: keyof Measured): number =>
+    median((measured.get(name) ?? []).map((one) => one[key]))
+  const floor = middle(systems[0]?.name ?? '', 'perSecond')
+  for (const { name } of systems) {
+    context.report({
+      bench: 'checkpoint',
+      system: name,
+      sizeBytes: SIZE_BYTES,
+      inFlight,
+      perSecond: Math.round(middle(name, 'perSecond')),
+      ratio: Number((middle(name, 'perSecond') / floor).toFixed(3)),
+      p50Us: Number(middle(name, 'p50Us').toFixed(1)),
+      p99Us: Number(middle(name, 'p99Us').toFixed(1)),
+      cpuUs: Number(middle(name, 'cpuUs').toFixed(2)),
+    })
+  }
+}
+
+function over(name: string, store: () => unknown): System {
+  return { name, measure: (order) => chains(order, store) }
+}
+
+function ours(name: string, rig: Processes, isNamed: boolean): System {
+  return { name, measure: (order) => measure(rig, { ...order, isNamed }) }
+}
+
+function lmdbOf(directory: string, value: Buffer): () => unknown {
+  const database = open({ path: directory, noSync: true, encoding: 'binary', noSubdir: false })
+  let key = 0
+  return () => database.put(['s', ++key % 100], value)
 }
 
 interface Processes {
@@ -104,10 +109,10 @@ interface Processes {
 
 async function measure(
   { component, nodes }: Processes,
-  order: { inFlight: number; ms: number },
+  order: Order & { readonly isNamed: boolean },
 ): Promise<Measured> {
   const before = await cpuUsOf(nodes)
-  const result = await ask<Measured & { calls: number }>(component, order)
+  const result = await ask<Measured>(component, order)
   const nodesUs = (await cpuUsOf(nodes)) - before
   return { ...result, cpuUs: result.cpuUs + nodesUs / result.calls }
 }

@@ -1,7 +1,7 @@
-import { quantile } from '../bench.ts'
-import { built, builtClient, CSI, silent, SIZE_BYTES } from './parts.ts'
+import { chains, type Measured, type Order } from './chains.ts'
+import { built, builtClient, builtNamedClient, CSI, silent, SIZE_BYTES } from './parts.ts'
 
-/** The ACTIVE component: `component.ts RUNDIR`. Each call writes one section and keeps one reply. */
+/** The ACTIVE component: `component.ts RUNDIR`. Each call writes a counter and one section, and keeps one reply. */
 const [runDir = ''] = process.argv.slice(2)
 const { ioc } = await built()
 const { createCheckpointClient } = await builtClient()
@@ -22,6 +22,7 @@ await service.attach()
 await service.roleChanged(CSI, 'ACTIVE', 1)
 const gate = service.gate(CSI)!
 const value = new Uint8Array(SIZE_BYTES).fill(7)
+const reply = new Uint8Array(8)
 const signal = new AbortController().signal
 let lastId = 0
 let below = 1
@@ -54,39 +55,37 @@ async function one(): Promise<void> {
   const view = checkpoint.in(call)
   view.write('next', ((view.read('next') as number | undefined) ?? 0) + 1)
   view.write(`s${messageId % 100}`, value)
-  await gate.finish(call, { rc: 0, payload: value })
+  await gate.finish(call, { rc: 0, payload: reply })
   running.delete(messageId)
   while (below <= lastId && !running.has(below)) below++
 }
 
-async function measure(order: { inFlight: number; ms: number }) {
-  const timesMs: number[] = []
-  const before = process.cpuUsage()
-  const startMs = performance.now()
-  const endMs = startMs + order.ms
-  const chain = async (): Promise<void> => {
-    for (;;) {
-      const sentMs = performance.now()
-      if (sentMs >= endMs) return
-      await one()
-      timesMs.push(performance.now() - sentMs)
-    }
-  }
-  await Promise.all(Array.from({ length: order.inFlight }, chain))
-  const lastedMs = performance.now() - startMs
-  const { user, system } = process.cpuUsage(before)
-  const times = Float64Array.from(timesMs)
-  return {
-    calls: times.length,
-    perSecond: (times.length / lastedMs) * 1_000,
-    p50Us: quantile(times, 0.5) * 1_000,
-    p99Us: quantile(times, 0.99) * 1_000,
-    cpuUs: (user + system) / times.length,
-  }
+/** The same through the service of named checkpoints: it opens one that is on both nodes. */
+async function named(): Promise<() => Promise<void>> {
+  const { namedCheckpointLibrary } = await builtNamedClient()
+  const agent = { node: 1, port: 1 }
+  const context = { component: 'bench', node: 'node1', nodeId: 1, rmd, agent, log: silent }
+  const library = namedCheckpointLibrary({ ...context, epochOf: () => 0 })
+  const handle = await library.client.initialize().open({
+    name: 'bench',
+    flags: ['CREATE', 'READ', 'WRITE'],
+    attributes: { maxSections: 100 },
+  })
+  for (let n = 0; n < 100; n++) await handle.sectionCreate({ id: `s${n}` })
+  let count = 0
+  return () => handle.sectionOverwrite(`s${count++ % 100}`, value)
+}
+
+let overwrite: (() => Promise<void>) | undefined
+
+async function measure(order: Order & { readonly isNamed: boolean }): Promise<Measured> {
+  if (!order.isNamed) return chains(order, one)
+  overwrite ??= await named()
+  return chains(order, overwrite)
 }
 
 process.on('disconnect', () => process.exit())
-process.on('message', (order: { inFlight: number; ms: number }) => {
+process.on('message', (order: Order & { readonly isNamed: boolean }) => {
   void measure(order).then((measured) => process.send!(measured))
 })
 process.send!('ready')

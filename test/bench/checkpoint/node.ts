@@ -1,10 +1,11 @@
 import { join } from 'node:path'
-import { built, builtServer, CSI, silent } from './parts.ts'
+import { built, builtNamedServer, builtServer, CSI, silent } from './parts.ts'
 
-/** A node process with nothing but its checkpoint replica: `node.ts RUNDIR NODE REPLICAS`. */
+/** A node process with nothing but its checkpoint replicas and the named checkpoints: `node.ts RUNDIR NODE REPLICAS`. */
 const [runDir = '', id = '1', replicas = '1'] = process.argv.slice(2)
 const { idl, ioc } = await built()
-const { createCheckpointServer } = await builtServer()
+const { createCheckpointServer, NodeServices } = await builtServer()
+const { namedCheckpointServer } = await builtNamedServer()
 const node = Number(id)
 const nodes = replicas.split(',').map(Number)
 
@@ -20,9 +21,26 @@ const server = createCheckpointServer({
   replicaTimeoutMs: 1_000,
   log: silent,
 })
-rmd.serve((call) => {
-  if (!server.dispatch(call)) call.fail(new idl.SdkError('FUNC_NOT_REGISTERED', 'not here'))
+const services = new NodeServices({
+  node: `node${id}`,
+  nodeId: node,
+  cluster: 'bench',
+  directory: runDir,
+  streams: server,
+  nodeName: (of) => `node${of}`,
+  nodes: () => nodes.map((of) => ({ nodeId: of, name: `node${of}` })),
+  componentOf: () => 'bench',
+  namesRegistered: () => undefined,
+  rmd,
+  log: Object.assign({}, silent, { child: () => silent }),
+  services: [namedCheckpointServer],
 })
+rmd.serve((call) => {
+  if (server.dispatch(call) || services.dispatch(call)) return
+  call.fail(new idl.SdkError('FUNC_NOT_REGISTERED', 'not here'))
+})
+if (node === 1) services.lead(1, nodes.slice(1))
+else services.follow(1, 1)
 process.on('disconnect', () => process.exit())
 process.on('message', (order: 'grant' | 'cpu') => {
   if (order === 'cpu') {

@@ -1,11 +1,13 @@
 import type * as Idl from '../../../idl/index.ts'
 import type * as Ioc from '../../../ioc/index.ts'
 import type { createCheckpointClient } from '../../../runtime/services/checkpoint/client.ts'
+import type { namedCheckpointLibrary } from '../../../runtime/services/named-checkpoint/client.ts'
+import type { namedCheckpointServer } from '../../../runtime/services/named-checkpoint/server.ts'
 import type * as Services from '../../../runtime/services/internal.ts'
 
 export const CSI = 'bench'
-/** Bytes of a section's value and of a cached reply. */
-export const SIZE_BYTES = 64
+/** Bytes of a section's value. */
+export const SIZE_BYTES = 1_024
 
 export const silent = { info() {}, warn() {}, error() {}, debug() {} } as never
 
@@ -29,4 +31,18 @@ export async function builtClient(): Promise<{
 }> {
   const url = new URL('../../../dist/runtime/services/checkpoint/client.js', import.meta.url)
   return (await import(url.href)) as never
+}
+
+const NAMED = '../../../dist/runtime/services/named-checkpoint'
+
+export async function builtNamedClient(): Promise<{
+  namedCheckpointLibrary: typeof namedCheckpointLibrary
+}> {
+  return (await import(new URL(`${NAMED}/client.js`, import.meta.url).href)) as never
+}
+
+export async function builtNamedServer(): Promise<{
+  namedCheckpointServer: typeof namedCheckpointServer
+}> {
+  return (await import(new URL(`${NAMED}/server.js`, import.meta.url).href)) as never
 }
