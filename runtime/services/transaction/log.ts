@@ -1,9 +1,8 @@
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { open, type RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
-import { SdkError } from '../../../idl/index.ts'
 import { lmdbFileProblem } from '../../../ioc/internal.ts'
-import { Database } from '../../dbal/database.ts'
 import {
   type EndedTransaction,
   endedTransactionCodec,
@@ -25,12 +24,13 @@ export interface LoggedTransactions {
   readonly forgotten: number
 }
 
-const RECORD_BYTES_MAX = 1_024 * 1_024
+type Database = RootDatabase<Buffer, Buffer>
+
 const KEY = { open: 'o', ended: 'e', forgotten: Buffer.from('f') } as const
 
 /**
- * The transactions that one node knows, in an LMDB environment that outlives its processes (not the machine). Written
- * before anything follows from it: I1 what an agent was told to commit, the log of its node has as decided.
+ * The transactions that one node knows, in an LMDB environment without fsync: it outlives its processes, not the machine.
+ * Written before anything follows from it: I1 what an agent was told to commit, the log of its node has as decided.
  *
  * A damaged one is put aside as `DIRECTORY.damaged`. A write that fails is reported, and the transaction goes on: the
  * other nodes have it.
@@ -51,15 +51,14 @@ export class TransactionLog {
     let forgotten = -1
     if (!existsSync(join(this.#options.directory, 'data.mdb'))) return { open, ended, forgotten }
     this.#read((database) => {
-      for (let one = database.first(); one !== undefined; one = database.next(one.key)) {
-        const { key, record } = one
+      for (const { key, value: record } of database.getRange()) {
         try {
           const kind = String.fromCharCode(key[0] ?? 0)
-          if (kind === KEY.open) open.push(storedTransactionCodec.decode(Buffer.from(record)))
-          else if (kind === KEY.ended) ended.push(endedTransactionCodec.decode(Buffer.from(record)))
-          else forgotten = Number(Buffer.from(record).toString())
+          if (kind === KEY.open) open.push(storedTransactionCodec.decode(record))
+          else if (kind === KEY.ended) ended.push(endedTransactionCodec.decode(record))
+          else forgotten = Number(record.toString())
         } catch (err) {
-          const name = Buffer.from(key).toString()
+          const name = key.toString()
           this.#options.log.error({ err, name }, 'a logged transaction cannot be read')
         }
       }
@@ -70,20 +69,19 @@ export class TransactionLog {
   put(incarnation: string, transaction: Transaction): void {
     const bytes = storedTransactionCodec.encode({ incarnation, transaction })
     this.#write((database) => {
-      database.replace(keyOf(KEY.open, transaction.id), bytes)
+      database.putSync(keyOf(KEY.open, transaction.id), Buffer.from(bytes))
     })
   }
 
   /** @param ended - null: how it ended is kept elsewhere. */
   end(id: string, ended: EndedTransaction | null): void {
     this.#write((database) => {
-      const key = keyOf(KEY.open, id)
-      database.begin()
-      if (database.get(key) !== undefined) database.delete(key)
-      if (ended !== null) {
-        database.replace(keyOf(KEY.ended, id), endedTransactionCodec.encode(ended))
-      }
-      database.commit()
+      database.transactionSync(() => {
+        database.removeSync(keyOf(KEY.open, id))
+        if (ended === null) return
+        const bytes = endedTransactionCodec.encode(ended)
+        database.putSync(keyOf(KEY.ended, id), Buffer.from(bytes))
+      })
     })
   }
 
@@ -91,12 +89,10 @@ export class TransactionLog {
   forget(ids: readonly string[], upTo: number): void {
     if (ids.length === 0) return
     this.#write((database) => {
-      database.begin()
-      for (const key of ids.map((id) => keyOf(KEY.ended, id))) {
-        if (database.get(key) !== undefined) database.delete(key)
-      }
-      database.replace(KEY.forgotten, Buffer.from(String(upTo)))
-      database.commit()
+      database.transactionSync(() => {
+        for (const id of ids) database.removeSync(keyOf(KEY.ended, id))
+        database.putSync(KEY.forgotten, Buffer.from(String(upTo)))
+      })
     })
   }
 
@@ -143,15 +139,28 @@ function openDatabase(options: TransactionLogOptions): Database {
   const file = join(directory, 'data.mdb')
   const problem = existsSync(file) && statSync(file).size > 0 ? lmdbFileProblem(file) : undefined
   if (problem !== undefined) putAside(options, problem)
-  const open = (): Database =>
-    new Database({ directory, mode: 'append', recordBytesMax: RECORD_BYTES_MAX })
   try {
-    return open()
+    return openFile(directory)
   } catch (error) {
-    if (!(error instanceof SdkError) || error.code !== 'DB_ERROR') throw error
-    putAside(options, error.message)
-    return open()
+    if (!existsSync(file)) throw error
+    putAside(options, error instanceof Error ? error.message : String(error))
+    return openFile(directory)
   }
+}
+
+function openFile(directory: string): Database {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const database = open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    noSync: true,
+    overlappingSync: false,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    cache: false,
+  })
+  database.readerCheck()
+  return database
 }
 
 function putAside({ directory, log }: TransactionLogOptions, why: string): void {
@@ -161,6 +170,6 @@ function putAside({ directory, log }: TransactionLogOptions, why: string): void 
   renameSync(directory, aside)
 }
 
-function keyOf(kind: string, id: string): Uint8Array {
+function keyOf(kind: string, id: string): Buffer {
   return Buffer.from(kind + id)
 }
