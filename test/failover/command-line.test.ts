@@ -1,15 +1,20 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 import type { ClusterStatus, NotificationRecord } from '../../dist/amf/director/interface.js'
 import { startCluster, type Cluster } from '../../dist/amf/testkit/index.js'
 import { processesOf } from '../../dist/amf/operator/processes.js'
 import { SEQUENCE_MODEL, SI, testCluster } from './support.ts'
 
 const TOOL = fileURLToPath(new URL('../../dist/amf/cli/main.js', import.meta.url))
+const COMPONENT = fileURLToPath(
+  new URL('../../dist/samples/sequence/component.js', import.meta.url),
+)
 const TEST_MS = 60_000
 
 interface ErrorDocument {
@@ -51,12 +56,33 @@ function holdfast(words: readonly string[], env: Record<string, string> = {}): P
   })
 }
 
+/** The sample with what it has no use for: an application, a node group, an external monitor. */
+async function wideModel(): Promise<Record<string, unknown>> {
+  const model = parse(await readFile(SEQUENCE_MODEL, 'utf8')) as {
+    readonly componentTypes: { readonly sequence: object }
+    readonly serviceGroups: { readonly sequenceSG: object }
+  }
+  const own = {
+    run: COMPONENT,
+    amStart: { command: ['/bin/true'] },
+    amStop: { command: ['/bin/true'] },
+  }
+  return {
+    ...model,
+    nodeGroups: { rack: ['node1', 'node2'] },
+    componentTypes: { sequence: { ...model.componentTypes.sequence, ...own } },
+    serviceGroups: {
+      sequenceSG: { ...model.serviceGroups.sequenceSG, application: 'shop', autoAdjust: false },
+    },
+  }
+}
+
 describe('against a running cluster', { timeout: TEST_MS }, () => {
   let cluster: Cluster
   let env: Record<string, string> = {}
   // One cluster for all: the questions change nothing, and each operation is undone.
   beforeAll(async () => {
-    cluster = await startCluster(SEQUENCE_MODEL)
+    cluster = await startCluster(await wideModel())
     env = { HOLDFAST_RUN_DIR: cluster.runDir }
   }, TEST_MS)
   afterAll(() => cluster?.stop(), TEST_MS)
@@ -168,6 +194,23 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
     expect(status.stdout).toMatch(/! degraded: sequenceSI/)
     expect((await holdfast(['unlock', 'sequenceSU1'], env)).code).toBe(0)
     expect((await holdfast(['wait', SI, 'FULLY_ASSIGNED', '--timeout', '15'], env)).code).toBe(0)
+  })
+
+  it('adjust, eam-stop, eam-start; lock and unlock of an application, a node group, the cluster', async () => {
+    const codeOf = async (...words: string[]) => (await holdfast(words, env)).code
+    // The first unit is the more preferred one.
+    expect(await codeOf('adjust', 'sequenceSG')).toBe(0)
+    expect((await cluster.refresh()).active(SI)).toBe('sequenceSU1')
+    expect(await codeOf('eam-stop', 'sequence1')).toBe(0)
+    expect(await codeOf('eam-start', 'sequence1')).toBe(0)
+    const scopes = ['shop', 'rack', 'sequence']
+    for (const entity of scopes) expect([entity, await codeOf('lock', entity)]).toEqual([entity, 0])
+    expect((await cluster.refresh()).active(SI)).toBeNull()
+    for (const entity of scopes) {
+      expect((await cluster.refresh()).active(SI)).toBeNull()
+      expect([entity, await codeOf('unlock', entity)]).toEqual([entity, 0])
+    }
+    await cluster.until((view) => view.settled, 15_000)
   })
 
   it('why and events: the chain of causes', async () => {
