@@ -88,6 +88,11 @@ describe('the example of the draft', () => {
       }, SOON)
       .toBe(true)
 
+    // Its name follows.
+    for (const name of ALL) {
+      await expect.poll(() => linesOf(connection, name).catch(() => []), SOON).not.toEqual([])
+    }
+
     // The leading node dies.
     const leading = (await cluster.refresh()).status.director?.node ?? ''
     const others = ALL.filter((name) => name.at(-1) !== leading.at(-1))

@@ -128,9 +128,15 @@ export const ClusterEventService = defineInterface({
         wanted: z
           .array(z.strictObject({ eventClass: z.int().min(1).max(3), priority: z.int().min(0) }))
           .max(3),
-        /** Handles that are to become active, by number; with the classes whose state they are told first. */
+        /** Handles that are to become active, counted by `number`; with the classes whose state they are told first. */
         activating: z
-          .array(z.strictObject({ handle: z.int(), initial: z.array(z.int()).max(3) }))
+          .array(
+            z.strictObject({
+              number: z.int(),
+              handle: z.int(),
+              initial: z.array(z.int()).max(3),
+            }),
+          )
           .max(CLUSTER_EVENT_LIMITS.handleCountMax),
       }),
       output: none,

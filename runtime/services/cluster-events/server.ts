@@ -189,9 +189,9 @@ export class ClusterEventServer implements NodeService, Replicated {
         const client = this.#client(call.caller, report.session)
         const { completedUpTo, wanted, activating } = report
         this.#stream.reported(client, { completedUpTo, wanted })
-        for (const { handle, initial } of activating) {
-          if (handle <= client.lastActivated) continue
-          client.lastActivated = handle
+        for (const { number, handle, initial } of activating) {
+          if (number <= client.lastActivation) continue
+          client.lastActivation = number
           this.#stream.activate(client, handle, [
             ...(initial.includes(CONN) ? this.#connectivity.initial() : []),
             ...(initial.includes(MEMB) ? this.#membership.initial(this.#nodeCount()) : []),

@@ -43,7 +43,11 @@ export class EventSession implements HandleOwner {
   /** Handles that are part of the stream. */
   readonly #live = new Set<number>()
   /** The others that shall be, with the classes whose state they are told first. */
-  readonly #activating = new Map<number, readonly OcEvClass[]>()
+  readonly #activating = new Map<
+    number,
+    { readonly number: number; readonly initial: readonly OcEvClass[] }
+  >()
+  #lastActivation = 0
   #lastHandle = 0
   #last = 0
   #isEnded = false
@@ -148,7 +152,7 @@ export class EventSession implements HandleOwner {
   // --- what the handles tell ---
 
   activated({ number }: EventHandle, initial: readonly OcEvClass[]): void {
-    this.#activating.set(number, initial)
+    this.#activating.set(number, { number: ++this.#lastActivation, initial })
     void this.#report()
   }
 
@@ -204,7 +208,7 @@ export class EventSession implements HandleOwner {
   #content(): {
     completedUpTo: number
     wanted: { eventClass: number; priority: number }[]
-    activating: { handle: number; initial: OcEvClass[] }[]
+    activating: { number: number; handle: number; initial: OcEvClass[] }[]
   } {
     const best = new Map<number, number>()
     for (const handle of this.#handles.values()) {
@@ -216,8 +220,8 @@ export class EventSession implements HandleOwner {
     return {
       completedUpTo: this.#barrier.completedUpTo,
       wanted: [...best].map(([eventClass, priority]) => ({ eventClass, priority })),
-      activating: [...this.#activating].map(([handle, initial]) => {
-        return { handle, initial: [...initial] }
+      activating: [...this.#activating].map(([handle, { number, initial }]) => {
+        return { number, handle, initial: [...initial] }
       }),
     }
   }

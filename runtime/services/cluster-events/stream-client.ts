@@ -11,7 +11,8 @@ export class StreamClient {
   /** For the log: the component, else the caller id. */
   readonly name: string
   readonly session: number
-  lastActivated = 0
+  /** Number of the last activation that is in the stream. */
+  lastActivation = 0
   readonly #queue: PushQueue<StreamItem>
   #isEnded = false
   #onTold: (() => void) | null = null

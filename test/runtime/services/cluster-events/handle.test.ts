@@ -86,8 +86,12 @@ describe('a handle', () => {
     const both = recorder(component, { classes: [MEMB, GROUP] })
     const members = recorder(component, { classes: [MEMB] })
     rig.publish(1, 'before')
-    direct(both)
+    // In any order, and one that is gone before the node has heard of it.
+    const brief = recorder(component)
     direct(members)
+    direct(brief)
+    ocEv.unregister(brief.handle)
+    direct(both)
     await expect.poll(() => both.got).toEqual(['2.1 1'])
     rig.publish(1, 'after')
     rig.interfaces = ['eth1']
