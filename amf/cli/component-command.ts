@@ -4,8 +4,12 @@ import { codeOf, exitCodeOf } from './exit-code.ts'
 /**
  * `holdfast component FILE`: becomes the component that the module describes. Agents start it; the environment says
  * which component of which node it is. `--run-dir DIR` is only there to be seen in the process list.
+ * @param onStarted - called when it runs.
  */
-export async function runComponentCommand(words: readonly string[]): Promise<void> {
+export async function runComponentCommand(
+  words: readonly string[],
+  onStarted?: () => void,
+): Promise<void> {
   const file = words.find(
     (word, index) => !word.startsWith('-') && words[index - 1] !== '--run-dir',
   )
@@ -15,7 +19,7 @@ export async function runComponentCommand(words: readonly string[]): Promise<voi
     return
   }
   try {
-    await runComponentFile(file)
+    await runComponentFile(file, onStarted)
   } catch (error) {
     // Only what is wrong before the component begins comes back here: nobody's agent started it.
     const shown = words.includes('--debug') && error instanceof Error ? error.stack : undefined

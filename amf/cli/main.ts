@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import type { ExitCode } from './exit-code.ts'
+import { keepNewSpaceSmall } from './new-space.ts'
 
 /**
  * The `holdfast` program. A component process is this program too, so that nothing of the operator's tools is loaded
@@ -8,8 +9,9 @@ import type { ExitCode } from './exit-code.ts'
 async function main(): Promise<void> {
   const argv = process.argv.slice(2)
   if (argv[0] === 'component' && !argv.some((word) => word === '--help' || word === '-h')) {
+    const letGrow = keepNewSpaceSmall()
     const { runComponentCommand } = await import('./component-command.ts')
-    await runComponentCommand(argv.slice(1))
+    await runComponentCommand(argv.slice(1), letGrow)
     return
   }
   const { runCommandLine } = await import('./program.ts')

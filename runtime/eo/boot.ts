@@ -24,8 +24,9 @@ import { startWatchdog, type Watchdog } from './watchdog.ts'
  * module's exported `main` runs here afterwards.
  * @throws SdkError NOT_INITIALIZED when no agent started this process; INVALID_STATE outside the main thread or when
  * the node process is gone. What goes wrong later ends the process with a crash record and exit code 70.
+ * @param onStarted - called when the component runs, before its `main`.
  */
-export async function runComponentFile(path: string): Promise<void> {
+export async function runComponentFile(path: string, onStarted?: () => void): Promise<void> {
   const url = pathToFileURL(isAbsolute(path) ? path : resolve(path))
   let main: MainFunction | null = null
   const load = async (): Promise<unknown> => {
@@ -34,6 +35,7 @@ export async function runComponentFile(path: string): Promise<void> {
     return module
   }
   const { thread } = await boot({ load, url, where: path })
+  onStarted?.()
   if (main !== null) thread?.run(main)
 }
 

@@ -6,7 +6,7 @@ import { type Bench, median } from './bench.ts'
 const DIST = new URL('../../dist/', import.meta.url)
 const MODEL = fileURLToPath(new URL('../../samples/sequence/cluster.yaml', import.meta.url))
 
-const POOL = fileURLToPath(new URL('./memory/pool.ts', import.meta.url))
+const POOL = fileURLToPath(new URL('test/fixtures/bench/pool.js', DIST))
 const WORKERS = 4
 
 /**
@@ -63,9 +63,8 @@ export const bench: Bench = async ({ report, progress, quick }) => {
 
 const rounded = (mib: number): number => Number(mib.toFixed(1))
 
-/** The loader that such a program runs under is the same for each count, and falls out of the differences. */
-const withWorkers = (count: number): Promise<number> =>
-  program(['--import', 'tsx', POOL, String(count)])
+/** As it is built: workers inherit a loader, and it would be counted with each of them. */
+const withWorkers = (count: number): Promise<number> => program([POOL, String(count)])
 
 /** Resident size of a program of Node.js that has said it is ready. */
 async function program(args: readonly string[]): Promise<number> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Bench, type BenchContext, median } from './bench.ts'
-import type { Measured } from './rmd/client.ts'
+import type { Measured, Order } from './rmd/client.ts'
 import { SIZES_BYTES, SYSTEMS, type System } from './rmd/systems.ts'
 
 /**
@@ -20,6 +20,12 @@ const BYTES_IN_FLIGHT_MAX = 8 * 1024 * 1024
 
 const HAS_NATS = spawnSync('nats-server', ['--version']).status === 0
 const PRESENT = SYSTEMS.filter((system) => system !== 'nats' || HAS_NATS)
+
+/**
+ * Both ends of every pair first make so many calls: what is compared is compiled code. One in flight would take minutes
+ * to get there, and a short run would compare how much there is to compile.
+ */
+const WARM_UP: Order = { inFlight: 64, sizeBytes: 64, ms: 2_000, callCountMax: 40_000 }
 
 interface Pair {
   readonly system: System
@@ -50,6 +56,10 @@ async function level(context: BenchContext, directory: string, inFlight: number)
         ),
       )
     }
+    for (const { system, client, server } of pairs) {
+      context.progress(`${inFlight} in flight, warming up, ${system}`)
+      await measure(client, server, WARM_UP)
+    }
     for (const sizeBytes of SIZES_BYTES) {
       if (sizeBytes * inFlight > BYTES_IN_FLIGHT_MAX) continue
       const results = new Map<System, Measured[]>(PRESENT.map((system) => [system, []]))
@@ -57,7 +67,7 @@ async function level(context: BenchContext, directory: string, inFlight: number)
         for (const { system, client, server } of pairs) {
           const what = `${sizeBytes} bytes, ${inFlight} in flight`
           context.progress(`${what}, round ${round + 1} of ${rounds}, ${system}`)
-          const order = { inFlight, ms: roundMs, sizeBytes }
+          const order = { inFlight, sizeBytes, ms: roundMs, callCountMax: Number.MAX_SAFE_INTEGER }
           const result = await measure(client, server, order)
           if (round >= 0) results.get(system)!.push(result)
         }
@@ -118,7 +128,7 @@ function program(name: string, args: readonly string[], oneCore: boolean): Child
 async function measure(
   client: ChildProcess,
   server: ChildProcess,
-  order: { inFlight: number; ms: number; sizeBytes: number },
+  order: Order,
 ): Promise<Measured> {
   const before = await ask<number>(server, 'cpu')
   const result = await ask<Measured & { calls: number }>(client, order)

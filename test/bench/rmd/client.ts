@@ -22,6 +22,14 @@ export interface Measured {
   readonly cpuUs: number
 }
 
+/** One round: so long, or so many calls. */
+export interface Order {
+  readonly inFlight: number
+  readonly sizeBytes: number
+  readonly ms: number
+  readonly callCountMax: number
+}
+
 /** The calling process of one system: `client.ts SYSTEM DIRECTORY`. */
 const [system, directory = ''] = process.argv.slice(2)
 
@@ -96,10 +104,7 @@ function finish(waiting: Map<number, (value: unknown) => void>, id: number, valu
   resolve?.(value)
 }
 
-async function measure(
-  call: Call,
-  order: { inFlight: number; ms: number; sizeBytes: number },
-): Promise<Measured & { calls: number }> {
+async function measure(call: Call, order: Order): Promise<Measured & { calls: number }> {
   const text = 'x'.repeat(order.sizeBytes)
   const timesMs: number[] = []
   const before = process.cpuUsage()
@@ -108,7 +113,7 @@ async function measure(
   const chain = async (): Promise<void> => {
     for (;;) {
       const sentMs = performance.now()
-      if (sentMs >= endMs) return
+      if (sentMs >= endMs || timesMs.length >= order.callCountMax) return
       await call(text)
       timesMs.push(performance.now() - sentMs)
     }
@@ -128,7 +133,7 @@ async function measure(
 
 process.on('disconnect', () => process.exit())
 const call = await callers[system as System]()
-process.on('message', (order: { inFlight: number; ms: number; sizeBytes: number }) => {
+process.on('message', (order: Order) => {
   void measure(call, order).then((measured) => process.send!(measured))
 })
 process.send!('ready')
