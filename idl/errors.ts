@@ -445,7 +445,7 @@ export const ERRORS = {
     'refused',
     false,
     'the file of a log stream that halts is full',
-    'move the file away, or give the stream another action',
+    'close the stream and remove its files, or give it another action',
   ]),
   OUT_OF_SYNC: own('CKPT', CL_PRIVATE_ERR.CKPT.OUT_OF_SYNC, [
     'refused',

@@ -36,14 +36,15 @@ export class LogReader {
     return (await this.#allFiles()).filter((file) => this.#wants(file))
   }
 
-  /** The last records, oldest first; for each file where to go on. */
+  /** The last records, oldest first. */
   async last(count: number): Promise<readonly SeenRecord[]> {
-    const files = await this.files()
+    return this.#last(await this.files(), count)
+  }
+
+  async #last(files: readonly LogFileInfo[], count: number): Promise<readonly SeenRecord[]> {
     const lists = await Promise.all(files.map((file) => this.#lastOf(file, count)))
-    return lists
-      .flat()
-      .sort((a, b) => a.timeMs - b.timeMs)
-      .slice(-count)
+    const inOrder = lists.flat().sort((a, b) => a.timeMs - b.timeMs)
+    return count === 0 ? [] : inOrder.slice(-count)
   }
 
   /**
@@ -56,7 +57,7 @@ export class LogReader {
     onLost: (file: LogFileInfo, lost: number) => void,
   ): Promise<() => void> {
     const files = await this.files()
-    for (const record of await this.last(lines)) onRecord(record)
+    for (const record of await this.#last(files, lines)) onRecord(record)
     const nextOf = new Map(files.map((file) => [keyOf(file), file.next]))
     const follower = new LogFollower({
       files: () => this.#allFiles(),
@@ -94,7 +95,7 @@ export class LogReader {
       const shown = records.filter((record) => record.number < end && this.#shows(record))
       found.unshift(...shown.map((record) => ({ ...record, stream: file.stream })))
     }
-    return found.slice(-count)
+    return count === 0 ? [] : found.slice(-count)
   }
 
   #wants(file: LogFileInfo): boolean {

@@ -44,6 +44,9 @@ import { logLibrary } from '../../runtime/services/log/client.ts'
 import { logServerOf } from '../../runtime/services/log/server.ts'
 import { ServiceRig } from './services/rig.ts'
 
+/** Machines may be busy. */
+const SOON = { timeout: 10_000 }
+
 const open: ServiceRig[] = []
 afterEach(async () => {
   for (const rig of open.splice(0)) await rig.close()
@@ -96,7 +99,7 @@ describe('the names of the log service', () => {
     clLogWriteAsync(stream, CL_LOG_INFO, 4, 77, ...tagged)
     const header = { area: 'DBA', context: 'INI' }
     clLogWriteAsyncWithHeader(stream, CL_LOG_DEBUG, 4, text, header, '%5d|%-4s|%.2f', 12, 'ab', 1)
-    await expect.poll(async () => (await recordsOf(handle, 'own')).length).toBe(4)
+    await expect.poll(async () => (await recordsOf(handle, 'own')).length, SOON).toBe(4)
     const records = await recordsOf(handle, 'own')
     expect(records[0]).toMatchObject({ severity: 4, serviceId: 4, text: 'rc [0x001a] x 7%' })
     expect([...(records[1]?.data ?? [])]).toEqual([1, 2])
@@ -110,7 +113,7 @@ describe('the names of the log service', () => {
 
     clLog(CL_LOG_CRITICAL, 'APP', 'RUN', 'gone: %s', 'disk')
     clLogWrite(CL_LOG_HANDLE_APP, CL_LOG_DEBUG, 'CompA', 'rc %x', 255)
-    await expect.poll(async () => (await recordsOf(handle, 'app')).length).toBe(2)
+    await expect.poll(async () => (await recordsOf(handle, 'app')).length, SOON).toBe(2)
     expect(await recordsOf(handle, 'app')).toMatchObject([
       { severity: 3, area: 'APP', context: 'RUN', text: 'gone: disk' },
       { severity: 8, text: 'rc ff', fields: '{"service":"CompA"}' },
@@ -148,7 +151,7 @@ describe('the names of the log service', () => {
     const small = await openStream(handle, { ...halt, flushInterval: 1_000 }, { name: 'small' })
     const write = (text: string): ClRcT =>
       clLogWriteAsync(small.stream, CL_LOG_INFO, 0, CL_LOG_MSGID_PRINTF_FMT, '%s', text)
-    await expect.poll(() => write('x'.repeat(200))).toBe(rcOf(CL_CID.LOG, 0x101))
+    await expect.poll(() => write('x'.repeat(200)), SOON).toBe(rcOf(CL_CID.LOG, 0x101))
 
     const shared = { fileLocation: 'node2:log', flushInterval: 1_000 }
     const global = { name: 'shared', scope: CL_LOG_STREAM_GLOBAL }
@@ -167,7 +170,7 @@ describe('the names of the log service', () => {
     expect(await clLogFilterSet(stream, CL_LOG_FILTER_ASSIGN, only)).toBe(CL_OK)
     clLogWriteAsync(stream, CL_LOG_ERROR, 0, CL_LOG_MSGID_PRINTF_FMT, 'through')
     clLogWriteAsync(stream, CL_LOG_INFO, 0, CL_LOG_MSGID_PRINTF_FMT, 'not through')
-    await expect.poll(() => batches).toEqual([[1, 1]])
+    await expect.poll(() => batches, SOON).toEqual([[1, 1]])
     expect(clLogHandlerRecordAck(handler.value, 1, 1)).toBe(error('NOT_EXIST'))
     expect(clLogHandlerDeregister(handler.value)).toBe(CL_OK)
     expect(clLogHandlerDeregister(handler.value)).toBe(error('INVALID_HANDLE'))

@@ -32,6 +32,10 @@ import { LOG_SEVERITY, type LogSeverity } from './severity.ts'
 const CALL_TIMEOUT_MS = 15_000
 const APPEND_TIMEOUT_MS = 5_000
 const CLOSE_MS = 1_000
+const ARRIVAL_LOOK_MS = 5
+/** Between full messages: a component that floods its log leaves its node time for other things. */
+const FLOOD_PAUSE_MS = 1
+const FLOOD_COUNT = 64
 /** Records of one `recordsGet` at most. */
 const RECORDS_MAX = 1_000
 
@@ -275,11 +279,14 @@ class Logs implements LogClient {
     this.#context.log.off('level-change', this.#levelChanged)
     this.#handlers.close()
     this.#isOpen = false
-    const deadlineMs = systemClock.nowMs() + CLOSE_MS
-    while (this.#arrived < this.#pushed && systemClock.nowMs() < deadlineMs) {
-      await new Promise<void>((resolve) => systemClock.after(5, resolve))
-    }
+    await this.#arrival(this.#pushed, CLOSE_MS)
     this.#queue.close()
+  }
+
+  /** Resolves when so many records are at the node or lost, at the latest after a time. */
+  async #arrival(count: number, timeoutMs: number): Promise<void> {
+    const deadlineMs = systemClock.nowMs() + timeoutMs
+    while (this.#arrived < count && systemClock.nowMs() < deadlineMs) await pause(ARRIVAL_LOOK_MS)
   }
 
   async #records(
@@ -316,6 +323,8 @@ class Logs implements LogClient {
       filterSet: (stream, change) => this.#filterSet(stream, change),
       closed: async (stream) => {
         this.#streams.delete(stream)
+        // A stream that ends takes nothing more: what was written before has to be there.
+        await this.#arrival(this.#pushed, CALL_TIMEOUT_MS)
         await this.#service.streamClose({ stream: stream.id })
       },
     }
@@ -342,6 +351,7 @@ class Logs implements LogClient {
     this.#account.arrived(first, records.length)
     this.#arrived = first + records.length - 1
     for (const stream of full) this.#full.add(stream)
+    if (records.length >= FLOOD_COUNT) await pause(FLOOD_PAUSE_MS)
   }
 
   async #filterSet(stream: number, change: LogFilterChange): Promise<void> {
@@ -417,6 +427,10 @@ class Stream implements LogStream {
     if (this.#isOpen) return
     throw new SdkError('INVALID_HANDLE', `the log stream ${this.name} is closed`)
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => systemClock.after(ms, resolve))
 }
 
 function parseAttributes(name: string, attributes: Partial<LogAttributes>): LogAttributes {

@@ -133,7 +133,7 @@ export class LogFile {
   /** Writes what waits and lets go of the disk. Appending opens it again. */
   close(): Promise<void> {
     void this.flush()
-    this.#work = this.#work.then(() => this.#letGo())
+    this.#work = this.#work.then(() => this.#forget())
     for (const wake of this.#readers) wake()
     return this.#work
   }
@@ -205,7 +205,7 @@ export class LogFile {
 
   async #load(): Promise<void> {
     const { directory, name } = this.#options
-    this.#pieces = []
+    const pieces: Piece[] = []
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const files = await readdir(directory)
     const indexes = files.flatMap((file) => pieceIndex(file, name) ?? []).sort((a, b) => a - b)
@@ -213,8 +213,9 @@ export class LogFile {
       const piece = await this.#loadPiece(index)
       // A piece without a whole header was being made when the node ended.
       if (piece === null) await rm(this.#path({ index }), { force: true })
-      else this.#pieces.push(piece)
+      else pieces.push(piece)
     }
+    this.#pieces = pieces
     this.#next = this.#written
     this.#isLoaded = true
   }
@@ -292,6 +293,13 @@ export class LogFile {
       await rm(this.#path(gone), { force: true })
       this.#pieces.shift()
     }
+  }
+
+  /** What becomes of the files meanwhile is seen when the stream is there again. */
+  async #forget(): Promise<void> {
+    await this.#letGo()
+    this.#isLoaded = false
+    this.#isFull = false
   }
 
   async #letGo(): Promise<void> {

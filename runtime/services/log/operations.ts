@@ -22,7 +22,8 @@ export const streamOperationSchema = z.discriminatedUnion('kind', [
     /** Name of the node of who opens it. */
     node: z.string(),
     holder: holderSchema,
-    count: z.int(),
+    /** How often the holder has it open, where that is told again; null: once more. */
+    count: z.int().nullable(),
   }),
   z.strictObject({ kind: z.literal('close'), name: z.string(), eo: z.string() }),
   z.strictObject({

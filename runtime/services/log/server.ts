@@ -226,7 +226,7 @@ class LogServer implements NodeService, Replicated {
     const { name, attributes, create } = request
     const holder = { eo: call.caller, life: this.#host.self.life }
     const node = this.#host.node
-    const operation: Open = { kind: 'open', name, attributes, create, node, holder, count: 1 }
+    const operation: Open = { kind: 'open', name, attributes, create, node, holder, count: null }
     // From here on its end has to be told.
     const own = this.#own.get(call.caller) ?? new Map<string, Open>()
     if (scope === 'GLOBAL') this.#own.set(call.caller, own)

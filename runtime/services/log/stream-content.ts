@@ -84,7 +84,9 @@ export class StreamContent {
     }
     const old = state.holders.find((one) => one.holder.eo === holder.eo)
     const others = state.holders.filter((one) => one !== old)
-    const holders = [...others, { holder, count: (old?.count ?? 0) + count }]
+    const before = old?.count ?? 0
+    const after = count === null ? before + 1 : Math.max(before, count)
+    const holders = [...others, { holder, count: after }]
     const opened = { ...state, holders }
     this.#streams.set(name, opened)
     return opened

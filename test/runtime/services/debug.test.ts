@@ -18,6 +18,9 @@ import { DEBUG_LIMITS, DebugCommands } from '../../../runtime/services/debug/int
 import { rejection } from '../../ioc/rmd-kit.ts'
 import { type RigComponent, ServiceRig } from './rig.ts'
 
+/** Machines may be busy. */
+const SOON = { timeout: 10_000 }
+
 const open: ServiceRig[] = []
 afterEach(async () => {
   for (const rig of open.splice(0)) await rig.close()
@@ -101,9 +104,9 @@ describe('debug commands', () => {
     const long = await run('long')
     expect([long.text.length, long.isCut]).toEqual([DEBUG_LIMITS.outputLength, true])
     const under = Array.from({ length: DEBUG_LIMITS.runningCount }, () =>
-      debug.run({ command: 'never', arguments: [] }, { timeoutMs: 600 }),
+      debug.run({ command: 'never', arguments: [] }, { timeoutMs: 1_500 }),
     )
-    await expect.poll(() => signals.length).toBe(DEBUG_LIMITS.runningCount)
+    await expect.poll(() => signals.length, SOON).toBe(DEBUG_LIMITS.runningCount)
     expect(await code(run('never'))).toBe('TRY_AGAIN')
     const answers = await Promise.all(under)
     expect(new Set(answers.map(({ rc }) => rc))).toEqual(

@@ -9,6 +9,9 @@ import { logServerOf } from '../../../runtime/services/log/server.ts'
 import { rejection } from '../../ioc/rmd-kit.ts'
 import { type RigComponent, ServiceRig } from './rig.ts'
 
+/** Machines may be busy. */
+const SOON = { timeout: 10_000 }
+
 const open: ServiceRig[] = []
 afterEach(async () => {
   for (const rig of open.splice(0)) await rig.close()
@@ -97,7 +100,7 @@ describe('a local stream', () => {
     })
     stream.log.warn({ n: 2 }, 'by pino')
     stream.log.debug('not at this level')
-    await expect.poll(async () => (await recordsOf(a, 'own')).length).toBe(2)
+    await expect.poll(async () => (await recordsOf(a, 'own')).length, SOON).toBe(2)
     const [first, second] = await recordsOf(a, 'own')
     expect(first).toMatchObject({
       number: 1,
@@ -134,10 +137,10 @@ describe('a local stream', () => {
     expect(() => say(stream, 'x')).toThrow('closed')
     expect(await code(stream.close())).toBe('INVALID_HANDLE')
     say(again, 'still')
-    await expect.poll(() => texts(a, 'own')).toEqual(['still'])
+    await expect.poll(() => texts(a, 'own'), SOON).toEqual(['still'])
     await rig.kill(b)
     await expect
-      .poll(async () => (await a.client.streamList()).map(({ name }) => name))
+      .poll(async () => (await a.client.streamList()).map(({ name }) => name), SOON)
       .toEqual(['sysStream', 'appStream'])
     expect(await texts(a, 'own')).toEqual(['still'])
     await openLocal(a, 'own', { recordSize: 500 })
@@ -165,12 +168,36 @@ describe('a local stream', () => {
     stream.write({ severity: 'INFO', text: 'é'.repeat(40) })
     stream.write({ severity: 'INFO', text: 'x', fields: { long: 'y'.repeat(80) } })
     stream.write({ severity: 'INFO', messageId: 0, data: new Uint8Array(80) })
-    await expect.poll(async () => (await recordsOf(a, 'own')).length).toBe(3)
+    await expect.poll(async () => (await recordsOf(a, 'own')).length, SOON).toBe(3)
     const records = await recordsOf(a, 'own')
     expect(records.map(({ isCut }) => isCut)).toEqual([true, true, true])
     expect(records[0]?.text).toBe('é'.repeat(32))
     expect(records[1]).toMatchObject({ text: 'x', fields: '' })
     expect(records[2]?.data).toHaveLength(64)
+  })
+})
+
+describe('closing', () => {
+  it('takes along what was written, and looks at the files anew afterwards', async () => {
+    const rig = await rigOf([1])
+    const a = await component(rig, 1, 'a')
+    const halt = { fileFullAction: 'HALT', fileUnitSize: 1_024 } as const
+    const first = await openLocal(a, 'own', halt)
+    for (let n = 0; n < 20; n += 1) say(first, `${n} ${'x'.repeat(100)}`)
+    await first.close()
+    await expect.poll(async () => (await texts(a, 'own')).length, SOON).toBeGreaterThan(0)
+    const kept = (await texts(a, 'own')).length
+    const again = await openLocal(a, 'own', halt)
+    await expect
+      .poll(() => again.write({ severity: 'INFO', text: 'x'.repeat(200) }), SOON)
+      .toBe('full')
+    await again.close()
+    rmSync(join(rig.directory, 'node1/log/local/log/own.00000001.log'))
+    const empty = await openLocal(a, 'own', halt)
+    say(empty, 'new')
+    await empty.close()
+    await expect.poll(async () => (await texts(a, 'own'))[0], SOON).toBe('new')
+    expect((await recordsOf(a, 'own'))[0]?.number).toBe(kept + 1)
   })
 })
 
@@ -189,7 +216,7 @@ describe('files', () => {
     } as const
     const stream = await openLocal(a, 'own', attributes)
     for (let n = 1; n <= 40; n += 1) say(stream, `${n} ${line}`)
-    await expect.poll(() => newest(a, 'own')).toBe(`40 ${line}`)
+    await expect.poll(() => newest(a, 'own'), SOON).toBe(`40 ${line}`)
     expect(filesIn(rig)).toHaveLength(3)
     const info = await (await a.client.fileOpen({ stream: 'own' })).metaDataGet()
     expect(info).toMatchObject({ next: 41, dropped: 0, isFull: false })
@@ -211,16 +238,16 @@ describe('files', () => {
       say(wrap, `${n} ${line}`)
       say(halt, `${n} ${line}`)
     }
-    await expect.poll(() => newest(a, 'wrap')).toBe(`40 ${line}`)
+    await expect.poll(() => newest(a, 'wrap'), SOON).toBe(`40 ${line}`)
     const wrapped = (await a.client.fileList()).find(({ stream }) => stream === 'wrap')
     expect(wrapped?.sizeBytes).toBeGreaterThan(1_024)
     expect(wrapped?.sizeBytes).toBeLessThanOrEqual(4_096)
-    await expect.poll(() => halt.write({ severity: 'INFO', text: line })).toBe('full')
+    await expect.poll(() => halt.write({ severity: 'INFO', text: line }), SOON).toBe('full')
     const halted = (await a.client.fileList()).find(({ stream }) => stream === 'halt')
     expect(halted).toMatchObject({ first: 1, isFull: true })
     expect(halted?.dropped).toBeGreaterThan(20)
     await expect
-      .poll(() => texts(a, 'sysStream'))
+      .poll(() => texts(a, 'sysStream'), SOON)
       .toContain('log file of halt is full and takes nothing more')
   })
 
@@ -231,7 +258,10 @@ describe('files', () => {
     const stream = await openLocal(a, 'own', attributes)
     for (let n = 0; n < 15; n += 1) say(stream, line)
     await expect
-      .poll(async () => (await recordsOf(a, 'sysStream')).map(({ fields }) => JSON.parse(fields)))
+      .poll(
+        async () => (await recordsOf(a, 'sysStream')).map(({ fields }) => JSON.parse(fields)),
+        SOON,
+      )
       .toEqual([
         { stream: 'own', type: 'HIGH', percent: expect.any(Number) },
         { stream: 'own', type: 'LOW', percent: expect.any(Number) },
@@ -242,14 +272,14 @@ describe('files', () => {
     const rig = await rigOf([1])
     const a = await component(rig, 1, 'a')
     say(await openLocal(a, 'own'), 'one', 'two')
-    await expect.poll(() => texts(a, 'own')).toEqual(['one', 'two'])
+    await expect.poll(() => texts(a, 'own'), SOON).toEqual(['one', 'two'])
     await rig.killNode(1)
     appendFileSync(join(rig.directory, 'node1/log/local/log/own.00000001.log'), '{"level":30,"ti')
     await rig.start(1)
     const b = await component(rig, 1, 'b')
     expect(await texts(b, 'own')).toEqual(['one', 'two'])
     say(await openLocal(b, 'own'), 'three')
-    await expect.poll(() => texts(b, 'own')).toEqual(['one', 'two', 'three'])
+    await expect.poll(() => texts(b, 'own'), SOON).toEqual(['one', 'two', 'three'])
     expect((await recordsOf(b, 'own')).map(({ number }) => number)).toEqual([1, 2, 3])
   })
 })
@@ -260,19 +290,19 @@ describe('filters', () => {
     const [a, b] = [await component(rig, 1, 'a'), await component(rig, 2, 'b')]
     const [one, two] = [await openGlobal(a, 'g'), await openGlobal(b, 'g')]
     await one.filterSet({ severities: ['ERROR', 'CRITICAL'] })
-    await expect.poll(() => two.write({ severity: 'INFO', text: 'no' })).toBe('filtered')
+    await expect.poll(() => two.write({ severity: 'INFO', text: 'no' }), SOON).toBe('filtered')
     await two.filterSet({ flag: 'MERGE_ADD', severities: ['INFO'], messageIds: [1, 5] })
-    await expect.poll(() => one.write({ severity: 'INFO', messageId: 6 })).toBe('filtered')
-    await expect.poll(() => one.write({ severity: 'INFO', text: 'yes' })).toBe('written')
+    await expect.poll(() => one.write({ severity: 'INFO', messageId: 6 }), SOON).toBe('filtered')
+    await expect.poll(() => one.write({ severity: 'INFO', text: 'yes' }), SOON).toBe('written')
     await one.filterSet({ flag: 'MERGE_DELETE', messageIds: [1, 5] })
     await one.filterSet({ flag: 'MERGE_ADD', components: ['b'] })
-    await expect.poll(() => one.write({ severity: 'ERROR', text: 'no' })).toBe('filtered')
+    await expect.poll(() => one.write({ severity: 'ERROR', text: 'no' }), SOON).toBe('filtered')
     await expect
-      .poll(() => two.write({ severity: 'ERROR', messageId: 6, text: 'b' }))
+      .poll(() => two.write({ severity: 'ERROR', messageId: 6, text: 'b' }), SOON)
       .toBe('written')
     await one.filterSet({})
-    await expect.poll(() => one.write({ severity: 'DEBUG', text: 'end' })).toBe('written')
-    await expect.poll(async () => (await texts(b, 'g')).at(-1)).toBe('end')
+    await expect.poll(() => one.write({ severity: 'DEBUG', text: 'end' }), SOON).toBe('written')
+    await expect.poll(async () => (await texts(b, 'g')).at(-1), SOON).toBe('end')
     const all = await texts(b, 'g')
     expect(all).not.toContain('no')
     expect(all).toContain('b')
@@ -295,7 +325,7 @@ describe('a global stream', () => {
       say(one, `a ${n}`)
       say(two, `b ${n}`)
     }
-    await expect.poll(async () => (await texts(c, 'g')).length).toBe(300)
+    await expect.poll(async () => (await texts(c, 'g')).length, SOON).toBe(300)
     const all = await texts(c, 'g')
     const of = (name: string): string[] => all.filter((text) => text.startsWith(name))
     expect(of('a')).toEqual(Array.from({ length: 150 }, (_, n) => `a ${n}`))
@@ -318,7 +348,7 @@ describe('a global stream', () => {
       await openGlobal(c, 'g', attributes),
     ]
     say(two, 'before')
-    await expect.poll(() => texts(c, 'g')).toEqual(['before'])
+    await expect.poll(() => texts(c, 'g'), SOON).toEqual(['before'])
     for (let n = 0; n < 200; n += 1) say(three, `c ${n}`)
     await rig.killNode(1, 2)
     say(two, 'after')
@@ -332,7 +362,10 @@ describe('a global stream', () => {
     )
     await rig.kill(c)
     await expect
-      .poll(async () => (await b.client.streamList()).find(({ name }) => name === 'g')?.openCount)
+      .poll(
+        async () => (await b.client.streamList()).find(({ name }) => name === 'g')?.openCount,
+        SOON,
+      )
       .toBe(1)
   })
 
@@ -349,7 +382,7 @@ describe('a global stream', () => {
     say(a.client.system, 'through')
     await expect.poll(() => texts(a, 'sysStream'), { timeout: 5_000 }).toContain('through')
     await rig.node(2)
-    await expect.poll(() => newest(a, 'g'), { timeout: 5_000 }).toBe('4499')
+    await expect.poll(() => newest(a, 'g'), { timeout: 15_000 }).toBe('4499')
     const all = await recordsOf(a, 'g')
     const lost = all
       .filter(({ context }) => context === 'LST')
@@ -366,7 +399,7 @@ describe('handlers', () => {
     const [a, b] = [await component(rig, 1, 'a'), await component(rig, 2, 'b')]
     const stream = await openGlobal(a, 'g', { fileLocation: 'node1:log' })
     say(stream, 'earlier')
-    await expect.poll(() => texts(b, 'g')).toEqual(['earlier'])
+    await expect.poll(() => texts(b, 'g'), SOON).toEqual(['earlier'])
     const plain: string[] = []
     let failures = 2
     const handler = await b.client.handlerRegister({
@@ -388,15 +421,15 @@ describe('handlers', () => {
       },
     })
     say(stream, 'one', 'two')
-    await expect.poll(() => plain).toEqual(['one', 'two'])
+    await expect.poll(() => plain, SOON).toEqual(['one', 'two'])
     say(stream, 'three')
-    await expect.poll(() => acked).toEqual(['one', 'two', 'three'])
+    await expect.poll(() => acked, SOON).toEqual(['one', 'two', 'three'])
     expect(() => acking.recordAck(9, 1)).toThrow('no batch 9')
-    await expect.poll(() => plain.at(-1)).toBe('three')
+    await expect.poll(() => plain.at(-1), SOON).toBe('three')
     handler.deregister()
     expect(() => handler.deregister()).toThrow('deregistered')
     say(stream, 'four')
-    await expect.poll(() => acked.at(-1)).toBe('four')
+    await expect.poll(() => acked.at(-1), SOON).toBe('four')
     expect(plain).toEqual(['one', 'two', 'three'])
   })
 })
@@ -413,7 +446,7 @@ describe('syslog', () => {
     const stream = await openLocal(a, 'own', { syslog: true })
     stream.write({ severity: 'CRITICAL', messageId: 3, text: 'two\nlines', fields: { q: '"]' } })
     stream.write({ severity: 'TRACE', text: 'fine' })
-    await expect.poll(() => received.split('\n')).toHaveLength(3)
+    await expect.poll(() => received.split('\n'), SOON).toHaveLength(3)
     const [first, second] = received.split('\n')
     const [head, rest = ''] = (first ?? '').split(' [', 2)
     expect(head).toMatch(/^<10>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z node1 a \d+ 3$/)
@@ -446,7 +479,7 @@ describe('the library', () => {
     const a = await component(rig, 1, 'a')
     const stream = await openLocal(a, 'own', { fileUnitSize: 9_000_000 })
     for (let n = 0; n < 5_000; n += 1) say(stream, String(n))
-    await expect.poll(() => newest(a, 'own')).toBe('4999')
+    await expect.poll(() => newest(a, 'own'), SOON).toBe('4999')
     const all = await recordsOf(a, 'own')
     const losses = all.filter(({ context }) => context === 'LST')
     const lost = losses.reduce(
