@@ -4,6 +4,9 @@ import { runCommandLine } from '../../dist/amf/cli/program.js'
 import type { Cluster } from '../../dist/amf/testkit/index.js'
 import { testCluster } from './support.ts'
 
+/** Machines may be busy. */
+const SOON = { timeout: 10_000 }
+
 const COMPONENT = fileURLToPath(
   new URL('../../dist/test/fixtures/services/logging.js', import.meta.url),
 )
@@ -108,7 +111,7 @@ describe('debug commands and log streams of real components', () => {
     await holdfast(cluster, ['debug', 'logger2', 'speak', 'unheard'])
     expect((await holdfast(cluster, ['log', '--level', 'debug', '--all'])).code).toBe(0)
     await holdfast(cluster, ['debug', 'logger2', 'speak', 'by', 'all'])
-    await expect.poll(() => app.shown.map(({ text }) => text)).toContain('by all')
+    await expect.poll(() => app.shown.map(({ text }) => text), SOON).toContain('by all')
     expect(app.shown.filter(({ text }) => /heard|all/.test(text))).toMatchObject([
       { node: 'node1', component: 'logger1', severity: 8, fields: { words: ['heard', 'well'] } },
       { node: 'node2', component: 'logger2', severity: 8 },
