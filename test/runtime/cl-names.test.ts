@@ -32,6 +32,10 @@ const NAMES: Readonly<Record<string, string>> = {
     'NodeSwitchover MiddlewareRestart CompStatusGet NodeStatusGet NotificationCallbackInstall ' +
     'NotificationCallbackUninstall CompCSIList CompInfoGet ComponentPIDGet LocalNodeNameGet ' +
     'SlotInfoGet IsCompRestarted HAReadinessStateSet PmStart PmStop',
+  clTxn:
+    'ClientInitialize ClientFinalize TransactionCreate JobAdd JobRemove ComponentSet ' +
+    'TransactionStart TransactionStartAsync TransactionCancel JobInfoGet ReadAgentJobsAsync ' +
+    'AgentInitialize AgentServiceRegister AgentServiceUnRegister AgentFinalize',
   clBuffer:
     'Initialize Finalize Create CreateAndAllocate Delete Clear LengthGet LengthCalc NBytesRead ' +
     'NBytesWrite DataPrepend HeaderTrim TrailerTrim Concatenate Duplicate Clone ToBufferCopy ' +
