@@ -1,3 +1,5 @@
+import { SdkError } from '../../idl/index.ts'
+
 /** What hangs in a {@link Chain}. */
 export class Link<E> {
   previous: E | undefined
@@ -9,6 +11,22 @@ export class Chain<E extends Link<E>> {
   first: E | undefined
   last: E | undefined
   size = 0
+  readonly #sizeMax: number
+
+  /**
+   * @param sizeMax - most links; 0: no limit. Whoever inserts asks {@link isFull} first.
+   * @throws SdkError INVALID_PARAMETER when it is no whole number from 0.
+   */
+  constructor(sizeMax = 0) {
+    if (!Number.isSafeInteger(sizeMax) || sizeMax < 0) {
+      throw new SdkError('INVALID_PARAMETER', `sizeMax is ${sizeMax}: 0 means no limit`)
+    }
+    this.#sizeMax = sizeMax
+  }
+
+  get isFull(): boolean {
+    return this.#sizeMax > 0 && this.size >= this.#sizeMax
+  }
 
   /** Before `successor`; at the end when there is none. */
   insert(link: E, successor?: E): void {
@@ -30,5 +48,13 @@ export class Chain<E extends Link<E>> {
     link.previous = undefined
     link.next = undefined
     this.size -= 1
+  }
+
+  /** Takes every link out and hands it to `each`, the first one first. */
+  drain(each: (link: E) => void): void {
+    for (let link = this.first; link !== undefined; link = this.first) {
+      this.remove(link)
+      each(link)
+    }
   }
 }

@@ -31,16 +31,14 @@ export interface CircularListOptions<V> {
 
 /** A list whose last node is followed by its first. SAFplus, section 20.5. */
 export class CircularList<V> {
-  readonly #chain = new Chain<Place<V>>()
+  readonly #chain: Chain<Place<V>>
   readonly #options: CircularListOptions<V>
   readonly #mark = {}
   #destroyed = false
 
   /** @throws SdkError INVALID_PARAMETER when `sizeMax` is no whole number from 0. */
   constructor(options: CircularListOptions<V>) {
-    if (!Number.isSafeInteger(options.sizeMax) || options.sizeMax < 0) {
-      throw new SdkError('INVALID_PARAMETER', `sizeMax is ${options.sizeMax}: 0 means no limit`)
-    }
+    this.#chain = new Chain(options.sizeMax)
     this.#options = options
   }
 
@@ -107,17 +105,17 @@ export class CircularList<V> {
   /** Ends the list: `onDestroy` for each node, INVALID_HANDLE for every use afterwards. */
   destroy(): void {
     this.#check()
-    for (let place = this.#chain.first; place !== undefined; place = this.#chain.first) {
-      this.#takeOut(place)
+    this.#chain.drain((place) => {
+      place.owner = undefined
       this.#options.onDestroy?.(place.data)
-    }
+    })
     this.#destroyed = true
   }
 
   #insert(data: V, successor: () => Place<V> | undefined): CircularListNode<V> {
     this.#check()
     const { sizeMax, policy, onDelete } = this.#options
-    if (sizeMax > 0 && this.#chain.size >= sizeMax) {
+    if (this.#chain.isFull) {
       if (policy !== 'dropFirst') {
         throw new SdkError('MAXSIZE_REACHED', `the list has its ${sizeMax} nodes`)
       }

@@ -31,7 +31,7 @@ export interface QueueStatistics {
 
 /** First in, first out. SAFplus, section 20.6. */
 export class Queue<V> {
-  readonly #chain = new Chain<Place<V>>()
+  readonly #chain: Chain<Place<V>>
   readonly #options: QueueOptions<V>
   #sizePeak = 0
   #enqueued = 0
@@ -41,9 +41,7 @@ export class Queue<V> {
 
   /** @throws SdkError INVALID_PARAMETER when `sizeMax` is no whole number from 0. */
   constructor(options: QueueOptions<V>) {
-    if (!Number.isSafeInteger(options.sizeMax) || options.sizeMax < 0) {
-      throw new SdkError('INVALID_PARAMETER', `sizeMax is ${options.sizeMax}: 0 means no limit`)
-    }
+    this.#chain = new Chain(options.sizeMax)
     this.#options = options
   }
 
@@ -55,10 +53,9 @@ export class Queue<V> {
   /** Puts an element at the end. @throws SdkError MAXSIZE_REACHED when the queue is full. */
   enqueue(data: V): void {
     this.#check()
-    const { sizeMax } = this.#options
-    if (sizeMax > 0 && this.#chain.size >= sizeMax) {
+    if (this.#chain.isFull) {
       this.#refused += 1
-      throw new SdkError('MAXSIZE_REACHED', `the queue has its ${sizeMax} elements`)
+      throw new SdkError('MAXSIZE_REACHED', `the queue has its ${this.#chain.size} elements`)
     }
     this.#chain.insert(new Place(data))
     this.#enqueued += 1
@@ -100,10 +97,7 @@ export class Queue<V> {
   /** Ends the queue: `onDestroy` for each element, INVALID_HANDLE for every use afterwards. */
   destroy(): void {
     this.#check()
-    for (let place = this.#chain.first; place !== undefined; place = this.#chain.first) {
-      this.#chain.remove(place)
-      this.#options.onDestroy?.(place.data)
-    }
+    this.#chain.drain(({ data }) => this.#options.onDestroy?.(data))
     this.#destroyed = true
   }
 
