@@ -338,8 +338,8 @@ function nowMs(): number {
 }
 
 /**
- * Lines are written at once: the last ones before a SIGKILL are the ones that are looked for. They also go to the stream
- * `sysStream` of the log service.
+ * Lines are written at once: the last ones before a SIGKILL are the ones that are looked for. They also go to the
+ * stream `sysStream` of the log service.
  */
 function defaultLog(node: string): Logger {
   const level = process.env['HOLDFAST_LOG_LEVEL'] ?? 'info'
