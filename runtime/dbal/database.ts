@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
@@ -15,8 +16,8 @@ export interface DatabaseOptions {
   readonly directory: string
   readonly mode: DatabaseMode
   /**
-   * Every write is on the disk when it returns. Without, it survives the process but not the machine. @defaultValue
-   * false
+   * Every write is on the disk when it returns, after some milliseconds. Without, it survives the process; what a crash
+   * of the machine leaves of writes since the last `sync` may be torn. @defaultValue false
    */
   readonly sync?: boolean
   /** 1 to 1_024. @defaultValue 1_024 */
@@ -36,15 +37,16 @@ const TRANSACTION_WRITES_MAX = 65_536
 const TRANSACTION_BYTES_MAX = 64 * 1_024 * 1_024
 /** Marks a directory as a database of this library: others, the cluster's own stores above all, are out of reach. */
 const MARK_FILE = 'holdfast-dbal.json'
+const DATA_FILE = 'data.mdb'
 const MARK = '{"format":1}\n'
 
 /**
  * Records by key, in one LMDB environment. Reads inside a transaction see its writes; what a process had not
- * committed when
- * it ended is not there. Several processes may read; one writes.
+ * committed when it ended is not there. Several processes may read; one writes.
  */
 export class Database {
   readonly #store: RootDatabase<Buffer, Buffer>
+  readonly #directory: string
   readonly #keyBytesMax: number
   readonly #recordBytesMax: number
   #transaction: PendingWrites | undefined
@@ -60,6 +62,7 @@ export class Database {
     const { keyBytesMax = KEY_BYTES_MAX, recordBytesMax = 1_024 * 1_024 } = options
     checkBound('keyBytesMax', keyBytesMax, KEY_BYTES_MAX)
     checkBound('recordBytesMax', recordBytesMax, RECORD_BYTES_MAX)
+    this.#directory = directory
     this.#keyBytesMax = keyBytesMax
     this.#recordBytesMax = recordBytesMax
     this.#store = guarded(`open ${directory}`, () => openStore(directory, mode, sync))
@@ -140,7 +143,12 @@ export class Database {
   /** Resolves when everything committed is on the disk. */
   async sync(): Promise<void> {
     this.#checkOpen()
-    await this.#store.flushed
+    const file = await open(join(this.#directory, DATA_FILE))
+    try {
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
   }
 
   /** Ends it; a transaction under way is forgotten. INVALID_HANDLE for every use afterwards. */
@@ -212,7 +220,7 @@ function openStore(
   mode: DatabaseMode,
   sync: boolean,
 ): RootDatabase<Buffer, Buffer> {
-  const isThere = existsSync(join(directory, 'data.mdb'))
+  const isThere = existsSync(join(directory, DATA_FILE))
   if (mode === 'open' && !isThere) {
     throw new SdkError('NOT_EXIST', `there is no database in ${directory}`)
   }
@@ -226,7 +234,8 @@ function openStore(
   const store = lmdb.open<Buffer, Buffer>({
     path: directory,
     noSubdir: false,
-    overlappingSync: !sync,
+    noSync: !sync,
+    overlappingSync: false,
     encoding: 'binary',
     keyEncoding: 'binary',
     cache: false,

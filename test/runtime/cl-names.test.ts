@@ -113,7 +113,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'clIocReceive is asynchronous, and its memory is that of the message':
     'clIocReceiveAsync clIocReceiveWithBuffer clIocReceiveWithBufferAsync',
   'names follow roles: the director publishes them, nobody registers':
-    'clIocTransparencyRegister clIocTransparencyDeregister clCpmComponentIdGet ' +
+    'clIocTransparencyRegister clIocTransparencyDeregister ' +
     'clIocMasterAddressGet clIocMasterAddressGetExtended clCpmMasterAddressGet ' +
     'clCpmMasterAddressGetExtended clCpmComponentAddressGet clCpmComponentAddressGetFast',
   'liveness is the watchdog and the agent': [
