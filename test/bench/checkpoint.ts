@@ -14,8 +14,8 @@ import { startRedis } from './checkpoint/redis.ts'
 /**
  * Writes of 1 KiB that are acknowledged when another process holds them, in one run: a bare socket to a peer's memory,
  * Redis (where `redis-server` is installed; it holds them in one process), LMDB alone without fsync, and ours: the
- * hot-standby checkpoint of a CSI (state, a counter and the call's reply as one record) and a named checkpoint, with the
- * component, its node and another node as processes of their own. `ratio`: of `perSecond` to the bare socket's.
+ * hot-standby checkpoint of a CSI (state, a counter and the call's reply as one record) and a named checkpoint, with
+ * the component, its node and another node as processes of their own. `ratio`: of `perSecond` to the bare socket's.
  * `cpuUs` is that of our processes, for a write.
  */
 const IN_FLIGHT = [1, 64]

@@ -141,7 +141,7 @@ class Kept {
     } catch (error) {
       if (!isSdkError(error)) throw error
       const index = error.context['errorIndex']
-      return index === undefined ? error.code : `${error.code} ${String(index)}`
+      return index === undefined ? error.code : `${error.code} ${JSON.stringify(index)}`
     }
   }
 

@@ -121,7 +121,7 @@ function openDatabase(directory: string): RootDatabase<Buffer> {
   }
 }
 
-/** Goes through every page of keys, and through the free ones: what is torn there is noticed now and not at a commit. */
+/** Goes through every page of keys, and the free ones: what is torn there is noticed now and not at a commit. */
 function examine(database: RootDatabase<Buffer>): void {
   const probe = ['examined']
   for (const key of database.getKeys()) void key

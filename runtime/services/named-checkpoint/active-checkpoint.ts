@@ -25,7 +25,6 @@ import { clearEnded, operate } from './sections.ts'
 
 const { perform } = NamedCheckpointPeer.methods
 const FENCE = 'f'
-const SWEEP_PERIOD_MS = 250
 const SWEEP_COUNT_MAX = 1_000
 const SWEEP_TIMEOUT_MS = 10_000
 /** Asynchronous writes that other replicas may lack; one more waits as a synchronous one does. */
@@ -70,7 +69,6 @@ export class ActiveCheckpoint {
   readonly #checkpoint: CsiCheckpoint
   readonly #index = new SectionIndex()
   readonly #isAsynchronous: boolean
-  readonly #sweep: NodeJS.Timeout
   /** The newest role epoch that was seen, and the one that the content says. */
   #fence = 0
   #storedFence = 0
@@ -78,6 +76,7 @@ export class ActiveCheckpoint {
   #aheadCount = 0
   #aheadBytes = 0
   #isLost = false
+  #isClearing = false
 
   /** Takes over with the content of the own replica, which is the primary under `epoch` already. */
   constructor(options: ActiveCheckpointOptions) {
@@ -101,8 +100,6 @@ export class ActiveCheckpoint {
     }
     this.#checkpoint.replace(content)
     void this.#checkpoint.roleChanged('ACTIVE', epoch)
-    this.#sweep = setInterval(() => void this.#clearEnded(), SWEEP_PERIOD_MS)
-    this.#sweep.unref()
   }
 
   /**
@@ -135,8 +132,37 @@ export class ActiveCheckpoint {
   /** Gives up the role: what is under way fails with TRY_AGAIN. */
   close(): void {
     this.#isLost = true
-    clearInterval(this.#sweep)
     this.#checkpoint.close()
+  }
+
+  /** Takes sections away whose time has passed, some of them at a time. Called now and then. */
+  async clearEnded(): Promise<void> {
+    const { wallMs, nowMs } = this.#options
+    if (this.#isLost || this.#isClearing) return
+    if (!this.#index.hasEnding || this.#index.ended(wallMs(), 1).length === 0) return
+    this.#isClearing = true
+    const origin = { caller: '', messageId: ++this.#sweeps, acknowledgedBelow: 0 }
+    const deadlineMs = nowMs() + SWEEP_TIMEOUT_MS
+    const functionNumber = perform.functionNumber
+    try {
+      void this.#checkpoint.begin(origin, {
+        ...origin,
+        functionNumber,
+        atMostOnce: false,
+        deadlineMs,
+        staleReads: true,
+      })
+      const view = this.#checkpoint.in(origin)
+      const read = (key: string): Uint8Array | null => view.readBytes(key)
+      const content = { index: this.#index, read, nowMs: wallMs() }
+      this.#write(view, clearEnded(content, SWEEP_COUNT_MAX))
+      await this.#checkpoint.finish(origin, { rc: 0, payload: NO_BYTES })
+    } catch (err) {
+      const { log, name } = this.#options
+      if (!this.#isLost) log.warn({ err, name }, 'sections whose time has passed stay for now')
+    } finally {
+      this.#isClearing = false
+    }
   }
 
   async #run(
@@ -228,31 +254,6 @@ export class ActiveCheckpoint {
         this.#aheadCount--
         this.#aheadBytes -= sizeBytes
       })
-  }
-
-  async #clearEnded(): Promise<void> {
-    const { wallMs, nowMs } = this.#options
-    if (this.#isLost || this.#index.ended(wallMs(), 1).length === 0) return
-    const origin = { caller: '', messageId: ++this.#sweeps, acknowledgedBelow: 0 }
-    const deadlineMs = nowMs() + SWEEP_TIMEOUT_MS
-    const functionNumber = perform.functionNumber
-    try {
-      void this.#checkpoint.begin(origin, {
-        ...origin,
-        functionNumber,
-        atMostOnce: false,
-        deadlineMs,
-        staleReads: true,
-      })
-      const view = this.#checkpoint.in(origin)
-      const read = (key: string): Uint8Array | null => view.readBytes(key)
-      const content = { index: this.#index, read, nowMs: wallMs() }
-      this.#write(view, clearEnded(content, SWEEP_COUNT_MAX))
-      await this.#checkpoint.finish(origin, { rc: 0, payload: NO_BYTES })
-    } catch (err) {
-      const { log, name } = this.#options
-      if (!this.#isLost) log.warn({ err, name }, 'sections whose time has passed stay for now')
-    }
   }
 
   /** What happens to the active replica is no matter of its callers: they ask the next one. */

@@ -30,6 +30,7 @@ const PREFIX = '@checkpoint:'
 const RETRY_MS = { first: 5, max: 200 } as const
 const ENDED_RETRY_MS = 500
 const LOST_DELAY_MS = 300
+const CLEAR_PERIOD_MS = 250
 
 /** The named checkpoints of one node process. */
 export function namedCheckpointServer(host: ServiceHost): NodeService {
@@ -56,6 +57,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
   readonly #unheeded = new Set<string>()
   /** Requests that wait for the directory to change. */
   #waiters = new Set<() => void>()
+  readonly #clearing: NodeJS.Timeout
   #cancelRetry: (() => void) | null = null
   #isClosed = false
 
@@ -67,6 +69,10 @@ class NamedCheckpointServer implements NodeService, Replicated {
       isMine: () => host.members()[0]?.life === host.self.life,
       passed: (id, generation) => this.#submit({ kind: 'retentionPassed', id, generation }),
     })
+    this.#clearing = setInterval(() => {
+      for (const active of this.#actives.values()) void active.clearEnded()
+    }, CLEAR_PERIOD_MS)
+    this.#clearing.unref()
     host.streams.own({
       prefix: PREFIX,
       authority: this.#authority,
@@ -155,7 +161,9 @@ class NamedCheckpointServer implements NodeService, Replicated {
 
   #activate({ id, name, attributes, epoch }: DirectoryEntry): void {
     const present = this.#directory.get(id)
-    if (present?.epoch !== epoch || this.#isClosed) return
+    // The same grant may have been taken twice.
+    if (present?.epoch !== epoch || this.#actives.get(id)?.epoch === epoch) return
+    if (this.#isClosed) return
     const { streams, log, nowMs } = this.#host
     const active = new ActiveCheckpoint({
       id,
@@ -241,6 +249,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
 
   close(): Promise<void> {
     this.#isClosed = true
+    clearInterval(this.#clearing)
     this.#cancelRetry?.()
     this.#retentions.close()
     this.#feed.close()

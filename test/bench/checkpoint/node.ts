@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { built, builtNamedServer, builtServer, CSI, silent } from './parts.ts'
 
-/** A node process with nothing but its checkpoint replicas and the named checkpoints: `node.ts RUNDIR NODE REPLICAS`. */
+/** A node process with its checkpoint replicas and the named checkpoints only: `node.ts RUNDIR NODE REPLICAS`. */
 const [runDir = '', id = '1', replicas = '1'] = process.argv.slice(2)
 const { idl, ioc } = await built()
 const { createCheckpointServer, NodeServices } = await builtServer()

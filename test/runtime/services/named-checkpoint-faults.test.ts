@@ -13,7 +13,7 @@ afterEach(async () => {
 
 const inSync = async (handle: NamedCheckpointHandle, ...nodes: number[]): Promise<void> => {
   await expect
-    .poll(async () => [...(await handle.status()).inSync].sort(), { timeout: 10_000 })
+    .poll(async () => (await handle.status()).inSync.toSorted((a, b) => a - b), { timeout: 10_000 })
     .toEqual(nodes)
 }
 
