@@ -50,10 +50,14 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       return {}
     },
     unregister: ({ component }, call) => {
-      const { runner } = caller(port, call, component)
+      const { runner: by } = caller(port, call)
+      const runner = component === by.model.name ? by : actedFor(port, call, by, component)
       // On its way out it may say so; out of the blue it is a component that gives up its roles unasked.
-      if (runner.phase.kind === 'running')
-        runner.fail('it unregistered by itself', 'noRecommendation')
+      if (runner.phase.kind === 'running') {
+        const cause =
+          runner === by ? 'it unregistered by itself' : `${by.model.name} unregistered it`
+        runner.fail(cause, 'noRecommendation')
+      }
       return {}
     },
     response: ({ invocation, rc, message }, call) => {
@@ -186,6 +190,19 @@ function registerFor(port: CpmPort, by: ComponentRunner, life: Life, component: 
     throw new SdkError('BAD_OPERATION', message)
   }
   runner.registeredBy(life.caller ?? '', life.address)
+}
+
+/** @throws SdkError BAD_OPERATION when whoever asks does not act for the component now. */
+function actedFor(
+  port: CpmPort,
+  call: IncomingCall,
+  by: ComponentRunner,
+  component: string,
+): ComponentRunner {
+  const runner = port.mediatedBy(call.caller).find(({ model }) => model.name === component)
+  if (runner !== undefined) return runner
+  const message = `${by.model.name} does not act for ${component}: it cannot unregister it`
+  throw new SdkError('BAD_OPERATION', message)
 }
 
 /** Who waits for the answer: the component itself, or one that it acts for. */

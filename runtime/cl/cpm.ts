@@ -151,13 +151,15 @@ export function clCpmComponentRegister(
   )
 }
 
-/** `app.cpm.unregister`: of the calling component, whose name may be given. */
+/** `app.cpm.unregister`: of the calling component, or of one that it acts for. */
 export function clCpmComponentUnregister(
   handle: ClCpmHandleT,
-  _compName?: string,
+  compName?: string,
   _proxyCompName?: string | null,
 ): Promise<ClRcT> {
-  return rcOfAsync(() => handle.app.cpm.unregister())
+  return rcOfAsync(() =>
+    handle.app.cpm.unregister(compName === undefined ? {} : { component: compName }),
+  )
 }
 
 /** `app.cpm.finalize`. */

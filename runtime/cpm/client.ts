@@ -121,7 +121,11 @@ export class CpmComponent implements CpmClient {
     }
   }
 
-  async unregister(): Promise<void> {
+  async unregister({ component: other }: CpmRegisterOptions = {}): Promise<void> {
+    if (other !== undefined && other !== this.#options.component) {
+      await this.#agent.unregister({ component: other })
+      return
+    }
     if (this.#stage !== 'registered') {
       throw new SdkError('BAD_OPERATION', 'cpm.unregister: the component is not registered')
     }

@@ -121,7 +121,11 @@ export interface CpmClient {
    * @throws SdkError BAD_OPERATION for a component that this one is not ACTIVE proxy or container of.
    */
   register(options?: CpmRegisterOptions): Promise<void>
-  unregister(): Promise<void>
+  /**
+   * Gives up the roles of this component, or of one that it acts for, unasked: AMF has it cleaned up and recovers it.
+   * @throws SdkError BAD_OPERATION when it is not registered, or for a component that this one does not act for now.
+   */
+  unregister(options?: CpmRegisterOptions): Promise<void>
   finalize(): Promise<void>
   /**
    * Says that a component does not work: AMF ends it and recovers, never by less than `recovery`.

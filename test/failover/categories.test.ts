@@ -131,6 +131,17 @@ describe('a proxy and what it acts for', () => {
     expect(lines(notes).filter((line) => / cleanup| device2 ACTIVE/.test(line))).toEqual([])
     await cluster.admin('swap', 'deviceSI')
     expect(lines(notes)).toContain('proxy2 device2 ACTIVE deviceCSI QUIESCED')
+    const proxy = cluster.processes().find(({ name }) => name === 'proxy2')
+    if (!proxy) throw new Error('proxy2 is not there')
+    process.kill(proxy.pid, 'SIGUSR2')
+    await cluster.until((s) => s.settled && s.active('deviceSI') === 'deviceSU1', 10_000)
+    expect(lines(notes)).toEqual(
+      expect.arrayContaining([
+        'proxy2 device2 cleanup',
+        'proxy2 device1 ACTIVE deviceCSI NOT_QUIESCED',
+      ]),
+    )
+    expect(lines(notes).at(-1)).toBe('proxy2 device2 STANDBY deviceCSI')
     await cluster.stop()
     expect(lines(notes)).toContain('proxy2 device1 terminate')
   })
