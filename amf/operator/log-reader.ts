@@ -25,13 +25,19 @@ export interface SeenRecord extends StoredRecord {
 export class LogReader {
   readonly #connection: Pick<Connection, 'nodes' | 'rmd'>
   readonly #selection: LogSelection
+  #silent: readonly string[] = []
 
   constructor(connection: Pick<Connection, 'nodes' | 'rmd'>, selection: LogSelection) {
     this.#connection = connection
     this.#selection = selection
   }
 
-  /** Files that may have such records. @throws SdkError NOT_EXIST for an unknown stream or node. */
+  /** Nodes that did not answer when files were last asked for: their records are missing. */
+  get silent(): readonly string[] {
+    return this.#silent
+  }
+
+  /** Files that may have such records. */
   async files(): Promise<readonly LogFileInfo[]> {
     return (await this.#allFiles()).filter((file) => this.#wants(file))
   }
@@ -80,7 +86,11 @@ export class LogReader {
   }
 
   async #allFiles(): Promise<readonly LogFileInfo[]> {
-    return (await this.#ask((service) => service.files({}, { timeoutMs: ASK_TIMEOUT_MS }))).files
+    const { files, silent } = await this.#ask((service) =>
+      service.files({}, { timeoutMs: ASK_TIMEOUT_MS }),
+    )
+    this.#silent = silent
+    return files
   }
 
   async #lastOf(file: LogFileInfo, count: number): Promise<SeenRecord[]> {

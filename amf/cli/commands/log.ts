@@ -160,11 +160,14 @@ function leastGrave(level: string): number {
 async function list(io: CliIo, options: LogOptions, entity: string | null): Promise<void> {
   const records = await withLink(io, options, async (link) => {
     const reader = new LogReader(link.connection, await selectionOf(link, options, entity))
-    return untilDone(() => reader.last(options.lines), {
+    const last = await untilDone(() => reader.last(options.lines), {
       timeoutMs: timeoutMsOf(options),
       what: 'log records',
       signal: io.signal,
     })
+    for (const node of reader.silent)
+      io.stderr(`${node} does not answer: its records are missing\n`)
+    return last
   })
   print(io, options, {
     document: { records: records.map(documentOf) },
