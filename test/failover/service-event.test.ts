@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { runCommandLine } from '../../dist/amf/cli/program.js'
 import type { Connection } from '../../dist/runtime/index.js'
 import { EventProbe } from '../../dist/test/fixtures/services/events.js'
 import { testCluster } from './support.ts'
@@ -59,6 +60,21 @@ it('events come once, in order and without a gap, through the end of component a
     for (const from of NAMES) expect(of(texts, from)).toEqual(range(from, 0, 2_000))
   }
 
+  // An operator listens to a channel: what is retained comes first.
+  const stop = new AbortController()
+  const shown: string[] = []
+  const listen = (channel: string): Promise<number> =>
+    runCommandLine(['events', '--channel', channel, '--json'], {
+      env: { HOLDFAST_RUN_DIR: cluster.runDir },
+      stdout: (text: string) => void shown.push(text),
+      stderr: () => undefined,
+      isTerminal: false,
+      signal: stop.signal,
+    })
+  expect(await listen('absent')).toBe(3)
+  expect(JSON.parse(shown.splice(0).join(''))).toMatchObject({ error: { code: 'NOT_EXIST' } })
+  const listening = listen('feed')
+
   // A subscriber that dies costs the others nothing; started again, it gets what is retained.
   await publish('event3', 2_000, 1, 600_000)
   const before = await probe(connection, 'event1').told({ after: 0 })
@@ -73,6 +89,13 @@ it('events come once, in order and without a gap, through the end of component a
         () => false,
       )
   await expect.poll(again, { timeout: 10_000 }).toBe(true)
+
+  await expect.poll(() => shown.length, { timeout: 10_000 }).toBeGreaterThan(3_000)
+  const [event] = shown.map((line) => JSON.parse(line) as { readonly data: string })
+  expect(shown.some((line) => line.includes('"data":"event3:2000"'))).toBe(true)
+  expect(event).toMatchObject({ channel: 'feed', lost: 0, priority: 3 })
+  stop.abort()
+  expect(await listening).toBe(0)
 
   // The leading node dies in the middle of publishing, opening and closing on another one.
   const leading = (await cluster.refresh()).status.director?.node ?? 'node1'
