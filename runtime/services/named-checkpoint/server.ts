@@ -149,14 +149,14 @@ class NamedCheckpointServer implements NodeService, Replicated {
       return
     }
     this.#giveUp(id)
-    // Its own failures are told at once; nothing of it waits.
-    streams.becomePrimary(grant).then(
-      () => this.#activate(entry),
-      (err: unknown) => {
-        this.#host.log.error({ err, checkpoint: entry.name }, 'cannot be the active replica')
+    const { name } = entry
+    streams
+      .becomePrimary(grant)
+      .then(() => this.#activate(entry))
+      .catch((err: unknown) => {
+        this.#host.log.error({ err, checkpoint: name }, 'cannot be the active replica')
         this.#lost(id, epoch)
-      },
-    )
+      })
   }
 
   #activate({ id, name, attributes, epoch }: DirectoryEntry): void {
@@ -238,9 +238,12 @@ class NamedCheckpointServer implements NodeService, Replicated {
   /** What this node holds and the directory does not know has been deleted meanwhile. */
   entered(): void {
     void this.#submitEnded()
-    const { streams } = this.#host
-    for (const id of streams.names(PREFIX)) {
-      if (this.#directory.get(id) === undefined) this.#forget(id)
+    try {
+      for (const id of this.#host.streams.names(PREFIX)) {
+        if (this.#directory.get(id) === undefined) this.#forget(id)
+      }
+    } catch (err) {
+      this.#host.log.error({ err }, 'replicas that nobody knows any more stay for now')
     }
     for (const [eo, ids] of this.#open) {
       for (const [id, count] of ids) this.#reopen(eo, id, count)
