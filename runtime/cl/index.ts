@@ -338,6 +338,7 @@ export {
   clIocCommPortDelete,
   clIocCommPortGet,
   clIocCommPortReceiverUnblock,
+  clIocCompStatusGet,
   clIocMaxPayloadSizeGet,
   clIocMulticastDeregister,
   clIocMulticastDeregisterAll,
@@ -350,6 +351,13 @@ export {
   clIocTotalNeighborEntryGet,
 } from './ioc.ts'
 export type { ClIocCommPortHandleT, ClIocNotificationT } from './ioc.ts'
+export {
+  clCpmNotificationCallbackInstall,
+  clCpmNotificationCallbackUninstall,
+  clEoNotificationCallbackInstall,
+  clEoNotificationCallbackUninstall,
+} from './notification.ts'
+export type { ClNotificationCallbackT, ClNotificationHandleT } from './notification.ts'
 export {
   CL_LOG_ALERT,
   CL_LOG_CRITICAL,

@@ -2,6 +2,7 @@ import { SdkError, type ClRcT } from '../../idl/index.ts'
 import {
   openPort,
   unixTransport,
+  type IocAddress,
   type IocDestination,
   type IocMessage,
   type NodePresenceEvent,
@@ -152,6 +153,20 @@ export function clIocRemoteNodeStatusGet(
   return LIBRARY.get(out, () =>
     handle(comm).port.nodes().includes(node) ? CL_IOC_NODE_UP : CL_IOC_NODE_DOWN,
   )
+}
+
+/** Whether the program at an address is connected to this port. */
+export function clIocCompStatusGet(
+  comm: ClIocCommPortHandleT,
+  { node, port }: IocAddress,
+  out: ClOut<number>,
+): ClRcT {
+  return LIBRARY.get(out, () => {
+    const isThere = handle(comm)
+      .port.peers()
+      .some(({ address }) => address.node === node && address.port === port)
+    return isThere ? CL_IOC_NODE_UP : CL_IOC_NODE_DOWN
+  })
 }
 
 /** Bytes of the largest message. */

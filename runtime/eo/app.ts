@@ -34,9 +34,18 @@ export interface App extends Libraries {
   readonly eo: EoClient
   readonly rmd: AppRmd
   readonly checkpoint: CheckpointClient & NamedCheckpointClient
-  /** Messages of the program's own protocols, and the multicast groups whose one-way calls this component gets. */
-  readonly ioc: Pick<Port, 'send' | 'onMessage' | 'joinGroup' | 'leaveGroup' | 'groups'>
+  /**
+   * The EO's port: messages of the program's own protocols, the multicast groups whose one-way calls this component gets,
+   * and who comes and goes.
+   */
+  readonly ioc: AppPort
 }
+
+/** What a component does with its port. */
+export type AppPort = Pick<
+  Port,
+  'send' | 'onMessage' | 'joinGroup' | 'leaveGroup' | 'groups' | 'onPresence' | 'onNodePresence'
+>
 
 /** Options of calls that a component makes. */
 export interface AppCallOptions extends RmdCallOptions {

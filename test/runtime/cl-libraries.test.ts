@@ -155,11 +155,28 @@ test('a database and a port of the original', async () => {
     for (const port of [a, b]) expect(await cl.clIocCommPortCreate(0, port)).toBe(CL_OK)
     const port = { value: 0 }
     expect(cl.clIocCommPortGet(b.value!, port)).toBe(CL_OK)
+    const told: string[] = []
+    const from = a.value!.port.address
+    expect(cl.clEoMyEoObjectSet({ ...app, rmd: {}, ioc: b.value!.port } as never)).toBe(CL_OK)
+    const installed = [from, { node: 1, port: 0 }].map((address) => {
+      const handle = out<cl.ClNotificationHandleT>()
+      const tell = (kind: string, _: object, arg: string): void => void told.push(`${arg} ${kind}`)
+      const at = address.port === 0 ? 'node' : 'program'
+      expect(cl.clEoNotificationCallbackInstall(address, tell, at, handle)).toBe(CL_OK)
+      return handle
+    })
     const received = out<{ readonly payload: Uint8Array }>()
     const receive = cl.clIocReceive(b.value!, 10_000, received as never)
     expect(cl.clIocSend(a.value!, bytes('hi'), 0x80, `1:${port.value}`)).toBe(CL_OK)
     expect(await receive).toBe(CL_OK)
     expect(Buffer.from(received.value!.payload).toString()).toBe('hi')
+    const status = { value: 0 }
+    expect(cl.clIocCompStatusGet(b.value!, from, status)).toBe(CL_OK)
+    expect(status.value).toBe(1)
+    expect(told.sort()).toEqual(['node nodeArrival', 'program arrival'])
+    const [ofProgram] = installed
+    expect(cl.clEoNotificationCallbackUninstall(ofProgram!)).toBe(CL_OK)
+    expect(parts(cl.clEoNotificationCallbackUninstall(ofProgram!))).toEqual([CL_CID.EO, 0x04])
     const empty = cl.clIocSend(a.value!, new Uint8Array(0), 0x80, '1:1')
     expect(parts(empty)).toEqual([CL_CID.IOC, 0x06])
     expect(parts(await cl.clIocReceive(b.value!, 1, out()))).toEqual([CL_CID.IOC, 0x14])

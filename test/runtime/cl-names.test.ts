@@ -102,9 +102,6 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'protocols belong to ports: clIocSend and clIocReceive':
     'clEoProtoInstall clEoProtoUninstall clEoProtoSwitch',
   'threads share no variables: there is nothing to serialize': 'clEoThreadSafeInstall',
-  'ports tell by clIocPortNotification, the runtime by the death of calls':
-    'clEoNotificationCallbackInstall clEoNotificationCallbackUninstall ' +
-    'clCpmNotificationCallbackInstall clCpmNotificationCallbackUninstall clIocCompStatusGet',
   'the agent reads crash records; a process that hangs cannot tell of itself':
     'clEoCrashNotificationRegister',
   'Node.js gives programs no descriptors to select on: promises and callbacks tell':
