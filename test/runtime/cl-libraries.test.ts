@@ -176,7 +176,7 @@ test('a database and a port of the original', async () => {
     expect(told.sort()).toEqual(['node nodeArrival', 'program arrival'])
     const [ofProgram] = installed
     expect(cl.clEoNotificationCallbackUninstall(ofProgram!)).toBe(CL_OK)
-    expect(parts(cl.clEoNotificationCallbackUninstall(ofProgram!))).toEqual([CL_CID.EO, 0x04])
+    expect(parts(cl.clEoNotificationCallbackUninstall(ofProgram!))).toEqual([CL_CID.EO, 0x05])
     const empty = cl.clIocSend(a.value!, new Uint8Array(0), 0x80, '1:1')
     expect(parts(empty)).toEqual([CL_CID.IOC, 0x06])
     expect(parts(await cl.clIocReceive(b.value!, 1, out()))).toEqual([CL_CID.IOC, 0x14])
