@@ -6,8 +6,8 @@ import { startCluster, type Cluster } from 'holdfast/testkit'
 import { Board, type Notice } from './board.ts'
 
 /**
- * `node dist/samples/board/main.js [COUNT]`: posts notices (40), kills the active board in the middle, and looks whether
- * every notice that was acknowledged hangs on every board. Exit code 1 when one does not.
+ * `node dist/samples/board/main.js [COUNT]`: posts notices (40), kills the active board in the middle, and looks
+ * whether every notice that was acknowledged hangs on every board. Exit code 1 when one does not.
  */
 const COUNT = Number(process.argv[2] ?? 40)
 const PAUSE_MS = 100
