@@ -1,4 +1,4 @@
-import { isSdkError, SdkError, type ClRcT } from '../../idl/index.ts'
+import { CL_OK, isSdkError, SdkError, type ClRcT } from '../../idl/index.ts'
 import type { LogClient, LogFileReader, LogStream } from '../services/log/client.ts'
 import type { LogHandler } from '../services/log/handlers.ts'
 import type {
@@ -10,6 +10,7 @@ import type {
 } from '../services/log/interface.ts'
 import type { LogEntry } from '../services/log/make-record.ts'
 import {
+  levelOfSeverity,
   LOG_SEVERITY,
   type LogSeverity,
   parseSeverity,
@@ -164,7 +165,10 @@ export function clLogWriteAsyncWithHeader(
   return write(stream, { ...entry, ...given('header', header) })
 }
 
-/** A line for a stream by a service's name, as of the original's first releases. */
+/**
+ * A line for a stream by a service's name, as of the original's first releases; not below the component's level, which
+ * `holdfast log --level` sets.
+ */
 export function clLogWrite(
   stream: ClLogStreamHandleT | undefined,
   severity: number,
@@ -173,10 +177,14 @@ export function clLogWrite(
   ...args: readonly unknown[]
 ): ClRcT {
   const fields = { service: serviceName }
+  if (isBelowLevel(severity)) return CL_OK
   return write(stream, { severity: named(severity), text: printf(format, args), fields })
 }
 
-/** A line for `appStream` from a part of the program: `area` and `context` have three letters each. */
+/**
+ * A line for `appStream` from a part of the program, not below the component's level: `area` and `context` have three
+ * letters each.
+ */
 export function clLog(
   severity: number,
   area: string,
@@ -184,6 +192,7 @@ export function clLog(
   format: string,
   ...args: readonly unknown[]
 ): ClRcT {
+  if (isBelowLevel(severity)) return CL_OK
   const text = printf(format, args)
   return write(CL_LOG_HANDLE_APP, { severity: named(severity), area, context, text })
 }
@@ -331,6 +340,10 @@ function write(stream: ClLogStreamHandleT | undefined, entry: LogEntry): ClRcT {
     if (streamOf(stream).write(entry) !== 'full') return
     throw new SdkError('FILE_FULL', 'the files of the stream take nothing more')
   })
+}
+
+function isBelowLevel(severity: number): boolean {
+  return boundApp()?.log.isLevelEnabled(levelOfSeverity(severity).level) === false
 }
 
 function named(severity: number): LogSeverity {

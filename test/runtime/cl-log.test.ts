@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CL_CID, CL_ERR, CL_OK, rcOf, type ClRcT } from '../../idl/index.ts'
 import { type App, bindMyEo, type LogStream, type StoredRecord } from '../../runtime/index.ts'
@@ -48,6 +49,7 @@ import { ServiceRig } from './services/rig.ts'
 const SOON = { timeout: 10_000 }
 
 const open: ServiceRig[] = []
+const log = pino({ level: 'info' }, { write: () => undefined })
 afterEach(async () => {
   for (const rig of open.splice(0)) await rig.close()
 })
@@ -58,7 +60,8 @@ async function start(): Promise<ClLogHandleT> {
   open.push(rig)
   await rig.start(1, 2)
   const { client, rmd } = await rig.component(1, 'a', logLibrary)
-  const app = { component: 'a', node: 'node1', address: rmd.address, rmd: {}, logs: client }
+  const of = { component: 'a', node: 'node1', address: rmd.address, rmd: {} }
+  const app = { ...of, logs: client, log }
   bindMyEo(app as unknown as App)
   const out: { value: ClLogHandleT | undefined } = { value: undefined }
   expect(clLogInitialize(out, null, { value: 'B.1.1' })).toBe(CL_OK)
@@ -112,7 +115,10 @@ describe('the names of the log service', () => {
     expect(records[3]).toMatchObject({ ...header, text: '   12|ab  |1.00' })
 
     clLog(CL_LOG_CRITICAL, 'APP', 'RUN', 'gone: %s', 'disk')
+    expect(clLogWrite(CL_LOG_HANDLE_APP, CL_LOG_DEBUG, 'CompA', 'below the level')).toBe(CL_OK)
+    log.level = 'debug'
     clLogWrite(CL_LOG_HANDLE_APP, CL_LOG_DEBUG, 'CompA', 'rc %x', 255)
+    log.level = 'info'
     await expect.poll(async () => (await recordsOf(handle, 'app')).length, SOON).toBe(2)
     expect(await recordsOf(handle, 'app')).toMatchObject([
       { severity: 3, area: 'APP', context: 'RUN', text: 'gone: disk' },

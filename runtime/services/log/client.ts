@@ -176,7 +176,6 @@ class Logs implements LogClient {
     for (const stream of this.#streams) stream.log.level = level
   }
   #sequence = 0
-  #pushed = 0
   #arrived = 0
   #isOpen = true
 
@@ -279,7 +278,7 @@ class Logs implements LogClient {
     this.#context.log.off('level-change', this.#levelChanged)
     this.#handlers.close()
     this.#isOpen = false
-    await this.#arrival(this.#pushed, CLOSE_MS)
+    await this.#arrival(this.#sequence, CLOSE_MS)
     this.#queue.close()
   }
 
@@ -324,7 +323,7 @@ class Logs implements LogClient {
       closed: async (stream) => {
         this.#streams.delete(stream)
         // A stream that ends takes nothing more: what was written before has to be there.
-        await this.#arrival(this.#pushed, CALL_TIMEOUT_MS)
+        await this.#arrival(this.#sequence, CALL_TIMEOUT_MS)
         await this.#service.streamClose({ stream: stream.id })
       },
     }
@@ -335,11 +334,11 @@ class Logs implements LogClient {
 
   #push(stream: number, entry: LogEntry, attributes: LogAttributes): void {
     const { component, node } = this.#context
+    const timeMs = Math.trunc(performance.timeOrigin + performance.now())
+    const from = { component, node, pid: process.pid, sequence: this.#sequence + 1, timeMs }
+    const record = makeRecord(entry, from, attributes)
     this.#sequence += 1
-    this.#pushed += 1
-    const from = { component, node, pid: process.pid, sequence: this.#sequence }
-    const timeMs = performance.timeOrigin + performance.now()
-    this.#queue.push({ stream, record: makeRecord(entry, { ...from, timeMs }, attributes) })
+    this.#queue.push({ stream, record })
   }
 
   async #send(first: number, records: readonly SentRecord[]): Promise<void> {

@@ -98,7 +98,7 @@ export class RecordStore {
   #system(entry: LogEntry): void {
     const attributes = PERENNIAL_ATTRIBUTES.system
     const source = {
-      timeMs: performance.timeOrigin + performance.now(),
+      timeMs: Math.trunc(performance.timeOrigin + performance.now()),
       node: this.#host.node,
       component: PLATFORM,
       pid: process.pid,
