@@ -105,7 +105,7 @@ export interface Port {
    */
   send(to: IocDestination | string, payload: Uint8Array, options: IocSendOptions): IocSendReport
   /**
-   * Queues one frame for many, as {@link Port.send} does. Source and destination of the header are filled here. For RMD.
+   * Queues one frame for many, as {@link Port.send} does. The destination of the header is filled here. For RMD.
    * @throws SdkError TOO_BIG; NO_RESOURCE for more receivers than `fanOutCountMax`, or connections than there may be.
    */
   sendToMany(to: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany

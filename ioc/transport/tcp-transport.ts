@@ -54,8 +54,8 @@ export interface TcpTransportOptions {
 /** A {@link Transport} over tcp. */
 export interface TcpTransport extends Transport {
   /**
-   * Uses other keys from now on: connections that are made afterwards, on either side, show and believe these, and those
-   * that stand go on. Call it when the files have changed, on SIGHUP for instance.
+   * Uses other keys from now on: connections that are made afterwards, on either side, show and believe these, and
+   * those that stand go on. Call it when the files have changed, on SIGHUP for instance.
    * @throws SdkError INVALID_PARAMETER for keys that do not match, and the old ones stay; INVALID_STATE without `tls`.
    */
   renewTls(tls: TcpTls): void

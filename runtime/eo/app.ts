@@ -35,8 +35,8 @@ export interface App extends Libraries {
   readonly rmd: AppRmd
   readonly checkpoint: CheckpointClient & NamedCheckpointClient
   /**
-   * The EO's port: messages of the program's own protocols, the multicast groups whose one-way calls this component gets,
-   * and who comes and goes.
+   * The EO's port: messages of the program's own protocols, the multicast groups whose one-way calls this component
+   * gets, and who comes and goes.
    */
   readonly ioc: AppPort
 }
