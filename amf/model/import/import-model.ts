@@ -44,8 +44,8 @@ const FORMATS = [
 ].join(', ')
 
 /**
- * Turns models of OpenSAF, SAFplus or OpenAIS into the text of a `cluster.yaml` that `parseModel` accepts. Several files
- * are one model. Never throws for what is in the files: errors and notes have the file and line they are about.
+ * Turns models of OpenSAF, SAFplus or OpenAIS into the text of a `cluster.yaml` that `parseModel` accepts. Several
+ * files are one model. Never throws for what is in the files: errors and notes have the file and line they are about.
  */
 export function importModel(sources: readonly ImportSource[]): ImportResult {
   const findings = new Findings()

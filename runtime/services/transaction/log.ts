@@ -29,7 +29,7 @@ type Database = RootDatabase<Buffer, Buffer>
 const KEY = { open: 'o', ended: 'e', forgotten: Buffer.from('f') } as const
 
 /**
- * The transactions that one node knows, in an LMDB environment without fsync: it outlives its processes, not the machine.
+ * The transactions that one node knows, in an LMDB environment without fsync: outlives its processes, not the machine.
  * Written before anything follows from it: I1 what an agent was told to commit, the log of its node has as decided.
  *
  * A damaged one is put aside as `DIRECTORY.damaged`. A write that fails is reported, and the transaction goes on: the
