@@ -77,6 +77,7 @@ it('events come once, in order and without a gap, through the end of component a
 
   // A subscriber that dies costs the others nothing; started again, it gets what is retained.
   await publish('event3', 2_000, 1, 600_000)
+  await expect.poll(() => shown.length, { timeout: 10_000 }).toBe(1)
   const before = await probe(connection, 'event1').told({ after: 0 })
   const under = publish('event2', 2_000, 3_000)
   await cluster.kill('event1')

@@ -146,8 +146,9 @@ describe('debug commands and log streams of real components', () => {
     await expect
       .poll(() => shared.of(survivor ?? ''), { timeout: 10_000 })
       .toEqual([...numbers(0), ...numbers(1_000)])
-    const handled = await holdfast(cluster, ['debug', survivor ?? '', 'handled'])
-    expect(JSON.parse(handled.stdout)).toContain(`${survivor} ${1_000 + COUNT - 1}`)
+    const handled = async (): Promise<unknown> =>
+      JSON.parse((await holdfast(cluster, ['debug', survivor ?? '', 'handled'])).stdout)
+    await expect.poll(handled, SOON).toContain(`${survivor} ${1_000 + COUNT - 1}`)
     await shared.stop()
   }, 60_000)
 })
