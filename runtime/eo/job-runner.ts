@@ -41,10 +41,10 @@ export interface JobRunnerOptions {
 /** Functions of one priority that may be awaited at a time on the EO's thread. */
 const RUNNING_COUNT_MAX = 1_024
 /** The queue is drained for this long at most before input and output get their turn. */
-const SLICE_MS = 5
+const SLICE_MS = 2
 /** A handler that ignores its deadline keeps its uncommitted writes this much longer. */
 const ABANDONED_GRACE_MS = 10_000
-const SLICE_CHECK_COUNT = 32
+const SLICE_CHECK_COUNT = 4
 
 interface DrainWaiter {
   readonly csi: string | null
