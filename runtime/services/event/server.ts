@@ -4,6 +4,7 @@ import type { Dispatcher } from '../dispatcher.ts'
 import type { OrderMember, Position } from '../replicated/interface.ts'
 import type { MessageMeta, Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
+import { Telling } from '../telling.ts'
 import { ChannelContent, FIRST_LOCAL_CHANNEL } from './channel-content.ts'
 import { EventHub } from './event-hub.ts'
 import { EventPeer, EventService } from './interface.ts'
@@ -11,7 +12,6 @@ import { channelOperationCodec, type ChannelOperation, channelsCodec } from './o
 import { Programs, type Open, type Program } from './programs.ts'
 import { OrderPlace } from './order-place.ts'
 
-const RETRY_MS = 500
 const DELIVER_TIMEOUT_MS = 5_000
 const ASK_AGAIN_MS = 20
 const ASK_TIMEOUT_MS = 2_000
@@ -30,13 +30,11 @@ class EventServer implements NodeService, Replicated {
   readonly #place = new OrderPlace()
   readonly #hub: EventHub
   readonly #programs: Programs
-  /** What everybody has to hear, until it stands in the order. */
-  #untold: ChannelOperation[] = []
-  #isTelling = false
-  #cancelRetry: (() => void) | null = null
+  readonly #telling: Telling<ChannelOperation>
 
   constructor(host: ServiceHost) {
     this.#host = host
+    this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     this.#programs = new Programs(host.rmd)
     this.#hub = new EventHub({
       nodeId: host.nodeId,
@@ -132,7 +130,7 @@ class EventServer implements NodeService, Replicated {
     for (const open of program.opens.values()) this.#leave(program, open)
     this.#local.apply({ kind: 'ended', eo: caller })
     this.#perform(this.#local)
-    this.#tell({ kind: 'ended', eo: caller })
+    this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
   entered(): void {
@@ -140,13 +138,13 @@ class EventServer implements NodeService, Replicated {
       for (const { number, channel, name, scope, isSubscriber } of opens.values()) {
         if (scope === 'LOCAL') continue
         const opener = { life: this.#host.self.life, eo: caller, open: number, isSubscriber }
-        this.#tell({ kind: 'reopen', channel, name, opener })
+        this.#telling.tell({ kind: 'reopen', channel, name, opener })
       }
     }
   }
 
   close(): Promise<void> {
-    this.#cancelRetry?.()
+    this.#telling.close()
     this.#place.close()
     this.#hub.close()
     this.#programs.close()
@@ -224,7 +222,7 @@ class EventServer implements NodeService, Replicated {
       return { channel }
     } catch (error) {
       // It may have been opened, or will be.
-      if (scope === 'GLOBAL') this.#tell({ kind: 'close', eo: call.caller, open: number })
+      if (scope === 'GLOBAL') this.#telling.tell({ kind: 'close', eo: call.caller, open: number })
       throw error
     } finally {
       program.opening.delete(number)
@@ -283,30 +281,5 @@ class EventServer implements NodeService, Replicated {
     const options = timeoutMs === undefined ? {} : { timeoutMs }
     const bytes = channelOperationCodec.encode(operation)
     return (await this.#host.submit(this.topic, bytes, options)) as number
-  }
-
-  /** Submits until it stands in the order, one after the other. */
-  #tell(operation: ChannelOperation): void {
-    this.#untold.push(operation)
-    void this.#tellAll()
-  }
-
-  async #tellAll(): Promise<void> {
-    if (this.#isTelling) return
-    this.#isTelling = true
-    for (let next = this.#untold[0]; next !== undefined; next = this.#untold[0]) {
-      try {
-        await this.#submit(next)
-      } catch (err) {
-        const isLater = err instanceof SdkError && ['TRY_AGAIN', 'TIMEOUT'].includes(err.code)
-        if (isLater) {
-          this.#cancelRetry = systemClock.after(RETRY_MS, () => void this.#tellAll())
-          break
-        }
-        this.#host.log.debug({ err, kind: next.kind }, 'not taken by the channels')
-      }
-      this.#untold.shift()
-    }
-    this.#isTelling = false
   }
 }

@@ -5,13 +5,13 @@ import { PushQueue } from '../push-queue.ts'
 import type { OrderMember } from '../replicated/interface.ts'
 import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
+import { Telling } from '../telling.ts'
 import { GroupContent, type GroupEffect } from './group-content.ts'
 import { type GroupNews, GroupPush, GroupService } from './interface.ts'
 import { type GroupOperation, groupOperationCodec, groupsCodec } from './operations.ts'
 
 const NEWS_COUNT_MAX = 4_096
 const PUSH_TIMEOUT_MS = 10_000
-const RETRY_MS = 500
 /** Nobody leads before it has passed since the first node came: early nodes do not flap. SAFplus, section 12. */
 export const BOOT_ELECTION_MS = 5_000
 
@@ -52,14 +52,12 @@ class GroupServer implements NodeService, Replicated {
   readonly #options: GroupServerOptions
   readonly #content = new GroupContent()
   readonly #locals = new Map<string, Local>()
-  /** What everybody has to hear, until it stands in the order. */
-  #untold: GroupOperation[] = []
-  #isTelling = false
+  readonly #telling: Telling<GroupOperation>
   #cancelElection: (() => void) | null = null
-  #cancelRetry: (() => void) | null = null
 
   constructor(host: ServiceHost, options: GroupServerOptions) {
     this.#host = host
+    this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     this.#options = options
   }
 
@@ -110,22 +108,23 @@ class GroupServer implements NodeService, Replicated {
     if (local === undefined) return
     local.queue.close()
     this.#locals.delete(caller)
-    this.#tell({ kind: 'ended', eo: caller })
+    this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
   entered(): void {
     const { node, nodeId, self } = this.#host
     const owner = { life: self.life, eo: '' }
-    this.#tell({ kind: 'nodeJoin', owner, nodeId, name: node, atMs: Date.now() })
-    for (const { joined } of this.#locals.values()) for (const join of joined) this.#tell(join)
+    this.#telling.tell({ kind: 'nodeJoin', owner, nodeId, name: node, atMs: Date.now() })
+    for (const { joined } of this.#locals.values())
+      for (const join of joined) this.#telling.tell(join)
     this.#cancelElection ??= systemClock.after(this.#options.bootElectionMs, () => {
-      if (!this.#content.cluster.hasElected) this.#tell({ kind: 'bootElection' })
+      if (!this.#content.cluster.hasElected) this.#telling.tell({ kind: 'bootElection' })
     })
   }
 
   close(): Promise<void> {
     this.#cancelElection?.()
-    this.#cancelRetry?.()
+    this.#telling.close()
     for (const { queue } of this.#locals.values()) queue.close()
     return Promise.resolve()
   }
@@ -197,30 +196,5 @@ class GroupServer implements NodeService, Replicated {
 
   async #submit(operation: GroupOperation): Promise<number> {
     return (await this.#host.submit(this.topic, groupOperationCodec.encode(operation))) as number
-  }
-
-  /** Submits until it stands in the order, one after the other. */
-  #tell(operation: GroupOperation): void {
-    this.#untold.push(operation)
-    void this.#tellAll()
-  }
-
-  async #tellAll(): Promise<void> {
-    if (this.#isTelling) return
-    this.#isTelling = true
-    for (let next = this.#untold[0]; next !== undefined; next = this.#untold[0]) {
-      try {
-        await this.#submit(next)
-      } catch (err) {
-        const isLater = err instanceof SdkError && ['TRY_AGAIN', 'TIMEOUT'].includes(err.code)
-        if (isLater) {
-          this.#cancelRetry = systemClock.after(RETRY_MS, () => void this.#tellAll())
-          break
-        }
-        this.#host.log.debug({ err, kind: next.kind }, 'not taken by the groups')
-      }
-      this.#untold.shift()
-    }
-    this.#isTelling = false
   }
 }

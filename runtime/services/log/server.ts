@@ -5,6 +5,7 @@ import { PushQueue } from '../push-queue.ts'
 import type { OrderMember } from '../replicated/interface.ts'
 import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
+import { Telling } from '../telling.ts'
 import { passes } from './filter.ts'
 import { LogIntake } from './intake.ts'
 import {
@@ -36,7 +37,6 @@ const FILTER_COUNT_MAX = 1_024
 const PUSH_TIMEOUT_MS = 10_000
 const NODE_TIMEOUT_MS = 2_000
 const READ_GRACE_MS = 3_000
-const RETRY_MS = 500
 const FIRST_STREAM = 16
 
 type Open = Extract<StreamOperation, { kind: 'open' }>
@@ -77,12 +77,11 @@ class LogServer implements NodeService, Replicated {
   readonly #sessions = new Map<string, Session>()
   /** What living components of this node have open of global streams, by their callers. */
   readonly #own = new Map<string, Map<string, Open>>()
-  /** Components that ended, until everybody knows. */
-  readonly #ended = new Set<string>()
-  #cancelRetry: (() => void) | null = null
+  readonly #telling: Telling<StreamOperation>
 
   constructor(host: ServiceHost, syslogPath: string) {
     this.#host = host
+    this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     this.#store = new RecordStore(host, syslogPath)
     this.#queues = new GlobalQueues(host, this.#store)
     for (const [kind, { name, stream }] of Object.entries(PERENNIAL)) {
@@ -158,12 +157,11 @@ class LogServer implements NodeService, Replicated {
     this.#sessions.delete(caller)
     this.#apply('LOCAL', { kind: 'ended', eo: caller })
     if (!this.#own.delete(caller)) return
-    this.#ended.add(caller)
-    void this.#submitEnded()
+    this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
   entered(): void {
-    void this.#submitEnded()
+    this.#telling.again()
     for (const operation of [...this.#own.values()].flatMap((own) => [...own.values()])) {
       this.#submit(operation).catch((err: unknown) => {
         this.#host.log.error({ err, stream: operation.name }, 'a log stream is not open again')
@@ -172,7 +170,7 @@ class LogServer implements NodeService, Replicated {
   }
 
   async close(): Promise<void> {
-    this.#cancelRetry?.()
+    this.#telling.close()
     for (const { push } of this.#sessions.values()) push.close()
     this.#queues.close()
     await this.#store.close()
@@ -310,20 +308,6 @@ class LogServer implements NodeService, Replicated {
   async #submit(operation: StreamOperation): Promise<StreamState | null> {
     const payload = streamOperationCodec.encode(operation)
     return (await this.#host.submit(this.topic, payload)) as StreamState | null
-  }
-
-  async #submitEnded(): Promise<void> {
-    for (const eo of this.#ended) {
-      try {
-        await this.#submit({ kind: 'ended', eo })
-        this.#ended.delete(eo)
-      } catch (err) {
-        this.#host.log.debug({ err, eo }, 'the end of a component is not told yet')
-        this.#cancelRetry?.()
-        this.#cancelRetry = systemClock.after(RETRY_MS, () => void this.#submitEnded())
-        return
-      }
-    }
   }
 
   // --- readers ---

@@ -6,6 +6,7 @@ import { PushQueue } from '../push-queue.ts'
 import type { OrderMember, Position } from '../replicated/interface.ts'
 import type { MessageMeta, Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
+import { Telling } from '../telling.ts'
 import { NAME_CONTEXT, type NameChange, NamePush, NameService } from './interface.ts'
 import { NameContent } from './name-content.ts'
 import {
@@ -17,7 +18,6 @@ import {
 
 const CHANGE_COUNT_MAX = 1_024
 const PUSH_TIMEOUT_MS = 10_000
-const RETRY_MS = 500
 const REFERENCE_STEP = 2 ** 40
 const FIRST_LOCAL_CONTEXT = 0x4000_0000
 
@@ -43,12 +43,11 @@ class NameServer implements NodeService, Replicated {
   readonly #watchers = new Map<string, PushQueue<NameChange>>()
   /** What living components of this node have registered in global contexts, by their callers. */
   readonly #own = new Map<string, Register[]>()
-  /** Components that ended, until everybody knows. */
-  readonly #ended = new Set<string>()
-  #cancelRetry: (() => void) | null = null
+  readonly #telling: Telling<NameOperation>
 
   constructor(host: ServiceHost) {
     this.#host = host
+    this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     this.#local = new NameContent({
       defaultContext: NAME_CONTEXT.nodeLocal,
       firstContext: FIRST_LOCAL_CONTEXT,
@@ -112,12 +111,11 @@ class NameServer implements NodeService, Replicated {
     this.#watchers.delete(caller)
     if (!this.#own.delete(caller)) return
     this.#changeLocal({ kind: 'ended', eo: caller })
-    this.#ended.add(caller)
-    void this.#submitEnded()
+    this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
   entered(): void {
-    void this.#submitEnded()
+    this.#telling.again()
     for (const operation of [...this.#own.values()].flat()) {
       this.#submit({ ...operation, overwrite: false }).catch((err: unknown) => {
         const { name } = operation
@@ -127,7 +125,7 @@ class NameServer implements NodeService, Replicated {
   }
 
   close(): Promise<void> {
-    this.#cancelRetry?.()
+    this.#telling.close()
     for (const queue of this.#watchers.values()) queue.close()
     return Promise.resolve()
   }
@@ -223,20 +221,6 @@ class NameServer implements NodeService, Replicated {
 
   async #submit(operation: NameOperation): Promise<number> {
     return (await this.#host.submit(this.topic, operationCodec.encode(operation))) as number
-  }
-
-  async #submitEnded(): Promise<void> {
-    for (const eo of this.#ended) {
-      try {
-        await this.#submit({ kind: 'ended', eo })
-        this.#ended.delete(eo)
-      } catch (err) {
-        this.#host.log.debug({ err, eo }, 'the end of a component is not told yet')
-        this.#cancelRetry?.()
-        this.#cancelRetry = systemClock.after(RETRY_MS, () => void this.#submitEnded())
-        return
-      }
-    }
   }
 
   #watcher(caller: string): PushQueue<NameChange> {

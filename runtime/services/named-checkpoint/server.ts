@@ -6,6 +6,7 @@ import type { Dispatcher } from '../dispatcher.ts'
 import type { OrderMember } from '../replicated/interface.ts'
 import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
+import { Telling } from '../telling.ts'
 import { ActiveCheckpoint, type SectionRequest } from './active-checkpoint.ts'
 import { checkAttributes, waitsForActive } from './attributes.ts'
 import { Directory } from './directory.ts'
@@ -28,7 +29,6 @@ import { UpdateFeed } from './update-feed.ts'
 /** Replicas of this service, among those of the node. */
 const PREFIX = '@checkpoint:'
 const RETRY_MS = { first: 5, max: 200 } as const
-const ENDED_RETRY_MS = 500
 const LOST_DELAY_MS = 300
 const CLEAR_PERIOD_MS = 250
 
@@ -52,17 +52,17 @@ class NamedCheckpointServer implements NodeService, Replicated {
   readonly #actives = new Map<string, ActiveCheckpoint>()
   /** Components of this node, and what they have open. */
   readonly #open = new Map<string, Map<string, number>>()
-  readonly #ended = new Set<string>()
+  readonly #telling: Telling<DirectoryOperation>
   /** Checkpoints that changed, as far as nothing followed from that here. */
   readonly #unheeded = new Set<string>()
   /** Requests that wait for the directory to change. */
   #waiters = new Set<() => void>()
   readonly #clearing: NodeJS.Timeout
-  #cancelRetry: (() => void) | null = null
   #isClosed = false
 
   constructor(host: ServiceHost) {
     this.#host = host
+    this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     this.#feed = new UpdateFeed(host.rmd)
     this.#retentions = new Retentions({
       clock: systemClock,
@@ -231,13 +231,12 @@ class NamedCheckpointServer implements NodeService, Replicated {
   callerGone(caller: string): void {
     this.#feed.callerGone(caller)
     if (!this.#open.delete(caller)) return
-    this.#ended.add(caller)
-    void this.#submitEnded()
+    this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
   /** What this node holds and the directory does not know has been deleted meanwhile. */
   entered(): void {
-    void this.#submitEnded()
+    this.#telling.again()
     try {
       for (const id of this.#host.streams.names(PREFIX)) {
         if (this.#directory.get(id) === undefined) this.#forget(id)
@@ -253,7 +252,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
   close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#clearing)
-    this.#cancelRetry?.()
+    this.#telling.close()
     this.#retentions.close()
     this.#feed.close()
     for (const id of [...this.#actives.keys()]) this.#giveUp(id)
@@ -456,20 +455,6 @@ class NamedCheckpointServer implements NodeService, Replicated {
   async #submit(operation: DirectoryOperation): Promise<DirectoryEntry | null> {
     const payload = directoryOperationCodec.encode(operation)
     return (await this.#host.submit(this.topic, payload)) as DirectoryEntry | null
-  }
-
-  async #submitEnded(): Promise<void> {
-    for (const eo of this.#ended) {
-      try {
-        await this.#submit({ kind: 'ended', eo })
-        this.#ended.delete(eo)
-      } catch (err) {
-        this.#host.log.debug({ err, eo }, 'the end of a component is not told yet')
-        this.#cancelRetry?.()
-        this.#cancelRetry = systemClock.after(ENDED_RETRY_MS, () => void this.#submitEnded())
-        return
-      }
-    }
   }
 }
 
