@@ -75,7 +75,6 @@ class OpenAis {
     const name = asName(application.name)
     text.applications[name] = {}
     this.#draft.from(['applications', name], application.source)
-    application.source.skip('clccli_path')
     const groups = new Map<OpenAisBlock, GroupDraft>()
     for (const sg of childrenOf(application, 'safSg')) {
       const group = this.#groupOf(sg, name)
@@ -99,8 +98,9 @@ class OpenAis {
   #groupOf(sg: OpenAisBlock, application: string): GroupDraft {
     const { source } = sg
     const redundancy = source.choice('saAmfSGRedundancyModel', MODELS)
-    if (redundancy === undefined) source.error('saAmfSGRedundancyModel', 'is missing')
-    source.skip('clccli_path')
+    if (source.text('saAmfSGRedundancyModel') === undefined) {
+      source.error('saAmfSGRedundancyModel', 'is missing')
+    }
     const take = (attribute: string, isUsed: boolean): number | undefined => {
       const value = source.int(attribute)
       if (isUsed || value === undefined) return value
@@ -152,7 +152,6 @@ class OpenAis {
     if (count !== undefined && count !== components.length) {
       source.note('saAmfSUNumComponents', `says ${count}; there are ${components.length}`)
     }
-    source.skip('clccli_path')
     if (source.flag('saAmfSUIsExternal') === true) {
       source.note('saAmfSUIsExternal', `has no counterpart beside a node; it is a unit of ${host}`)
     }

@@ -117,6 +117,12 @@ describe('an amf.conf of OpenAIS', () => {
     expect(errors.every(({ line }) => line > 1)).toBe(true)
   })
 
+  test('a wrong value is not missing as well', () => {
+    const { errors } = read(BELL.replace('=2n', '=3n'))
+    const messages = errors.map(({ message }) => message)
+    expect(messages.filter((message) => message === 'is missing')).toEqual([])
+  })
+
   test('two files are no one cluster', () => {
     const { errors } = importModel(['a', 'b'].map((file) => ({ file, text: BELL })))
     expect(errors).toMatchObject([{ file: 'b', message: 'is a second cluster' }])
