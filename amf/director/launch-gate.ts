@@ -2,9 +2,10 @@ import type { NodeCommand } from './agent-command.ts'
 
 /**
  * Launches wait so long after a grant of ACTIVE. Starting a process blocks its node's event loop for some milliseconds,
- * and with it the replica that the new active needs for its first commits.
+ * and with it the replica that the new active needs for its first commits; and what starts takes a core for some
+ * hundred milliseconds, which on a busy machine are those of the new active.
  */
-export const LAUNCH_AFTER_GRANT_MS = 50
+export const LAUNCH_AFTER_GRANT_MS = 150
 
 /**
  * Holds `instantiate` commands back for a moment after a role was given, so that a failover does not wait for the start

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { CL_ERR, isSdkError, SdkError, type HandlersOf } from '../../idl/index.ts'
 import type { IncomingCall, IocAddress, Rmd } from '../../ioc/index.ts'
@@ -33,6 +34,8 @@ export interface CpmComponentOptions {
   readonly log: Logger
   /** The terminate callback is done and answered: the process is to end. */
   readonly onTerminated: () => void
+  /** Told of each role of the component itself, before its callback runs. */
+  readonly onRole?: (haState: HaState) => void
 }
 
 type Handlers = HandlersOf<(typeof CpmCallbacks)['spec'], IncomingCall>
@@ -313,12 +316,15 @@ export class CpmComponent implements CpmClient {
     descriptor: CsiDescriptor,
   ): Promise<void> {
     const callbacks = this.#required()
-    const { eo, checkpoint } = this.#options
+    const { eo, checkpoint, onRole } = this.#options
     const { csi, epoch } = descriptor
+    onRole?.(haState)
     if (haState === 'ACTIVE') {
       eo.setRole(csi, 'promoting', epoch)
       try {
         await checkpoint.roleChanged(csi, 'ACTIVE', epoch)
+        // What confirms the role leaves now, not behind the callback and the calls that waited for the role.
+        await turn()
         await callbacks.csiSet('ACTIVE', descriptor, this.#options.component)
       } catch (error) {
         // Whoever waited for this role goes elsewhere.

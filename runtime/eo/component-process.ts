@@ -9,10 +9,17 @@ import {
   type IocAddress,
   type Port,
   type Rmd,
+  type Transport,
 } from '../../ioc/index.ts'
 import { flatStatistics } from '../../ioc/internal.ts'
 import { CpmComponent } from '../cpm/client.ts'
-import { Cpm, CpmCallbacks, STUCK_COUNT_MAX, STUCK_NAME_MAX } from '../cpm/interface.ts'
+import {
+  Cpm,
+  CpmCallbacks,
+  type HaState,
+  STUCK_COUNT_MAX,
+  STUCK_NAME_MAX,
+} from '../cpm/interface.ts'
 import { NameWatch } from '../cpm/name-watch.ts'
 import type {
   CheckpointService,
@@ -33,7 +40,6 @@ import { ExecutionObject } from './execution-object.ts'
 import { applyPriority, managementHandlers } from './management.ts'
 import { EoManagement } from './management-interface.ts'
 import { watchLoop, type LoopWatch } from './loop-watch.ts'
-import { bindMyEo } from './my-eo.ts'
 import { roleRmd } from './role-rmd.ts'
 import type { WatchdogLink } from './watchdog.ts'
 
@@ -48,8 +54,12 @@ export interface ComponentProcessOptions {
   readonly crash: (kind: string, error: unknown) => void
   /** The agent asked for an orderly end, and the terminate callback is answered. */
   readonly onTerminated: () => void
+  /** See {@link CpmComponent}'s. */
+  readonly onRole?: (haState: HaState) => void
   readonly watchdog: Pick<WatchdogLink, 'setActive' | 'setRunning' | 'statistics'>
   readonly workerEntry?: URL
+  /** @defaultValue unix sockets in the run directory */
+  readonly transport?: Transport
 }
 
 const STOP_CALLS_MS = 1_000
@@ -79,7 +89,7 @@ export class ComponentProcess {
     const { env, config, log } = options
     const names = new NameWatch()
     const port = await openPort({
-      transport: unixTransport({ runDir: env.runDir }),
+      transport: options.transport ?? unixTransport({ runDir: env.runDir }),
       node: env.nodeId,
       port: config.iocPort,
       name: env.component,
@@ -142,6 +152,7 @@ export class ComponentProcess {
       checkpoint: this.#checkpoint,
       log,
       onTerminated: options.onTerminated,
+      ...(options.onRole === undefined ? {} : { onRole: options.onRole }),
     })
     const libraryContext = {
       component: env.component,
@@ -167,7 +178,6 @@ export class ComponentProcess {
     }
     const libraries = Object.getOwnPropertyDescriptors(this.#libraries.app)
     this.app = Object.freeze(Object.defineProperties(app, libraries) as App)
-    bindMyEo(this.app)
   }
 
   /** Serves management, connects to the agent, and runs the author's `initialize`. */

@@ -6,6 +6,8 @@ import type { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
 import { ComponentProcess } from './component-process.ts'
 import type { EoConfig } from './config.schema.ts'
+import { bindMyEo } from './my-eo.ts'
+import { rehearsing } from './rehearsal.ts'
 import type { WatchdogLink } from './watchdog.ts'
 
 /** The shutdown ends by then, come what may: the process then just exits. */
@@ -50,10 +52,12 @@ export async function runEo(options: EoRunOptions): Promise<RunningEo> {
     createCheckpoint: createCheckpointClient,
     crash,
     watchdog,
+    onRole: rehearsing(log),
     onTerminated: () => {
       end('terminate was asked for', false)
     },
   })
+  bindMyEo(component.app)
   watchdog.setPort(component.app.address.port)
   // Signals reach the main thread only, and while an application blocks it no handler could run: without one the
   // signal ends the process at once.
