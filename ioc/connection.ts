@@ -30,6 +30,8 @@ const PREFIX_SIZE = FRAGMENT_PREFIX_BYTES
 const REPLY_QUEUE_FACTOR = 2
 /** Bytes of one write, and of one piece of a long message: how long another lane waits at most. */
 const WRITE_SIZE_BYTES_MAX = 256 * 1024
+/** Frames of one tick that leave before it ends; then twice as many, and so on: few writes, and the peer has work. */
+const EARLY_FRAME_COUNT = 8
 /** Function number of a goodbye: the port takes no more connections. */
 const GOODBYE_NO_ROOM = 1
 const SPECIAL_FLAGS = FLAG.fragment | FLAG.group
@@ -57,6 +59,9 @@ export class Connection {
   #closed = false
   #ending = false
   #flushScheduled = false
+  /** Frames queued since the last write of this tick, and how many there may be. */
+  #unwrittenCount = 0
+  #unwrittenCountMax = EARLY_FRAME_COUNT
   /** The lane whose write is unfinished. */
   #writing: Lane | null = null
   #turnedAway: LinkFailure | null = null
@@ -172,7 +177,10 @@ export class Connection {
     }
   }
 
-  /** Queues one message. Everything queued in one tick leaves in one write. */
+  /**
+   * Queues one message. What is queued in one tick leaves in few writes: when 8, 16, 32... more frames wait, and at its
+   * end. So the peer works on the first ones while this side makes the others.
+   */
   send(header: FrameHeader, payload: Uint8Array): SendOutcome {
     return this.#send(header, payload, false)
   }
@@ -269,9 +277,18 @@ export class Connection {
   }
 
   #scheduleFlush(): void {
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
-    process.nextTick(this.#onTick)
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true
+      this.#unwrittenCount = 1
+      this.#unwrittenCountMax = EARLY_FRAME_COUNT
+      process.nextTick(this.#onTick)
+      return
+    }
+    this.#unwrittenCount += 1
+    if (this.#unwrittenCount < this.#unwrittenCountMax) return
+    this.#unwrittenCount = 0
+    this.#unwrittenCountMax *= 2
+    this.#flush()
   }
 
   #hasRoom(lane: Lane, queued: number, size: number, isReply: boolean): boolean {

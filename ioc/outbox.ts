@@ -7,7 +7,7 @@ const KEPT_CAPACITY_BYTES = 256 * 1024
 const LOOP_COPY_BYTES_MAX = 24
 
 /**
- * Frames that wait to leave, one after the other in one growing buffer, so that all of one tick go in one write.
+ * Frames that wait to leave, one after the other in one growing buffer, so that many go in one write.
  *
  * I1 Bytes before `#start` have left and may still be read by the transport: they are never written again.
  */

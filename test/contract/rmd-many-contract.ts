@@ -112,11 +112,11 @@ export function rmdManyContract(name: string, make: () => TransportSet): void {
       const bulk = echo(sender, '#bulk')
       await bulk('a')
       await until(() => members.every(({ ran }) => ran.length === 1))
-      // All of one turn: nothing of it has left yet.
+      // All of one turn, and too few to leave before its end.
       const [near] = members
       const fill = sender.rmd.client(Echo, { to: '1:65', oneWay: true })
       const filled = Promise.allSettled(
-        Array.from({ length: 80 }, () => fill.echo('x'.repeat(1_000))),
+        Array.from({ length: 7 }, () => fill.echo('x'.repeat(10_000))),
       )
       const error = await rejection(bulk('b'))
       expect(isSdkError(error, 'TRY_AGAIN')).toBe(true)

@@ -25,7 +25,7 @@ interface Program {
   readonly texts: () => string[]
 }
 
-describe.each(Object.entries(TRANSPORTS))('port over %s', (_name, make) => {
+describe.each(Object.entries(TRANSPORTS))('port over %s', (kind, make) => {
   let set: TransportSet
   const open: Port[] = []
   beforeEach(() => {
@@ -171,6 +171,25 @@ describe.each(Object.entries(TRANSPORTS))('port over %s', (_name, make) => {
     expect(order.filter((value) => '1234'.includes(value))).toEqual(['1', '2', '3', '4'])
     expect(order.filter((value) => 'abc'.includes(value))).toEqual(['a', 'b', 'c'])
     expect(order.slice(-2)).toEqual(['bulk', 'low'])
+  })
+
+  it('writes the 8th message of a turn at once with those before it, then the 16th after that', async () => {
+    const receiver = await program(1, 65)
+    const sender = await program(1, 64)
+    await flushed(sender, receiver)
+    const earlier = receiver.received.length
+    const written = (): number => sender.port.statistics().bytesOut
+    const writes: number[] = []
+    for (let i = 1; i <= 40; i += 1) {
+      const before = written()
+      sender.port.send('1:65', text(String(i)), OWN)
+      if (written() > before) writes.push(i)
+    }
+    // A write over TLS is not finished within the turn.
+    expect(writes).toEqual(kind.includes('tls') ? [8] : [8, 24])
+    await until(() => receiver.received.length === earlier + 40)
+    const expected = Array.from({ length: 40 }, (_, i) => String(i + 1))
+    expect(receiver.texts().slice(earlier)).toEqual(expected)
   })
 
   it('tells who comes and goes, in order, and who is there', async () => {
