@@ -108,6 +108,7 @@ export type {
   LogStream,
   LogStreamRequest,
 } from './services/log/client.ts'
+export type { ComponentLog } from './services/log/component-log.ts'
 export type { LogHandler, LogHandlerRequest } from './services/log/handlers.ts'
 export type {
   LogAttributes,

@@ -67,6 +67,11 @@ export class LogReader {
     const nextOf = new Map(files.map((file) => [keyOf(file), file.next]))
     const follower = new LogFollower({
       files: () => this.#allFiles(),
+      filesChanged: (known, waitMs) =>
+        this.#ask(async (service) => {
+          const timeoutMs = waitMs + ASK_TIMEOUT_MS
+          return (await service.filesChanged({ known, waitMs }, { timeoutMs })).version
+        }),
       read: (nodeId, request) =>
         this.#ask((service) =>
           service.read({ nodeId, ...request }, { timeoutMs: request.waitMs + ASK_TIMEOUT_MS }),

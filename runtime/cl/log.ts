@@ -64,7 +64,7 @@ export type ClLogStreamHandleT = LogStream | typeof CL_LOG_HANDLE_SYS | typeof C
 /** What `clLogInitialize` gives. */
 export type ClLogHandleT = LogClient
 
-/** `flushInterval` is in microseconds; `haProperty` has to be false. */
+/** `flushInterval` is in microseconds. */
 export interface ClLogStreamAttributesT {
   readonly fileName?: string
   readonly fileLocation?: string
@@ -86,32 +86,32 @@ export interface ClLogFilterT {
   readonly compIdSet?: readonly string[]
 }
 
-/** `app.logs.initialize`. `version` comes back as what is supported. */
+/** `app.log.initialize`. `version` comes back as what is supported. */
 export function clLogInitialize(
   out: ClOut<ClLogHandleT | undefined>,
   _callbacks: null,
   version: ClOut<string>,
 ): ClRcT {
   return LIBRARY.get(out, () => {
-    const logs = bound()
+    const log = bound()
     const asked = given('version', version).value
     try {
-      version.value = logs.initialize(asked).version
+      version.value = log.initialize(asked).version
     } catch (error) {
       const supported = isSdkError(error) ? error.context['supported'] : undefined
       if (typeof supported === 'string') version.value = supported
       throw error
     }
-    return logs
+    return log
   })
 }
 
-/** `app.logs.finalize`. */
+/** `app.log.finalize`. */
 export function clLogFinalize(logHandle: ClLogHandleT | undefined): Promise<ClRcT> {
   return LIBRARY.wait(() => handle(logHandle).finalize())
 }
 
-/** `app.logs.streamOpen`. The service's own time-out counts, whatever `timeout` says. */
+/** `app.log.streamOpen`. The service's own time-out counts, whatever `timeout` says. */
 export function clLogStreamOpen(
   logHandle: ClLogHandleT | undefined,
   streamName: string,
@@ -215,7 +215,7 @@ export function clLogFilterSet(
   })
 }
 
-/** `app.logs.handlerRegister`. */
+/** `app.log.handlerRegister`. */
 export function clLogHandlerRegister(
   logHandle: ClLogHandleT | undefined,
   deliver: (sequence: number, records: readonly StoredRecord[], numRecords: number) => unknown,
@@ -248,7 +248,7 @@ export function clLogHandlerRecordAck(
   return LIBRARY.run(() => handle(handler).recordAck(sequence, numRecords))
 }
 
-/** `app.logs.fileOpen` by name and location, `NODE:PATH`; `.` is this node, `*` any. */
+/** `app.log.fileOpen` by name and location, `NODE:PATH`; `.` is this node, `*` any. */
 export function clLogFileOpen(
   logHandle: ClLogHandleT | undefined,
   fileName: string,
@@ -300,7 +300,7 @@ export function clLogFileRecordsGet(
   })
 }
 
-/** `app.logs.streamList`. */
+/** `app.log.streamList`. */
 export function clLogStreamListGet(
   logHandle: ClLogHandleT | undefined,
   out: ClOut<readonly LogStreamInfo[]>,
@@ -326,7 +326,7 @@ export function clLogSeverityValueGet(name: string): number {
 
 function bound(): LogClient {
   const app = boundApp()
-  if (app !== undefined) return app.logs
+  if (app !== undefined) return app.log
   throw new SdkError('INVALID_STATE', 'no EO is bound to this thread')
 }
 
@@ -368,10 +368,7 @@ function message(
 }
 
 function attributesOf(attributes: ClLogStreamAttributesT): Partial<LogAttributes> {
-  const { haProperty, fileFullAction, flushInterval, waterMark, ...same } = attributes
-  if (haProperty === true) {
-    throw new SdkError('NOT_SUPPORTED', 'haProperty: put the files on "*", which moves with nodes')
-  }
+  const { fileFullAction, flushInterval, waterMark, ...same } = attributes
   const action = fileFullAction === undefined ? undefined : FULL_ACTIONS[fileFullAction]
   if (fileFullAction !== undefined && action === undefined) {
     throw new SdkError('INVALID_PARAMETER', `fileFullAction ${fileFullAction}: 0, 1 or 2`)

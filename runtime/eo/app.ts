@@ -1,4 +1,3 @@
-import type { Logger } from 'pino'
 import type { ClientOf, HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
 import type {
   Destination,
@@ -29,7 +28,6 @@ export interface App extends Libraries {
   /** Name of the node this component runs on. */
   readonly node: string
   readonly address: IocAddress
-  readonly log: Logger
   readonly cpm: CpmClient
   readonly eo: EoClient
   readonly rmd: AppRmd

@@ -169,7 +169,6 @@ export class ComponentProcess {
       component: env.component,
       node: env.node,
       address: rmd.address,
-      log,
       cpm: this.#cpm,
       eo: this.#eo.client,
       rmd: roleRmd(rmd, () => this.#eo.roles.epoch(), context),

@@ -3,7 +3,8 @@ import { type DebugClient, debugLibrary } from './debug/client.ts'
 import { clusterEventLibrary, type ClusterEvents } from './cluster-events/client.ts'
 import { type EventClient, eventLibrary } from './event/client.ts'
 import { type GroupClient, groupLibrary } from './group/client.ts'
-import { type LogClient, logLibrary } from './log/client.ts'
+import { logLibrary } from './log/client.ts'
+import { carryStreams, type ComponentLog } from './log/component-log.ts'
 import { type NameClient, nameLibrary } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
 import { type TransactionClient, transactionLibrary } from './transaction/client.ts'
@@ -16,13 +17,15 @@ export interface Libraries {
   readonly debug: DebugClient
   readonly clusterEvents: ClusterEvents
   readonly event: EventClient
-  readonly logs: LogClient
+  readonly log: ComponentLog
 }
 
 /** The flag of each library in `clEoClientLibs` (null: it is always there), and what makes it. */
 interface Library<K extends keyof Libraries> {
   readonly flag: string | null
   readonly create: (context: LibraryContext) => ServiceLibrary<Libraries[K]>
+  /** What is in its place while it is switched off. @defaultValue reading it throws NOT_INITIALIZED */
+  readonly without?: (context: LibraryContext) => Libraries[K]
 }
 
 const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
@@ -32,7 +35,14 @@ const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
   debug: { flag: 'debug', create: debugLibrary },
   clusterEvents: { flag: null, create: clusterEventLibrary },
   event: { flag: 'event', create: eventLibrary },
-  logs: { flag: 'log', create: logLibrary },
+  log: {
+    flag: 'log',
+    create: (context) => {
+      const library = logLibrary(context)
+      return { ...library, client: carryStreams(context.log, library.client) }
+    },
+    without: ({ log }) => carryStreams(log, null),
+  },
 }
 
 /** Flags of `clEoClientLibs` that have a library. */
@@ -42,7 +52,7 @@ export const LIBRARY_FLAGS: ReadonlySet<string> = new Set(
 
 /** The libraries of one component process. */
 export interface OpenLibraries {
-  /** Reading one that is switched off throws NOT_INITIALIZED. */
+  /** Reading one that is switched off throws NOT_INITIALIZED; of `log`, what is more than a logger. */
   readonly app: Libraries
   readonly open: readonly ServiceLibrary<unknown>[]
 }
@@ -52,11 +62,12 @@ export function openLibraries(context: LibraryContext, flags: ReadonlySet<string
   const app = {}
   const open: ServiceLibrary<unknown>[] = []
   for (const [place, library] of Object.entries<Library<keyof Libraries>>(LIBRARIES)) {
-    const { flag, create } = library
+    const { flag, create, without } = library
     const made = flag === null || flags.has(flag) ? create(context) : null
     if (made !== null) open.push(made)
+    const client = made === null ? without?.(context) : made.client
     const get = (): unknown => {
-      if (made !== null) return made.client
+      if (client !== undefined) return client
       throw new SdkError(
         'NOT_INITIALIZED',
         `app.${place}: switch the library on with clEoClientLibs = { ${flag}: true }`,

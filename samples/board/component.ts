@@ -44,7 +44,7 @@ const leaderOf = (view: GroupNotification | null): string | null =>
   view?.items.find(({ member }) => member.memberId === view.leader)?.member.name ?? null
 
 const initialize = async (app: App): Promise<void> => {
-  const minutes = await app.logs.streamOpen({
+  const minutes = await app.log.streamOpen({
     name: 'minutes',
     scope: 'GLOBAL',
     attributes: { fileLocation: '*:board' },

@@ -42,6 +42,7 @@ import {
   type ClLogStreamAttributesT,
 } from '../../runtime/cl/index.ts'
 import { logLibrary } from '../../runtime/services/log/client.ts'
+import { carryStreams } from '../../runtime/services/log/component-log.ts'
 import { logServerOf } from '../../runtime/services/log/server.ts'
 import { ServiceRig } from './services/rig.ts'
 
@@ -61,7 +62,7 @@ async function start(): Promise<ClLogHandleT> {
   await rig.start(1, 2)
   const { client, rmd } = await rig.component(1, 'a', logLibrary)
   const of = { component: 'a', node: 'node1', address: rmd.address, rmd: {} }
-  const app = { ...of, logs: client, log }
+  const app = { ...of, log: carryStreams(log, client) }
   bindMyEo(app as unknown as App)
   const out: { value: ClLogHandleT | undefined } = { value: undefined }
   expect(clLogInitialize(out, null, { value: 'B.1.1' })).toBe(CL_OK)
@@ -133,7 +134,6 @@ describe('the names of the log service', () => {
     expect(version.value).toBe('B.1.1')
     expect((await openStream(handle, null, { flags: 0 })).rc).toBe(error('NOT_EXIST'))
     expect((await openStream(handle, {}, { flags: 2 })).rc).toBe(error('BAD_FLAG'))
-    expect((await openStream(handle, { haProperty: true })).rc).toBe(error('NOT_SUPPORTED'))
     expect((await openStream(handle, { fileFullAction: 3 })).rc).toBe(error('INVALID_PARAMETER'))
     const { stream } = await openStream(handle, { recordSize: 400 })
     expect((await openStream(handle, { recordSize: 500 })).rc).toBe(error('ALREADY_EXIST'))
@@ -161,7 +161,11 @@ describe('the names of the log service', () => {
 
     const shared = { fileLocation: 'node2:log', flushInterval: 1_000 }
     const global = { name: 'shared', scope: CL_LOG_STREAM_GLOBAL }
-    const { stream } = await openStream(handle, shared, global)
+    expect(await openStream(handle, { ...shared, haProperty: true }, global)).toMatchObject({
+      rc: CL_OK,
+      stream: { attributes: { haProperty: true } },
+    })
+    const { stream } = await openStream(handle, { ...shared, haProperty: true }, global)
     const batches: [number, number][] = []
     const handler: Parameters<typeof clLogHandlerRegister>[5] = { value: undefined }
     const deliver = (sequence: number, _: unknown, count: number): void => {

@@ -106,8 +106,8 @@ export interface LogFileQuery {
 }
 
 /**
- * Log streams, `clLog...` of the original: SAFplus log service, section 16. The flag `log` of `clEoClientLibs` switches
- * them on; the lines of `app.log` then also go to `appStream`.
+ * Log streams, `clLog...` of the original: SAFplus log service, section 16. `app.log` has them, beside the component's
+ * logger.
  */
 export interface LogClient {
   /** `appStream` of this node. */
@@ -194,6 +194,10 @@ class Logs implements LogClient {
       return new LogFollower({
         ...options,
         files: () => this.fileList(),
+        filesChanged: async (known, waitMs) => {
+          const timeoutMs = waitMs + CALL_TIMEOUT_MS
+          return (await this.#service.filesChanged({ known, waitMs }, { timeoutMs })).version
+        },
         read: (nodeId, request) =>
           this.#service.read(
             { nodeId, ...request },
@@ -214,7 +218,7 @@ class Logs implements LogClient {
   }
 
   initialize(version: string = LogService.version): { readonly version: string } {
-    const negotiated = negotiateVersion('logs.initialize', version, LogService.version)
+    const negotiated = negotiateVersion('log.initialize', version, LogService.version)
     this.#isOpen = true
     return { version: negotiated }
   }
@@ -270,6 +274,8 @@ class Logs implements LogClient {
 
   setFilter(stream: number, filter: LogFilter): void {
     this.#filters.set(stream, filter)
+    // Told anew when other files take over; the next record finds out whether they are full, too.
+    this.#full.delete(stream)
   }
 
   /** The process ends: what was written goes on its way for a moment. */

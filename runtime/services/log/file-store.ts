@@ -15,6 +15,8 @@ export interface FileStoreOptions {
   readonly node: string
   readonly onWaterMark: (stream: string, crossing: Crossing) => void
   readonly onFailure: (stream: string, error: unknown) => void
+  /** A stream has files for the first time here. */
+  readonly onMade: () => void
 }
 
 /** All files of the log service on one node, those of earlier lives and ended streams too. */
@@ -31,7 +33,11 @@ export class FileStore {
   /** The file of a stream, made when it is not there; null when there are too many. */
   use(file: string, header: Omit<FileHeader, 'first'>): LogFile | null {
     const known = this.#files.get(file)
-    if (known === undefined) return this.#add(file, header)
+    if (known === undefined) {
+      const made = this.#add(file, header)
+      if (made !== null) this.#options.onMade()
+      return made
+    }
     if (known.header.attributes !== header.attributes) known.use(header)
     return known
   }

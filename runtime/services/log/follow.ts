@@ -2,13 +2,16 @@ import type { Clock } from '../../../ioc/index.ts'
 import { LOG_LIMITS, type LogFileInfo, type LogRead, type LogReadAnswer } from './interface.ts'
 import type { StoredRecord } from './interface.ts'
 
-const LOOK_MS = 500
+/** So long at most until it looks for files again: the second line, news of files are told. */
+const LOOK_MS = 10_000
 const RETRY_MS = 300
 /** How long a node keeps a reader waiting that has everything. */
 const WAIT_MS = 2_000
 
 export interface FollowOptions {
   files(): Promise<readonly LogFileInfo[]>
+  /** As `LogService.filesChanged`. */
+  filesChanged(known: string, waitMs: number): Promise<string>
   read(nodeId: number, request: LogRead): Promise<LogReadAnswer>
   wants(file: LogFileInfo): boolean
   /** Number of the first record to be read of a file; `isNew`: it was not there when this began. */
@@ -33,23 +36,33 @@ export class LogFollower {
 
   /** Resolves when it has looked for files once. @throws what `files` rejects with. */
   async start(): Promise<void> {
+    const known = await this.#options.filesChanged('', 0)
     await this.#look(false)
-    void this.#lookAgain()
+    void this.#lookAgain(known)
   }
 
   stop(): void {
     this.#stop.abort()
   }
 
-  async #lookAgain(): Promise<void> {
+  async #lookAgain(first: string): Promise<void> {
+    let known = first
     while (!this.#isStopped) {
-      await this.#pause(LOOK_MS)
-      await this.#look(true).catch(() => undefined)
+      try {
+        known = await this.#options.filesChanged(known, LOOK_MS)
+        await this.#look(true)
+      } catch {
+        // Whatever changed meanwhile is news again.
+        known = ''
+        await this.#pause(RETRY_MS)
+      }
     }
   }
 
   async #look(isNew: boolean): Promise<void> {
-    for (const file of await this.#options.files()) {
+    const files = await this.#options.files()
+    if (this.#isStopped) return
+    for (const file of files) {
       const key = `${file.nodeId} ${file.file}`
       if (this.#known.has(key) || !this.#options.wants(file)) continue
       this.#known.add(key)

@@ -23,7 +23,8 @@ interface Queue {
   missingTold: number
   pushed: number
   arrived: number
-  /** The owner said that its file takes nothing more. */
+  /** Life of the node that took records last, and whether it said that its file takes nothing more. */
+  owner: string | null
   isFull: boolean
   isEnded: boolean
 }
@@ -57,10 +58,11 @@ export class GlobalQueues {
   }
 
   /** Whose disk it is now; null while that node is away. */
-  ownerOf({ home }: Pick<StreamState, 'home'>): OrderMember | null {
+  ownerOf({ home, attributes }: Pick<StreamState, 'home' | 'attributes'>): OrderMember | null {
     const members = this.#host.members()
-    if (home === '*') return members[0] ?? null
-    return members.find(({ node }) => this.#host.nodeName(node) === home) ?? null
+    const own = members.find(({ node }) => this.#host.nodeName(node) === home)
+    if (own !== undefined) return own
+    return home === '*' || attributes.haProperty ? (members[0] ?? null) : null
   }
 
   /** @returns true when the owner's file takes nothing more, as far as is known here. */
@@ -75,11 +77,16 @@ export class GlobalQueues {
   }
 
   /** Records of another node. @returns true when the file takes nothing more. */
-  receive({ stream, attributes, home, life, first, records, ...counts }: Append): boolean {
-    const intake = this.#intake(`${life} ${stream}`)
+  async receive(request: Append): Promise<boolean> {
+    const { stream: name, attributes, home, life, first, records, ...counts } = request
+    const stream = { name, attributes, home }
+    const intake = this.#intake(`${life} ${name}`)
     const { fresh, lost } = intake.take(first, counts.lost, records)
     const missing = fresh.length === 0 ? 0 : intake.takeMissing(counts)
-    return this.#store.write({ name: stream, attributes, home }, 'GLOBAL', fresh, lost + missing)
+    const isFull = this.#store.write(stream, 'GLOBAL', fresh, lost + missing)
+    // The sender lets go of them: from here on they have to outlive this process.
+    await this.#store.settle(stream, 'GLOBAL')
+    return isFull
   }
 
   /** The stream is gone: what waits is still sent while there is an owner. */
@@ -90,13 +97,24 @@ export class GlobalQueues {
     this.#dropIfDone(name, queue)
   }
 
-  /** Nodes came or went. */
-  viewChanged(): void {
+  /**
+   * Nodes came or went.
+   * @returns streams whose files were full, and are others now.
+   */
+  viewChanged(): readonly string[] {
     const lives = new Set(this.#host.members().map(({ life }) => life))
     for (const key of this.#intakes.keys()) {
       if (!lives.has(key.slice(0, key.indexOf('.')))) this.#intakes.delete(key)
     }
-    for (const [name, queue] of [...this.#queues]) this.#dropIfDone(name, queue)
+    const refreshed: string[] = []
+    for (const [name, queue] of [...this.#queues]) {
+      if (queue.isFull && this.ownerOf(queue.stream)?.life !== queue.owner) {
+        queue.isFull = false
+        refreshed.push(name)
+      }
+      this.#dropIfDone(name, queue)
+    }
+    return refreshed
   }
 
   close(): void {
@@ -113,6 +131,7 @@ export class GlobalQueues {
       missingTold: 0,
       pushed: 0,
       arrived: 0,
+      owner: null,
       isFull: false,
       isEnded: false,
       records: new PushQueue({
@@ -130,6 +149,7 @@ export class GlobalQueues {
     const owner = this.ownerOf(queue.stream)
     if (owner === null) throw new SdkError('TRY_AGAIN', `the node of the files of ${name} is away`)
     const { missing, missingTold } = queue
+    queue.owner = owner.life
     const lost = queue.account.lostBefore(first)
     if (owner.life === this.#host.self.life) {
       const all = lost + missing - missingTold

@@ -32,6 +32,8 @@ export const LOG_LIMITS = {
   /** Records that wait for the next stage: in a component, for the node that owns a stream, for the disk. */
   waitingCount: 4_096,
   readerCount: 64,
+  /** Followers that wait for news of files at one node. */
+  followerCount: 256,
 } as const
 
 /** Every severity's bit. */
@@ -61,6 +63,12 @@ export const logAttributesSchema = z
         error: 'NODE:PATH with a relative path, such as ".:log"',
       })
       .default('.:log'),
+    /**
+     * Of global streams, while the node of `fileLocation` is away. true: files at the node that has been in the cluster
+     * longest go on, until that node is back. false: records wait for it, within bounds. `*` names no node, and so goes
+     * on either way; a local stream ends with its node.
+     */
+    haProperty: z.boolean().default(false),
     /** Bytes of one file. */
     fileUnitSize: z.int().min(1_024).max(1_073_741_824).default(1_500_000),
     /** Bytes of the text, fields and data of one record; what is beyond is cut. */
@@ -72,7 +80,7 @@ export const logAttributesSchema = z
     fileFullAction: z.enum(['ROTATE', 'WRAP', 'HALT']).default('WRAP'),
     /** Full files that are kept with ROTATE; 0 means 64. */
     maxFilesRotated: z.int().min(0).max(1_000).default(0),
-    /** So many records are written at once, or what came within the interval. */
+    /** So many records are written at once, or what came within the interval; what other nodes send, as it comes. */
     flushFreq: z.int().min(1).max(LOG_LIMITS.waitingCount).default(64),
     flushIntervalMs: z.int().min(1).max(60_000).default(100),
     /** Percent of a file at which its being full is told in the system stream, and at which no more. 0: never. */
@@ -148,6 +156,15 @@ export const logStreamInfoSchema = z.strictObject({
 })
 /** A stream that is there now. */
 export type LogStreamInfo = z.infer<typeof logStreamInfoSchema>
+
+/** What a file says of itself. Attributes that an earlier release did not know have their defaults. */
+export const fileHeaderSchema = z.strictObject({
+  stream: z.string(),
+  scope: logScopeSchema,
+  attributes: logAttributesSchema,
+  /** Number of the file's first record. */
+  first: z.int(),
+})
 
 export const logFileInfoSchema = z.strictObject({
   nodeId: z.int(),
@@ -247,6 +264,15 @@ export const LogService = defineInterface({
         silent: z.array(z.string()),
       }),
     },
+    /**
+     * Which files there are, on all nodes that can be reached, as a version: when it is another one than `known`, at the
+     * latest after `waitMs`. Errors: TRY_AGAIN with too many waiting followers.
+     */
+    filesChanged: {
+      serviceId: 7,
+      input: z.strictObject({ known: z.string().max(64), waitMs: z.int().min(0).max(60_000) }),
+      output: z.strictObject({ version: z.string() }),
+    },
     /** A file of any node. Errors: NOT_EXIST, TRY_AGAIN with too many waiting readers. */
     read: {
       serviceId: 6,
@@ -262,7 +288,10 @@ export const LogNode = defineInterface({
   clientId: CLIENT_ID.log,
   version: 'B.1.1',
   methods: {
-    /** Records of a global stream for the node that owns its files. `isFull`: these take nothing more. */
+    /**
+     * Records of a global stream for the node that owns its files; answered when they are in these, or counted as lost.
+     * `isFull`: they take nothing more. Errors: TRY_AGAIN while the disk takes nothing.
+     */
     append: {
       serviceId: 16,
       input: z.strictObject({

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { mkdir, open, readdir, rm, stat, truncate, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SdkError } from '../../../idl/index.ts'
@@ -11,6 +12,8 @@ import { type FileHeader, headerLine, parseHeader, parseRecord } from './record-
 const WAITING_BYTES_MAX = 8 * 1024 * 1024
 /** After a failed write, so long until the next one. */
 const RETRY_MS = 1_000
+/** Opens what is there: a file that somebody removed is not to come again without its header. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND
 /** Places of readers that are remembered, so that going on needs no search. */
 const PLACE_COUNT_MAX = 64
 
@@ -33,6 +36,7 @@ export class LogFile {
   readonly #options: LogFileOptions
   #header: Omit<FileHeader, 'first'>
   #pieces: Piece[] = []
+  /** Number of the first record that was never in a file. */
   #next = 1
   #waiting: Buffer[] = []
   #waitingBytes = 0
@@ -65,7 +69,7 @@ export class LogFile {
     await this.#work
     return {
       first: this.#pieces[0]?.first ?? this.#next,
-      next: this.#written,
+      next: this.#next,
       sizeBytes: this.#pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       isFull: this.#isFull,
       dropped: this.#dropped,
@@ -114,32 +118,47 @@ export class LogFile {
   flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#work = this.#work.then(() => this.#write())
-    return this.#work
+    return this.#after(() => this.#write())
+  }
+
+  /**
+   * As {@link flush}, where somebody has to know.
+   * @throws SdkError TRY_AGAIN while the disk takes nothing.
+   */
+  async settle(): Promise<void> {
+    if (!this.#isFailing) await this.flush()
+    if (this.#isFailing) throw new SdkError('TRY_AGAIN', `${this.#options.name} cannot be written`)
   }
 
   /** Records from a number on; waits for the next one when there is none and there is time. */
   async read({ from, countMax, waitMs }: LogRead): Promise<LogReadAnswer> {
     await this.#work
-    if (from >= this.#written && waitMs > 0) await this.#wait(from, waitMs)
-    const oldest = this.#pieces[0]?.first ?? this.#next
-    const start = Math.max(from, oldest)
-    const piece = pieceOf(this.#pieces, start)
-    if (piece === undefined) return { records: [], next: Math.max(from, this.#written), lost: 0 }
-    const { records, next } = await this.#readPiece(piece, start, countMax)
-    return { records, next, lost: start - from }
+    if (from >= this.#next && waitMs > 0) await this.#wait(from, waitMs)
+    try {
+      return await this.#read(from, countMax)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      // Somebody removed it: what it had is lost, the others are read.
+      await this.#after(() => this.#reload().catch(() => undefined))
+      return this.#read(from, countMax)
+    }
   }
 
   /** Writes what waits and lets go of the disk. Appending opens it again. */
   close(): Promise<void> {
     void this.flush()
-    this.#work = this.#work.then(() => this.#forget())
+    const closed = this.#after(() => this.#forget())
     for (const wake of this.#readers) wake()
+    return closed
+  }
+
+  #after(step: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(step)
     return this.#work
   }
 
-  /** Number of the first record that is not in a file yet. */
-  get #written(): number {
+  /** Number behind the last record of the newest file: `#next`, unless somebody removed newer ones. */
+  get #fileEnd(): number {
     const last = this.#pieces.at(-1)
     return last === undefined ? this.#next : last.first + last.count
   }
@@ -160,7 +179,17 @@ export class LogFile {
       const timer = setTimeout(done, waitMs)
       this.#readers.add(done)
     })
-    if (from >= this.#written) await this.#work
+    if (from >= this.#next) await this.#work
+  }
+
+  async #read(from: number, countMax: number): Promise<LogReadAnswer> {
+    const piece = pieceOf(this.#pieces, from)
+    if (piece === undefined) {
+      return { records: [], next: Math.max(from, this.#next), lost: Math.max(0, this.#next - from) }
+    }
+    const start = Math.max(from, piece.first)
+    const { records, next } = await this.#readPiece(piece, start, countMax)
+    return { records, next, lost: start - from }
   }
 
   async #readPiece(piece: Piece, from: number, countMax: number) {
@@ -216,7 +245,8 @@ export class LogFile {
       else pieces.push(piece)
     }
     this.#pieces = pieces
-    this.#next = this.#written
+    // Numbers are never given twice, whatever somebody removed.
+    this.#next = Math.max(this.#next, this.#fileEnd)
     this.#isLoaded = true
   }
 
@@ -240,8 +270,11 @@ export class LogFile {
 
   async #write(): Promise<void> {
     try {
-      if (!this.#isLoaded) await this.#load()
-      while (this.#waiting.length > 0 && !this.#isFull) await this.#writeSome()
+      await this.#writeAll().catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error
+        await this.#reload()
+        await this.#writeAll()
+      })
       this.#isFailing = false
     } catch (error) {
       this.#failed(error)
@@ -250,10 +283,17 @@ export class LogFile {
     for (const wake of this.#readers) wake()
   }
 
+  async #writeAll(): Promise<void> {
+    if (!this.#isLoaded) await this.#load()
+    while (this.#waiting.length > 0 && !this.#isFull) await this.#writeSome()
+  }
+
   /** As many lines as the last piece takes, in one write. */
   async #writeSome(): Promise<void> {
     const rules = pieceRules(this.#header.attributes)
-    const last = this.#pieces.at(-1)
+    const newest = this.#pieces.at(-1)
+    // Behind a gap that somebody made another piece begins.
+    const last = this.#fileEnd === this.#next ? newest : undefined
     const lines: Buffer[] = []
     let piece = last
     for (const bytes of this.#waiting) {
@@ -264,16 +304,17 @@ export class LogFile {
     if (piece === undefined || lines.length === 0) {
       const placement = placeLine(rules, last, this.#waiting[0]?.length ?? 0)
       if (placement === 'full') this.#isFull = true
-      else await this.#newPiece((last?.index ?? 0) + 1)
+      else await this.#newPiece((newest?.index ?? 0) + 1)
       return
     }
     if (this.#handle === null) {
-      this.#handle = await open(this.#path(piece), 'a', 0o600)
+      this.#handle = await open(this.#path(piece), APPEND)
       // Half a line of a write that failed.
       await this.#handle.truncate(last?.sizeBytes ?? 0)
     }
     const bytes = Buffer.concat(lines)
     await this.#handle.appendFile(bytes)
+    if ((await this.#handle.stat()).nlink === 0) throw new RemovedError()
     this.#pieces[this.#pieces.length - 1] = piece
     this.#next = piece.first + piece.count
     this.#waiting.splice(0, lines.length)
@@ -285,14 +326,23 @@ export class LogFile {
     await this.#letGo()
     const first = this.#next
     const bytes = Buffer.from(headerLine({ ...this.#header, first }))
-    this.#handle = await open(this.#path({ index }), 'w', 0o600)
-    await this.#handle.appendFile(bytes)
-    this.#pieces.push({ index, first, count: 0, sizeBytes: bytes.length })
-    this.#watch(0)
-    for (const gone of surplus(pieceRules(this.#header.attributes), this.#pieces)) {
+    const piece = { index, first, count: 0, sizeBytes: bytes.length }
+    // The old ones go before: a full disk has room again.
+    for (const gone of surplus(pieceRules(this.#header.attributes), [...this.#pieces, piece])) {
       await rm(this.#path(gone), { force: true })
       this.#pieces.shift()
     }
+    this.#handle = await open(this.#path({ index }), 'w', 0o600)
+    await this.#handle.appendFile(bytes)
+    this.#pieces.push(piece)
+    this.#watch(0)
+  }
+
+  async #reload(): Promise<void> {
+    await this.#letGo()
+    this.#isLoaded = false
+    this.#places.clear()
+    await this.#load()
   }
 
   /** What becomes of the files meanwhile is seen when the stream is there again. */
@@ -334,6 +384,14 @@ export class LogFile {
     this.#waitingBytes = 0
   }
 }
+
+/** The file that is written has no name any more. */
+class RemovedError extends Error {
+  readonly code = 'ENOENT'
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 /** Number of a piece in a file's name; null for another file. */
 export function pieceIndex(file: string, name: string): number | null {

@@ -37,6 +37,13 @@ export const streamOperationSchema = z.discriminatedUnion('kind', [
 ])
 export type StreamOperation = z.infer<typeof streamOperationSchema>
 
+/** What goes by way of the order: changes of streams, and that a node has files that it did not have. */
+export const logMessageSchema = z.discriminatedUnion('kind', [
+  ...streamOperationSchema.options,
+  z.strictObject({ kind: z.literal('filesMade') }),
+])
+export type LogMessage = z.infer<typeof logMessageSchema>
+
 const streamStateSchema = z.strictObject({
   name: z.string(),
   attributes: logAttributesSchema,
@@ -48,5 +55,5 @@ const streamStateSchema = z.strictObject({
 })
 export type StreamState = z.infer<typeof streamStateSchema>
 
-export const streamOperationCodec = makeMethodCodec('log stream operation', streamOperationSchema)
+export const logMessageCodec = makeMethodCodec('log message', logMessageSchema)
 export const streamsCodec = makeMethodCodec('log streams of all nodes', z.array(streamStateSchema))

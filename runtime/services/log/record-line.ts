@@ -1,14 +1,9 @@
-import type { LogAttributes, LogRecord, LogScope, StoredRecord } from './interface.ts'
+import type { z } from 'zod'
+import { fileHeaderSchema, type LogRecord, type StoredRecord } from './interface.ts'
 import { levelOfSeverity, severityName } from './severity.ts'
 
 /** First line of each file. */
-export interface FileHeader {
-  readonly stream: string
-  readonly scope: LogScope
-  readonly attributes: LogAttributes
-  /** Number of the file's first record. */
-  readonly first: number
-}
+export type FileHeader = z.infer<typeof fileHeaderSchema>
 
 const FORMAT = 1
 
@@ -20,9 +15,9 @@ export function headerLine(header: FileHeader): string {
 /** The header of a line; null when it is none of this format. */
 export function parseHeader(line: string): FileHeader | null {
   const value = parseObject(line)
-  if (value?.['holdfastLog'] !== FORMAT || typeof value['first'] !== 'number') return null
+  if (value?.['holdfastLog'] !== FORMAT) return null
   const { holdfastLog: _, ...header } = value
-  return header as unknown as FileHeader
+  return fileHeaderSchema.safeParse(header).data ?? null
 }
 
 /**

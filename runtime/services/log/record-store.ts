@@ -26,13 +26,14 @@ export class RecordStore {
   readonly #halted = new Set<string>()
   #sequence = 0
 
-  constructor(host: ServiceHost, syslogPath: string) {
+  constructor(host: ServiceHost, syslogPath: string, onMade: () => void) {
     this.#host = host
     this.#syslog = new SyslogOutput(syslogPath, host.log)
     this.files = new FileStore({
       directory: `${host.directory}/log`,
       nodeId: host.nodeId,
       node: host.node,
+      onMade,
       onWaterMark: (stream, { type, percent }) => {
         const text = `log file of ${stream}: ${type} water mark at ${percent} %`
         const severity = type === 'HIGH' ? 'WARNING' : 'NOTICE'
@@ -54,9 +55,8 @@ export class RecordStore {
    * @returns true when the file takes nothing more.
    */
   write(stream: StreamFile, scope: LogScope, records: readonly LogRecord[], lost: number): boolean {
-    const { name, attributes, home } = stream
-    const place = `${scope === 'LOCAL' ? 'local' : home === '*' ? 'leader' : 'global'}`
-    const id = `${place}/${fileOf(attributes)}`
+    const { name, attributes } = stream
+    const id = `${this.#placeOf(stream, scope)}/${fileOf(attributes)}`
     const file = this.files.use(id, { stream: name, scope, attributes })
     const [first] = records
     if (file === null || first === undefined) return false
@@ -74,6 +74,15 @@ export class RecordStore {
     return file.isFull
   }
 
+  /**
+   * Resolves when what was written for a stream is in its files, or counted as lost.
+   * @throws SdkError TRY_AGAIN while the disk takes nothing.
+   */
+  async settle(stream: StreamFile, scope: LogScope): Promise<void> {
+    const id = `${this.#placeOf(stream, scope)}/${fileOf(stream.attributes)}`
+    await (await this.files.get(id))?.settle()
+  }
+
   /** The stream is gone; its files stay. */
   ended(scope: LogScope, name: string): void {
     const id = this.#names.get(`${scope} ${name}`)
@@ -85,6 +94,13 @@ export class RecordStore {
     tapLog(this.#host.log, null)
     this.#syslog.close()
     await this.files.close()
+  }
+
+  /** Files that stand in for those of an absent node have a place of their own: another stream's have the same name. */
+  #placeOf({ home }: StreamFile, scope: LogScope): string {
+    if (scope === 'LOCAL') return 'local'
+    if (home === '*') return 'leader'
+    return home === this.#host.node ? 'global' : `for-${home}`
   }
 
   #haltedOnce(id: string, stream: string): void {

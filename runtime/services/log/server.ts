@@ -7,6 +7,7 @@ import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
 import { Telling } from '../telling.ts'
 import { passes } from './filter.ts'
+import { FileNews } from './file-news.ts'
 import { LogIntake } from './intake.ts'
 import {
   type LogFileInfo,
@@ -23,8 +24,9 @@ import {
 } from './interface.ts'
 import { GlobalQueues } from './global-queues.ts'
 import {
+  type LogMessage,
+  logMessageCodec,
   type StreamOperation,
-  streamOperationCodec,
   type StreamState,
   streamsCodec,
 } from './operations.ts'
@@ -66,6 +68,7 @@ class LogServer implements NodeService, Replicated {
   readonly #host: ServiceHost
   readonly #store: RecordStore
   readonly #queues: GlobalQueues
+  readonly #news: FileNews
   readonly #contents: Readonly<Record<LogScope, StreamContent>> = {
     GLOBAL: new StreamContent(),
     LOCAL: new StreamContent(),
@@ -77,12 +80,16 @@ class LogServer implements NodeService, Replicated {
   readonly #sessions = new Map<string, Session>()
   /** What living components of this node have open of global streams, by their callers. */
   readonly #own = new Map<string, Map<string, Open>>()
-  readonly #telling: Telling<StreamOperation>
+  readonly #telling: Telling<LogMessage>
 
   constructor(host: ServiceHost, syslogPath: string) {
     this.#host = host
     this.#telling = new Telling((operation) => this.#submit(operation), host.log)
-    this.#store = new RecordStore(host, syslogPath)
+    this.#news = new FileNews(host.self.life, systemClock)
+    this.#store = new RecordStore(host, syslogPath, () => {
+      this.#news.changed()
+      this.#telling.tell({ kind: 'filesMade' })
+    })
     this.#queues = new GlobalQueues(host, this.#store)
     for (const [kind, { name, stream }] of Object.entries(PERENNIAL)) {
       const attributes = PERENNIAL_ATTRIBUTES[kind as keyof typeof PERENNIAL]
@@ -95,13 +102,21 @@ class LogServer implements NodeService, Replicated {
   // --- the order ---
 
   apply(payload: Uint8Array): StreamState | null {
-    return this.#apply('GLOBAL', streamOperationCodec.decode(payload))
+    const message = logMessageCodec.decode(payload)
+    if (message.kind !== 'filesMade') return this.#apply('GLOBAL', message)
+    this.#news.changed()
+    return null
   }
 
   viewChanged(members: readonly OrderMember[]): void {
     this.#contents.GLOBAL.keepLives(new Set(members.map(({ life }) => life)))
     this.#dropEnded('GLOBAL')
-    this.#queues.viewChanged()
+    for (const name of this.#queues.viewChanged()) {
+      const state = this.#contents.GLOBAL.get(name)
+      if (state !== undefined) this.#tellFilter('GLOBAL', state)
+    }
+    // Files came and went with the nodes.
+    this.#news.changed()
   }
 
   snapshot(): Uint8Array {
@@ -146,7 +161,7 @@ class LogServer implements NodeService, Replicated {
   install(dispatcher: Dispatcher): void {
     dispatcher.install(LogService, this.#handlers())
     dispatcher.install(LogNode, {
-      append: (request) => ({ isFull: this.#queues.receive(request) }),
+      append: async (request) => ({ isFull: await this.#queues.receive(request) }),
       files: async () => ({ files: await this.#store.files.list() }),
       read: (request) => this.#read(request),
     })
@@ -171,6 +186,7 @@ class LogServer implements NodeService, Replicated {
 
   async close(): Promise<void> {
     this.#telling.close()
+    this.#news.wake()
     for (const { push } of this.#sessions.values()) push.close()
     this.#queues.close()
     await this.#store.close()
@@ -206,6 +222,9 @@ class LogServer implements NodeService, Replicated {
         streams: [...this.#infos('GLOBAL'), ...this.#infos('LOCAL')],
       }),
       files: () => this.#files(),
+      filesChanged: async ({ known, waitMs }) => ({
+        version: await this.#news.wait(known, waitMs),
+      }),
       read: ({ nodeId, ...request }) => {
         if (nodeId === this.#host.nodeId) return this.#read(request)
         const timeoutMs = request.waitMs + READ_GRACE_MS
@@ -305,8 +324,8 @@ class LogServer implements NodeService, Replicated {
     return Promise.resolve(this.#apply('LOCAL', operation))
   }
 
-  async #submit(operation: StreamOperation): Promise<StreamState | null> {
-    const payload = streamOperationCodec.encode(operation)
+  async #submit(message: LogMessage): Promise<StreamState | null> {
+    const payload = logMessageCodec.encode(message)
     return (await this.#host.submit(this.topic, payload)) as StreamState | null
   }
 

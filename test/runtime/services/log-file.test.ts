@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -88,6 +89,107 @@ describe('a log file', () => {
     expect(await file.state()).toMatchObject({ first: 1, next: taken + 1, dropped: 904 })
     expect([file.takeUntold(), file.takeUntold()]).toEqual([904, 0])
     await file.close()
+  })
+
+  it('gives no number twice, and loses only what was removed, whatever somebody does to the directory', async () => {
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ kind: fc.constant('append'), count: fc.nat(9) }) },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constant('read') }) },
+      fc.record({ kind: fc.constantFrom('removeAll', 'removeOldest', 'removeNewest', 'refuse') }),
+      fc.record({ kind: fc.constantFrom('again', 'mend') }),
+    )
+    const actions = fc.constantFrom('ROTATE', 'WRAP')
+    await fc.assert(
+      fc.asyncProperty(actions, fc.array(step, { maxLength: 40 }), async (action, steps) => {
+        const place = join(directory, `d${(made += 1)}`)
+        const attributes = { fileFullAction: action, fileUnitSize: 1_024, maxFilesRotated: 2 }
+        let file = fileOf(attributes, place, 'f')
+        let [appended, next, seen, lost] = [0, 1, 0, 0]
+        const mend = (): void => {
+          if (statSync(place, { throwIfNoEntry: false })?.isFile() === true) rmSync(place)
+        }
+        const read = async (): Promise<number> => {
+          const answer = await file.read({ file: '', from: next, countMax: 9, waitMs: 0 })
+          const first = next + answer.lost
+          // In order, under their own numbers, and not twice.
+          expect(answer.records.map(({ number }) => number)).toEqual(
+            answer.records.map((_, index) => first + index),
+          )
+          expect(answer.records.map(numberIn)).toEqual(answer.records.map(({ number }) => number))
+          seen += answer.records.length
+          lost += answer.lost
+          next = answer.next
+          return answer.records.length + answer.lost
+        }
+        const remove = (index: number): void => {
+          const name = readdirSync(place).sort().at(index)
+          if (name !== undefined) rmSync(join(place, name))
+        }
+        for (const one of steps) {
+          if ('count' in one) {
+            for (let n = 0; n < one.count; n += 1) file.append(line((appended += 1), 100))
+            continue
+          }
+          // What the disk did not take yet is told to nobody: it stays in order.
+          await file.flush()
+          const isThere = statSync(place, { throwIfNoEntry: false })?.isDirectory() === true
+          if (one.kind === 'mend') mend()
+          else if (one.kind === 'read' && isThere) await read()
+          else if (one.kind === 'again' && isThere) {
+            await file.close()
+            file = fileOf(attributes, place, 'f')
+            // A new life knows only the numbers that are in files: when the newest went, it begins at others.
+            if ((await file.state()).next !== appended + 1) return file.close()
+          } else if (one.kind === 'removeAll') rmSync(place, { recursive: true, force: true })
+          else if (one.kind === 'removeOldest' && isThere) remove(0)
+          else if (one.kind === 'removeNewest' && isThere) remove(-1)
+          else if (one.kind === 'refuse') {
+            rmSync(place, { recursive: true, force: true })
+            writeFileSync(place, 'no directory')
+          }
+        }
+        mend()
+        await file.flush()
+        while ((await read()) > 0);
+        expect([next, seen + lost]).toEqual([appended + 1, appended])
+        expect((await file.state()).dropped).toBe(0)
+        await file.close()
+      }),
+      { numRuns: 25 },
+    )
+    failures.length = 0
+  })
+
+  it('goes on when a full disk has room again, with every record that it did not count', async (test) => {
+    const place = join(directory, 'small')
+    mkdirSync(place)
+    const words = ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', place]
+    if (spawnSync('mount', words).status !== 0) test.skip('a disk of its own needs root')
+    try {
+      writeFileSync(join(place, 'ballast'), Buffer.alloc(40 * 1024))
+      const file = fileOf({ fileFullAction: 'ROTATE', fileUnitSize: 8_192 }, place, 'f')
+      const outcomes = Array.from({ length: 5_000 }, (_, n) => file.append(line(n + 1, 100)))
+      await file.flush()
+      expect(failures.splice(0)).toMatchObject([{ code: 'ENOSPC' }])
+      const taken = outcomes.filter(Boolean).length
+      const before = (await file.state()).next
+      expect(before).toBeGreaterThan(50)
+      expect(before).toBeLessThan(taken)
+      // Rotation takes its own old files first: WRAP has room for ever where it once had.
+      file.use({
+        ...file.header,
+        attributes: { ...file.header.attributes, fileFullAction: 'WRAP', fileUnitSize: 16_384 },
+      })
+      await file.flush()
+      expect(await file.state()).toMatchObject({ next: taken + 1, dropped: 5_000 - taken })
+      expect(file.takeUntold()).toBe(5_000 - taken)
+      const { first } = await file.state()
+      const { records } = await file.read({ file: '', from: 1, countMax: 5, waitMs: 0 })
+      expect(records.map(numberIn)).toEqual([0, 1, 2, 3, 4].map((n) => first + n))
+      await file.close()
+    } finally {
+      spawnSync('umount', [place])
+    }
   })
 
   it('lets readers wait for the next record, and not for ever', async () => {

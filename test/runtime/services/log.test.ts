@@ -2,8 +2,10 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { pino } from 'pino'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type LogClient, logLibrary, type LogStream } from '../../../runtime/services/log/client.ts'
+import { carryStreams, type ComponentLog } from '../../../runtime/services/log/component-log.ts'
 import type { LogAttributes, StoredRecord } from '../../../runtime/services/log/interface.ts'
 import { logServerOf } from '../../../runtime/services/log/server.ts'
 import { rejection } from '../../ioc/rmd-kit.ts'
@@ -369,6 +371,66 @@ describe('a global stream', () => {
       .toBe(1)
   })
 
+  it('with haProperty goes on elsewhere while the node of its files is away, and comes back to it', async () => {
+    const rig = await rigOf([1, 2, 3])
+    const a = await component(rig, 1, 'a')
+    const attributes = {
+      fileLocation: 'node2:log',
+      haProperty: true,
+      fileFullAction: 'HALT',
+      fileUnitSize: 1_024,
+    } as const
+    const stream = await openGlobal(a, 'g', attributes)
+    // The other node has such a file of its own.
+    say(await openGlobal(a, 'own', { fileLocation: 'node1:log', fileName: 'g' }), 'of node1')
+    expect(await code(openGlobal(a, 'g', { ...attributes, haProperty: false }))).toBe(
+      'ALREADY_EXIST',
+    )
+    const filesOf = async (): Promise<Record<string, string[]>> => {
+      const all = await recordsOf(a, 'g')
+      const files = (await a.client.fileList()).filter((file) => file.stream === 'g')
+      let at = 0
+      return Object.fromEntries(
+        files.map(({ node, file, first, next }) => [
+          `${node} ${file}`,
+          all.slice(at, (at += next - first)).map(({ text }) => text),
+        ]),
+      )
+    }
+    const words = Array.from({ length: 9 }, (_, n) => `${n} ${'x'.repeat(100)}`)
+    say(stream, ...words)
+    await expect
+      .poll(() => stream.write({ severity: 'INFO', text: words[8] ?? '' }), SOON)
+      .toBe('full')
+    await rig.killNode(2)
+    // Another file, which is not full.
+    await expect.poll(() => stream.write({ severity: 'INFO', text: 'away' }), SOON).toBe('written')
+    await expect
+      .poll(async () => (await filesOf())['node1 for-node2/log/g'], SOON)
+      .toEqual(['away'])
+    const owner = async () => (await a.client.streamList()).find(({ name }) => name === 'g')?.owner
+    expect(await owner()).toBe('node1')
+    await rig.node(2)
+    await expect.poll(owner, SOON).toBe('node2')
+    const kept = (await filesOf())['node2 global/log/g'] ?? []
+    expect(kept.length).toBeGreaterThan(1)
+    expect(kept).toEqual(words.slice(0, kept.length))
+    expect(await texts(a, 'own')).toEqual(['of node1'])
+  })
+
+  it('hands over to the next node everything that the dead one had not in its files', async () => {
+    const rig = await rigOf([1, 2])
+    const b = await component(rig, 2, 'b')
+    // By these the records would wait for a minute before they are written.
+    const slow = { fileLocation: '*:log', flushFreq: 4_096, flushIntervalMs: 60_000 }
+    const stream = await openGlobal(b, 'g', slow)
+    say(stream, 'one', 'two')
+    await expect.poll(() => texts(b, 'g'), SOON).toEqual(['one', 'two'])
+    await rig.killNode(1, 2)
+    await rig.node(1)
+    expect(await texts(b, 'g')).toEqual(['one', 'two'])
+  })
+
   it('counts what waits too long for a node that is away', async () => {
     const rig = await rigOf([1, 2])
     const a = await component(rig, 1, 'a')
@@ -431,6 +493,58 @@ describe('handlers', () => {
     say(stream, 'four')
     await expect.poll(() => acked.at(-1), SOON).toBe('four')
     expect(plain).toEqual(['one', 'two', 'three'])
+  })
+})
+
+describe('followers', () => {
+  it('learn of new files of any node at once, and wait in between', async () => {
+    const rig = await rigOf([1, 2, 3])
+    const [a, b] = [await component(rig, 1, 'a'), await component(rig, 2, 'b')]
+    const got: string[] = []
+    await a.client.handlerRegister({
+      stream: 'late',
+      scope: 'GLOBAL',
+      onRecords: (_, records) => void got.push(...records.map(({ text }) => text)),
+    })
+    const looks = vi.spyOn(a.client, 'fileList')
+    const stream = await openGlobal(b, 'late', { fileLocation: 'node3:log' })
+    const startedMs = performance.now()
+    say(stream, 'first')
+    await expect.poll(() => got, { ...SOON, interval: 5 }).toEqual(['first'])
+    // The second line alone would take 10 s.
+    expect(performance.now() - startedMs).toBeLessThan(5_000)
+    expect(looks.mock.calls.length).toBeLessThan(5)
+    await rig.killNode(3)
+    await rig.node(3)
+    say(stream, 'second')
+    await expect.poll(() => got, SOON).toEqual(['first', 'second'])
+  })
+})
+
+describe('app.log', () => {
+  it('is the logger and the streams, its children too; without the flag the logger only', async () => {
+    const lines: string[] = []
+    const plain = pino({ level: 'warn' }, { write: (line) => void lines.push(line) })
+    const off = carryStreams(plain, null)
+    off.warn('heard')
+    expect(() => off.streamOpen).toThrow(/app\.log\.streamOpen.*clEoClientLibs = \{ log: true \}/)
+    expect(() => (off.child({}) as ComponentLog).initialize()).toThrow(
+      expect.objectContaining({ code: 'NOT_INITIALIZED' }),
+    )
+    const { client } = await component(await rigOf([1]), 1, 'a')
+    const on = carryStreams(
+      pino({ level: 'warn' }, { write: (line) => void lines.push(line) }),
+      client,
+    )
+    const { initialize, streamOpen } = on
+    expect(initialize('B.1.1')).toEqual({ version: 'B.1.1' })
+    say(await streamOpen({ name: 'own', attributes: quick, create: true }), 'said')
+    expect(on.application.name).toBe('appStream')
+    on.child({ part: 'x' }).error('too')
+    on.level = 'silent'
+    on.error('not any more')
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['heard', 'too'])
+    await on.finalize()
   })
 })
 
