@@ -94,7 +94,7 @@ function fit(
 }
 
 /** Whole characters of at most so many bytes. */
-function cutText(text: string, sizeMax: number): string {
+export function cutText(text: string, sizeMax: number): string {
   // No character of a string has more than three bytes.
   if (text.length * 3 <= sizeMax || Buffer.byteLength(text) <= sizeMax) return text
   const cut = Buffer.from(text.slice(0, sizeMax)).subarray(0, sizeMax).toString()

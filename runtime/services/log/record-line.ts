@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { fileHeaderSchema, type LogRecord, type StoredRecord } from './interface.ts'
 import { levelOfSeverity, severityName } from './severity.ts'
+import type { SyslogLine } from './syslog-way.ts'
 
 /** First line of each file. */
 export type FileHeader = z.infer<typeof fileHeaderSchema>
@@ -97,10 +98,8 @@ const FACILITY = 1
 /** The number that RFC 5612 keeps for examples: there is no registered one. */
 const SD_ID = 'holdfast@32473'
 
-/** A record as a line of RFC 5424, without an end. */
-export function syslogLine(stream: string, record: LogRecord): string {
-  const priority = FACILITY * 8 + Math.min(record.severity, 8) - 1
-  const time = new Date(record.timeMs).toISOString()
+/** A record as a line of RFC 5424 in its parts. */
+export function syslogLine(stream: string, record: LogRecord): SyslogLine {
   const text = record.text.replace(/[\r\n]+/g, ' ')
   const parameters = [
     ['stream', stream],
@@ -108,15 +107,14 @@ export function syslogLine(stream: string, record: LogRecord): string {
     ['serviceId', String(record.serviceId)],
     ...(record.fields === '' ? [] : [['fields', record.fields]]),
   ].map(([name, value = '']) => `${name}="${value.replace(/["\\\]]/g, '\\$&')}"`)
-  const head = [
-    `<${priority}>1`,
-    time,
-    token(record.node, 255),
-    token(record.component, 48),
-    record.pid,
-    record.messageId,
-  ]
-  return `${head.join(' ')} [${SD_ID} ${parameters.join(' ')}] ${text}`
+  const [node, component] = [token(record.node, 255), token(record.component, 48)]
+  const time = new Date(record.timeMs).toISOString()
+  return {
+    priority: FACILITY * 8 + Math.min(record.severity, 8) - 1,
+    header: `${time} ${node} ${component} ${record.pid} ${record.messageId}`,
+    tag: `${component}[${record.pid}] ${node}`,
+    body: `[${SD_ID} ${parameters.join(' ')}] ${text}`,
+  }
 }
 
 function token(text: string, lengthMax: number): string {

@@ -1,14 +1,16 @@
 import { tapLog } from '../../eo/logger.ts'
+import { systemClock } from '../../../ioc/index.ts'
 import type { ServiceHost } from '../service.ts'
 import { FileStore } from './file-store.ts'
 import { type LogRecord, type LogScope, PERENNIAL } from './interface.ts'
 import { type LogEntry, makeRecord, recordOfLine } from './make-record.ts'
 import type { StreamState } from './operations.ts'
 import { PERENNIAL_ATTRIBUTES } from './perennial.ts'
-import { recordLine, syslogLine } from './record-line.ts'
+import { recordLine } from './record-line.ts'
 import { LOG_SEVERITY } from './severity.ts'
 import { fileOf } from './stream-content.ts'
 import { SyslogOutput } from './syslog.ts'
+import type { SyslogTarget } from './syslog-way.ts'
 
 /** In place of a component's name, where the node process speaks. */
 const PLATFORM = 'platform'
@@ -26,9 +28,9 @@ export class RecordStore {
   readonly #halted = new Set<string>()
   #sequence = 0
 
-  constructor(host: ServiceHost, syslogPath: string, onMade: () => void) {
+  constructor(host: ServiceHost, target: SyslogTarget, onMade: () => void) {
     this.#host = host
-    this.#syslog = new SyslogOutput(syslogPath, host.log)
+    this.#syslog = new SyslogOutput({ target, log: host.log, clock: systemClock })
     this.files = new FileStore({
       directory: `${host.directory}/log`,
       nodeId: host.nodeId,
@@ -64,7 +66,7 @@ export class RecordStore {
     if (lost > 0) file.append(recordLine(lossRecord(first, lost)))
     for (const record of records) {
       if (file.append(recordLine(record)) && attributes.syslog) {
-        this.#syslog.write(syslogLine(name, record), this.#host.nowMs())
+        this.#syslog.write(name, record)
       }
     }
     const untold = file.takeUntold()
@@ -92,8 +94,7 @@ export class RecordStore {
 
   async close(): Promise<void> {
     tapLog(this.#host.log, null)
-    this.#syslog.close()
-    await this.files.close()
+    await Promise.all([this.#syslog.close(), this.files.close()])
   }
 
   /** Files that stand in for those of an absent node have a place of their own: another stream's have the same name. */

@@ -33,7 +33,8 @@ import {
 import { PERENNIAL_ATTRIBUTES } from './perennial.ts'
 import { RecordStore } from './record-store.ts'
 import { openCountOf, StreamContent } from './stream-content.ts'
-import { SYSLOG_ENV, SYSLOG_PATH_DEFAULT } from './syslog.ts'
+import { parseSyslogTarget, SYSLOG_ENV, SYSLOG_TARGET_DEFAULT } from './syslog-target.ts'
+import type { SyslogTarget } from './syslog-way.ts'
 
 const FILTER_COUNT_MAX = 1_024
 const PUSH_TIMEOUT_MS = 10_000
@@ -52,14 +53,15 @@ interface Session {
   readonly open: Set<number>
 }
 
-/** The log service of one node process. */
+/** The log service of one node process. @throws SdkError INVALID_PARAMETER for what is no syslog in its environment. */
 export function logServer(host: ServiceHost): NodeService {
-  return new LogServer(host, process.env[SYSLOG_ENV] ?? SYSLOG_PATH_DEFAULT)
+  const named = process.env[SYSLOG_ENV]
+  return new LogServer(host, named ? parseSyslogTarget(named) : SYSLOG_TARGET_DEFAULT)
 }
 
-/** The same with the path of another syslog. @internal */
-export function logServerOf(syslogPath: string): (host: ServiceHost) => NodeService {
-  return (host) => new LogServer(host, syslogPath)
+/** The same with another syslog. @internal */
+export function logServerOf(syslog: string): (host: ServiceHost) => NodeService {
+  return (host) => new LogServer(host, parseSyslogTarget(syslog))
 }
 
 class LogServer implements NodeService, Replicated {
@@ -82,11 +84,11 @@ class LogServer implements NodeService, Replicated {
   readonly #own = new Map<string, Map<string, Open>>()
   readonly #telling: Telling<LogMessage>
 
-  constructor(host: ServiceHost, syslogPath: string) {
+  constructor(host: ServiceHost, syslog: SyslogTarget) {
     this.#host = host
     this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     this.#news = new FileNews(host.self.life, systemClock)
-    this.#store = new RecordStore(host, syslogPath, () => {
+    this.#store = new RecordStore(host, syslog, () => {
       this.#news.changed()
       this.#telling.tell({ kind: 'filesMade' })
     })

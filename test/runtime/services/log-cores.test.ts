@@ -16,6 +16,7 @@ import {
   recordText,
   syslogLine,
 } from '../../../runtime/services/log/record-line.ts'
+import { parseSyslogTarget } from '../../../runtime/services/log/syslog-target.ts'
 import {
   levelOfSeverity,
   parseSeverity,
@@ -86,9 +87,12 @@ describe('a record', () => {
     fc.assert(
       fc.property(record, (one) => {
         expect(recordText(one)).toContain(` : ${severityName(one.severity)}) ${one.text}`)
-        const line = syslogLine('s', one)
-        expect(line).toMatch(/^<(?:8|9|1[0-5])>1 \S+ [!-~]{1,255} [!-~]{1,48} \d+ \d+ \[holdfast/)
-        expect(line.includes('\n')).toBe(false)
+        const { priority, header, tag, body } = syslogLine('s', one)
+        expect([8, 9, 10, 11, 12, 13, 14, 15]).toContain(priority)
+        expect(header).toMatch(/^\S+ [!-~]{1,255} [!-~]{1,48} \d+ \d+$/)
+        expect(tag).toMatch(/^[!-~]{1,48}\[\d+\] [!-~]{1,255}$/)
+        expect(body).toMatch(/^\[holdfast/)
+        expect(`${header}${tag}${body}`).not.toMatch(/[\r\n]/)
       }),
     )
   })
@@ -229,5 +233,29 @@ describe('numbered records', () => {
         expect(arrived.length + lost).toBe(written)
       }),
     )
+  })
+})
+
+describe('where HOLDFAST_SYSLOG leads', () => {
+  it.each([
+    ['/run/x/log', { kind: 'local', path: '/run/x/log' }],
+    ['udp://127.0.0.1:5514', { kind: 'udp', host: '127.0.0.1', port: 5_514 }],
+    ['udp://loghost', { kind: 'udp', host: 'loghost', port: 514 }],
+    ['udp://[::1]:600/', { kind: 'udp', host: '::1', port: 600 }],
+  ])('%s', (text, target) => {
+    expect(parseSyslogTarget(text)).toEqual(target)
+  })
+
+  it.each([
+    '',
+    'dev/log',
+    'udp://',
+    'udp://h:99999',
+    'udp://h/x',
+    'udp://u@h',
+    'tcp://h:1',
+    'udp://h?x',
+  ])('not "%s"', (text) => {
+    expect(() => parseSyslogTarget(text)).toThrow(/HOLDFAST_SYSLOG.*udp:\/\/HOST:PORT/)
   })
 })
