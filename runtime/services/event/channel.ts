@@ -79,8 +79,14 @@ export type EventServiceClient = ClientOf<(typeof EventService)['spec'], RmdCall
 interface ChannelEvents {
   readonly service: EventServiceClient
   number(): number
-  watch(number: number, channel: Channel): void
+  watch(number: number, target: DeliveryTarget): void
   unwatch(number: number): void
+}
+
+/** Where the events of one subscription go. @internal */
+export interface DeliveryTarget {
+  readonly to: DeliveredTo
+  readonly deliver: (event: DeliveredEvent) => void | Promise<void>
 }
 
 interface ChannelOptions {
@@ -103,7 +109,6 @@ export class Channel implements EventChannel {
   readonly #publisher: Publisher
   /** By id: the number under which the node knows it. */
   readonly #numbers = new Map<number, number>()
-  readonly #subscriptions = new Map<number, DeliveredTo>()
   #isOpen = true
 
   constructor(options: ChannelOptions) {
@@ -150,8 +155,7 @@ export class Channel implements EventChannel {
     const number = events.number()
     // Events may come before the answer does.
     this.#numbers.set(subscriptionId, number)
-    this.#subscriptions.set(number, { subscriptionId, cookie, channelName: this.name })
-    events.watch(number, this)
+    events.watch(number, { to: { subscriptionId, cookie, channelName: this.name }, deliver })
     try {
       await service.subscribe({
         open,
@@ -190,19 +194,8 @@ export class Channel implements EventChannel {
     await service.channelClose({ open: this.#options.open })
   }
 
-  /** @internal */
-  subscriptionOf(number: number): DeliveredTo | undefined {
-    return this.#subscriptions.get(number)
-  }
-
-  /** @internal */
-  deliver(event: DeliveredEvent): void | Promise<void> {
-    return this.#options.deliver?.(event)
-  }
-
   #forget(subscriptionId: number, number: number): void {
     this.#numbers.delete(subscriptionId)
-    this.#subscriptions.delete(number)
     this.#options.events.unwatch(number)
   }
 
@@ -214,6 +207,7 @@ export class Channel implements EventChannel {
 
 const encoder = new TextEncoder()
 const NOTHING = new Uint8Array()
+const NONE: readonly Uint8Array[] = []
 
 function bytesOf(pattern: Uint8Array | string): Uint8Array {
   return typeof pattern === 'string' ? encoder.encode(pattern) : pattern
@@ -243,10 +237,11 @@ function contentOf(request: PublishRequest): EventContent {
   if (publisherName.length > nameLength) {
     throw invalid(`publisherName has ${publisherName.length} characters, at most ${nameLength}`)
   }
-  const bytes = patterns.map(bytesOf)
-  for (const [i, pattern] of bytes.entries()) {
-    if (pattern.length <= patternBytes) continue
-    throw invalid(`patterns[${i}] has ${pattern.length} bytes, at most ${patternBytes}`)
+  const bytes = patterns.length === 0 ? NONE : patterns.map(bytesOf)
+  for (let i = 0; i < bytes.length; i += 1) {
+    const { length } = bytes[i]!
+    if (length <= patternBytes) continue
+    throw invalid(`patterns[${i}] has ${length} bytes, at most ${patternBytes}`)
   }
   if (data.length > dataBytes) {
     throw new SdkError('TOO_BIG', `data has ${data.length} bytes, at most ${dataBytes}`)

@@ -1,7 +1,12 @@
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import { type LibraryContext, pushTable, type ServiceLibrary } from '../service.ts'
 import { negotiateVersion } from '../version.ts'
-import { Channel, type EventChannel, type EventServiceClient } from './channel.ts'
+import {
+  Channel,
+  type DeliveryTarget,
+  type EventChannel,
+  type EventServiceClient,
+} from './channel.ts'
 import { deliveredEvent, type DeliveredEvent } from './delivered-event.ts'
 import { type ChannelScope, EventPush, EventService } from './interface.ts'
 import { Records } from './record.ts'
@@ -107,7 +112,7 @@ class Events implements EventClient {
   readonly service: EventServiceClient
   readonly #context: LibraryContext
   /** By the numbers under which the node knows the subscriptions. */
-  readonly #subscriptions = new Map<number, Channel>()
+  readonly #subscriptions = new Map<number, DeliveryTarget>()
   #last: { readonly batch: number; readonly done: Promise<void> } | null = null
   #nextNumber = 1
 
@@ -129,8 +134,8 @@ class Events implements EventClient {
     return this.#nextNumber++
   }
 
-  watch(number: number, channel: Channel): void {
-    this.#subscriptions.set(number, channel)
+  watch(number: number, target: DeliveryTarget): void {
+    this.#subscriptions.set(number, target)
   }
 
   unwatch(number: number): void {
@@ -161,17 +166,26 @@ class Events implements EventClient {
 
   /** What was unsubscribed meanwhile is dropped. */
   #deliverOne(number: number, records: Records, at: number): void | Promise<void> {
-    const channel = this.#subscriptions.get(number)
-    const to = channel?.subscriptionOf(number)
-    if (channel === undefined || to === undefined) return undefined
-    const failed = (err: unknown): void =>
-      this.#context.log.error({ err, channel: channel.name }, 'a callback of events failed')
+    const target = this.#subscriptions.get(number)
+    if (target === undefined) return undefined
     try {
-      const done = channel.deliver(deliveredEvent(records, at, to))
-      return done instanceof Promise ? done.catch(failed) : undefined
+      const done = target.deliver(deliveredEvent(records, at, target.to))
+      return done instanceof Promise ? this.#logged(done, target) : undefined
     } catch (err) {
-      return failed(err)
+      return this.#failed(err, target)
     }
+  }
+
+  async #logged(done: Promise<void>, target: DeliveryTarget): Promise<void> {
+    try {
+      await done
+    } catch (err) {
+      this.#failed(err, target)
+    }
+  }
+
+  #failed(err: unknown, { to: { channelName: channel } }: DeliveryTarget): void {
+    this.#context.log.error({ err, channel }, 'a callback of events failed')
   }
 }
 

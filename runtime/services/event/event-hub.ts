@@ -5,9 +5,9 @@ import { isGlobalChannel } from './channel-content.ts'
 import { patternTest } from './filter.ts'
 import { Intake } from './intake.ts'
 import type { SubscriptionFilter } from './interface.ts'
-import { type PeerLink, PeerLinks, pushEvent, pushMark, pushRetained } from './peer-links.ts'
+import { type PeerLink, PeerLinks, pushEvents, pushMark, pushRetained } from './peer-links.ts'
 import type { Open, Program } from './programs.ts'
-import { RECORD_KIND, Records } from './record.ts'
+import { RECORD_KIND, type RecordRange, Records } from './record.ts'
 import { RetainedEvents } from './retained-events.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -87,7 +87,8 @@ export class EventHub {
     const only = [number]
     for (const { record } of this.#retainedOf(channel).of(channel, nowMs)) {
       const records = new Records(record)
-      if (test === null || test(records.patterns(0))) program.outbox.push(records, 0, only)
+      if (test !== null && !test(records.patternSpans(0))) continue
+      program.outbox.push(records, records.whole, only)
     }
     program.sender.kick()
   }
@@ -114,23 +115,18 @@ export class EventHub {
     const records = new Records(bytes)
     const { nodeId: node } = this.#options
     const counter = this.#counter
-    const isRetained = records.count > 0 && records.retentionMs(0) > 0
     this.#checkPublished(records, { name, scope })
+    const isRetained = records.retainedCount > 0
     this.#counter += records.count
+    const before = this.#sequences.get(channel) ?? 0
     const publishTimeMs = Date.now()
+    records.stamp({ node, channel, counter, sequence: before + 1, publishTimeMs })
     const isGlobal = scope === 'GLOBAL'
+    if (isGlobal) this.#sequences.set(channel, before + records.count)
     const links = isGlobal ? this.#linksFor(channel, isRetained) : []
     const held = isRetained && links.length > 0 ? this.#hold(links, name) : null
-    let sequence = this.#sequences.get(channel) ?? 0
-    let next = counter
-    for (let at = 0; at < bytes.length; at = records.after(at)) {
-      sequence += 1
-      records.stamp(at, { node, channel, counter: next, sequence, publishTimeMs })
-      next += 1
-      this.#subscriptions.route(channel, records, at)
-      for (const link of links) pushEvent(link, records, at, held?.onEnd(link))
-    }
-    if (isGlobal) this.#sequences.set(channel, sequence)
+    this.#subscriptions.route(channel, records, records.whole)
+    for (const link of links) pushEvents(link, records, records.whole, held?.onEnd(link))
     if (isRetained) this.#keep(records, 0, this.#options.self.life)
     this.#options.kick(this.#subscriptions.callers(channel))
     for (const { sender } of links) sender.kick()
@@ -145,16 +141,13 @@ export class EventHub {
   }
 
   #checkPublished(records: Records, open: Pick<Open, 'name' | 'scope'>): void {
-    for (let at = 0; at < records.bytes.length; at = records.after(at)) {
-      const retentionMs = records.retentionMs(at)
-      if (retentionMs === 0) continue
-      if (records.count > 1) {
-        throw new SdkError('MESSAGE_ERROR', 'an event with a retention time comes alone')
-      }
-      if (!this.#retained[open.scope].hasRoom(records.bytes.length)) {
-        const message = `${open.name}: too many events are retained: clear some, or retain for less`
-        throw new SdkError('NO_SPACE', message)
-      }
+    if (records.retainedCount === 0) return
+    if (records.count > 1) {
+      throw new SdkError('MESSAGE_ERROR', 'an event with a retention time comes alone')
+    }
+    if (!this.#retained[open.scope].hasRoom(records.bytes.length)) {
+      const message = `${open.name}: too many events are retained: clear some, or retain for less`
+      throw new SdkError('NO_SPACE', message)
     }
   }
 
@@ -255,10 +248,12 @@ export class EventHub {
     if (!isMember) throw new SdkError('TRY_AGAIN', `node ${from.node} is not in the view here`)
     const records = new Records(bytes)
     const channels = new Set<number>()
-    for (let at = 0; at < bytes.length; at = records.after(at)) {
-      const channel = records.channel(at)
-      channels.add(channel)
-      this.#takeOne(from, records, at)
+    for (let at = 0; at < bytes.length;) {
+      channels.add(records.channel(at))
+      const plain = records.plainRange(at)
+      if (plain === null) this.#takeOne(from, records, at)
+      else this.#takeEvents(from, records, plain)
+      at = plain?.end ?? records.after(at)
     }
     for (const channel of channels) this.#options.kick(this.#subscriptions.callers(channel))
   }
@@ -272,23 +267,30 @@ export class EventHub {
     }
   }
 
+  /** Events with consecutive sequences, or one that is retained. */
+  #takeEvents(from: OrderMember, records: Records, range: RecordRange): void {
+    const { start, count } = range
+    const channel = records.channel(start)
+    const taken = this.#intake.events(from, channel, records.sequence(start), count)
+    if (taken.lost > 0) this.#subscriptions.lose(channel, taken.lost)
+    if (taken.known === count) return
+    const isRetained = records.retentionMs(start) > 0
+    // Another node may have had it before, and shared it.
+    if (isRetained && this.#knows(records, start)) return
+    const fresh = taken.known === 0 ? range : records.without(range, taken.known)
+    this.#subscriptions.route(channel, records, fresh)
+    if (isRetained) this.#keep(records, start, from.life)
+  }
+
   #takeOne(from: OrderMember, records: Records, at: number): void {
     const channel = records.channel(at)
     switch (records.kind(at)) {
-      case RECORD_KIND.event: {
-        const { isNew, lost } = this.#intake.event(from, channel, records.sequence(at))
-        if (lost > 0) this.#subscriptions.lose(channel, lost)
-        if (!isNew) return
-        const isRetained = records.retentionMs(at) > 0
-        // Another node may have had it before, and shared it.
-        if (isRetained && this.#knows(records, at)) return
-        this.#subscriptions.route(channel, records, at)
-        if (isRetained) this.#keep(records, at, from.life)
-        return
-      }
+      case RECORD_KIND.event:
+        return this.#takeEvents(from, records, records.one(at))
       case RECORD_KIND.retained: {
         const life = records.node(at) === from.node ? from.life : null
-        if (this.#keep(records, at, life)) this.#subscriptions.route(channel, records, at)
+        if (!this.#keep(records, at, life)) return
+        this.#subscriptions.route(channel, records, records.one(at))
         return
       }
       case RECORD_KIND.mark: {

@@ -1,14 +1,18 @@
 import { evaluateRule } from '../../basic/rule/expression.ts'
 import { unpackRule } from '../../basic/rule/pack.ts'
 import type { FilterType, SubscriptionFilter } from './interface.ts'
+import type { PatternSpans } from './record.ts'
 
 /** Whether an event with these patterns is wanted. */
-export type PatternTest = (patterns: readonly Uint8Array[]) => boolean
+export type PatternTest = (patterns: PatternSpans) => boolean
+
+/** Whether the bytes from `start` to `end` are. */
+type SpanTest = (bytes: Uint8Array, start: number, end: number) => boolean
 
 /**
- * What tests the patterns of events for a subscription; null when all are wanted. Filter `i` looks at pattern `i`
- * alone, byte for byte, and all must match; an event with fewer patterns than there are filters does not. SAFplus,
- * section 15.
+ * What tests the patterns of events for a subscription, made once for each; null when all events are wanted. Filter `i`
+ * looks at pattern `i` alone, byte for byte, and all must match; an event with fewer patterns than there are filters
+ * does not. SAFplus, section 15.
  * @throws SdkError INVALID_BUFFER for bytes that are no rule.
  */
 export function patternTest(filter: SubscriptionFilter): PatternTest | null {
@@ -16,43 +20,54 @@ export function patternTest(filter: SubscriptionFilter): PatternTest | null {
     const rule = unpackRule(filter.rule)
     return rule === undefined ? null : (patterns) => evaluateRule(rule, wordsOf(patterns))
   }
-  const { filters } = filter
-  if (filters.length === 0) return null
-  return (patterns) =>
-    patterns.length >= filters.length &&
-    filters.every(({ type, pattern }, i) => MATCHES[type](patterns[i] ?? NOTHING, pattern))
+  const tests = filter.filters.map(({ type, pattern }) => MATCHES[type](pattern))
+  if (tests.length === 0) return null
+  return ({ bytes, count, starts, ends }) => {
+    if (count < tests.length) return false
+    for (let i = 0; i < tests.length; i += 1) {
+      if (!tests[i]!(bytes, starts[i]!, ends[i]!)) return false
+    }
+    return true
+  }
 }
 
-const NOTHING = new Uint8Array()
-
-const MATCHES: {
-  readonly [T in FilterType]: (pattern: Uint8Array, wanted: Uint8Array) => boolean
-} = {
-  PASS_ALL: () => true,
-  EXACT: (pattern, wanted) => pattern.length === wanted.length && hasAt(pattern, 0, wanted),
-  PREFIX: (pattern, wanted) => hasAt(pattern, 0, wanted),
-  SUFFIX: (pattern, wanted) => hasAt(pattern, pattern.length - wanted.length, wanted),
+const MATCHES: { readonly [T in FilterType]: (wanted: Uint8Array) => SpanTest } = {
+  PASS_ALL: () => () => true,
+  EXACT: (wanted) => (bytes, start, end) =>
+    end - start === wanted.length && hasAt(bytes, start, wanted),
+  PREFIX: (wanted) => (bytes, start, end) =>
+    end - start >= wanted.length && hasAt(bytes, start, wanted),
+  SUFFIX: (wanted) => (bytes, start, end) =>
+    end - start >= wanted.length && hasAt(bytes, end - wanted.length, wanted),
   /** The filter's bytes are a mask; an empty one is all ones. */
-  NON_ZERO: (pattern, mask) =>
-    pattern.some((byte, i) => (byte & (mask.length === 0 ? 0xff : (mask[i] ?? 0))) !== 0),
+  NON_ZERO: (mask) => (bytes, start, end) => {
+    for (let at = start; at < end; at += 1) {
+      const bits = mask.length === 0 ? 0xff : (mask[at - start] ?? 0)
+      if ((bytes[at]! & bits) !== 0) return true
+    }
+    return false
+  },
 }
 
-function hasAt(pattern: Uint8Array, at: number, wanted: Uint8Array): boolean {
-  if (at < 0 || at + wanted.length > pattern.length) return false
-  for (let i = 0; i < wanted.length; i += 1) if (pattern[at + i] !== wanted[i]) return false
+/** There is room for it. */
+function hasAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i += 1) if (bytes[at + i] !== wanted[i]) return false
   return true
 }
 
 /** The patterns one after the other, each filled up with zeros to whole words, which are little-endian. */
-function wordsOf(patterns: readonly Uint8Array[]): Uint32Array {
-  const lengths = patterns.map(({ length }) => Math.ceil(length / 4))
-  const words = new Uint32Array(lengths.reduce((sum, length) => sum + length, 0))
-  let at = 0
-  for (const [i, pattern] of patterns.entries()) {
-    for (const [offset, byte] of pattern.entries()) {
-      words[at + (offset >> 2)]! |= byte << (8 * (offset & 3))
+function wordsOf({ bytes, count, starts, ends }: PatternSpans): Uint32Array {
+  const wordCount = (i: number): number => Math.ceil((ends[i]! - starts[i]!) / 4)
+  let length = 0
+  for (let i = 0; i < count; i += 1) length += wordCount(i)
+  const words = new Uint32Array(length)
+  let to = 0
+  for (let i = 0; i < count; i += 1) {
+    for (let at = starts[i]!; at < ends[i]!; at += 1) {
+      const offset = at - starts[i]!
+      words[to + (offset >> 2)]! |= bytes[at]! << (8 * (offset & 3))
     }
-    at += lengths[i] ?? 0
+    to += wordCount(i)
   }
   return words
 }

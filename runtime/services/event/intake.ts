@@ -1,10 +1,10 @@
 import type { OrderMember } from '../replicated/interface.ts'
 
-/** What is to be done with a record from another node. */
+/** What is to be done with records from another node. */
 export interface Taken {
-  /** False: it was here before. */
-  readonly isNew: boolean
-  /** Events before it that this node wanted and did not get. */
+  /** So many, the first ones, were here before. */
+  readonly known: number
+  /** Events before the others that this node wanted and did not get. */
   readonly lost: number
 }
 
@@ -23,17 +23,19 @@ export class Intake {
   /** Lives by node: one that comes back has another one, or goes on with the same. */
   readonly #nodes = new Map<number, { readonly life: string; readonly heard: Map<number, Heard> }>()
 
-  event(from: OrderMember, channel: number, sequence: number): Taken {
+  /** Events with consecutive sequences, from `first` on. */
+  events(from: OrderMember, channel: number, first: number, count: number): Taken {
     const heard = this.#heard(from)
-    const known = heard.get(channel)
-    if (known === undefined) {
-      heard.set(channel, { last: sequence, isComplete: false })
-      return { isNew: true, lost: 0 }
+    const last = first + count - 1
+    const before = heard.get(channel)
+    if (before === undefined) {
+      heard.set(channel, { last, isComplete: false })
+      return { known: 0, lost: 0 }
     }
-    if (sequence <= known.last) return { isNew: false, lost: 0 }
-    const lost = known.isComplete ? sequence - known.last - 1 : 0
-    known.last = sequence
-    return { isNew: true, lost }
+    const known = Math.min(count, Math.max(0, before.last - first + 1))
+    const lost = before.isComplete ? Math.max(0, first - before.last - 1) : 0
+    before.last = Math.max(before.last, last)
+    return { known, lost }
   }
 
   /** From here on every event is for this node, and earlier ones are lost if they were for it too. */

@@ -1,4 +1,4 @@
-import { PRIORITY_LOWEST, Records, RecordWriter } from './record.ts'
+import { PRIORITY_LOWEST, type RecordRange, Records, RecordWriter } from './record.ts'
 
 /** Adjacent records of one message, for the same subscriptions. */
 interface Run {
@@ -12,8 +12,8 @@ interface Run {
   readonly isNeeded: boolean
 }
 
-/** Messages are about this large at most, unless one run is larger. */
-const BATCH_BYTES_MAX = 256 * 1_024
+/** Messages are this large at most, unless one record is larger: a socket takes it in one write. */
+const BATCH_BYTES_MAX = 128 * 1_024
 const LANE_COUNT = PRIORITY_LOWEST + 1
 /** A run that is a smaller part of its message than this is copied out of it, so that it does not hold the rest. */
 const SHARE_MIN = 0.25
@@ -79,36 +79,21 @@ export class Outbox {
   }
 
   /**
-   * Adds the record at `at`.
-   * @param subscriptions - who gets it; of equal lists give the same object.
+   * Adds records.
+   * @param subscriptions - who gets them; of equal lists give the same object.
+   * @param options - for one record alone.
    */
   push(
     records: Records,
-    at: number,
+    range: RecordRange,
     subscriptions: readonly number[],
-    { onEnd, isNeeded = false }: PushOptions = NO_OPTIONS,
+    options: PushOptions = NO_OPTIONS,
   ): void {
-    const end = records.after(at)
-    const lane = this.#lanes[this.#options.byPriority ? records.priority(at) : 0] ?? []
-    const last = lane.at(-1)
-    const isPlain = onEnd === undefined && !isNeeded
-    if (isPlain && last !== undefined && goesOn(last, { records, at, subscriptions })) {
-      last.end = end
-      last.count += 1
-    } else {
-      if (last !== undefined) copyOut(last)
-      lane.push({
-        records,
-        start: at,
-        end,
-        count: 1,
-        subscriptions,
-        onEnd: onEnd ?? null,
-        isNeeded,
-      })
-    }
-    this.#count += 1
-    this.#bytes += end - at
+    if (this.#options.byPriority && range.priority === null) {
+      for (let at = range.start; at < range.end; at = records.after(at)) {
+        this.#append(records, records.one(at), subscriptions, options)
+      }
+    } else this.#append(records, range, subscriptions, options)
     while (this.#count > this.#options.countMax || this.#bytes > this.#options.bytesMax) {
       if (!this.#dropOne()) break
     }
@@ -131,14 +116,8 @@ export class Outbox {
       runs.push({ count: 1, subscriptions: [subscription] }),
     )
     const taken = this.#takeRuns()
-    const records = new Uint8Array(head.length + bytesOf(taken))
-    records.set(head)
-    let at = head.length
-    for (const { records: from, start, end, count, subscriptions } of taken) {
-      records.set(from.bytes.subarray(start, end), at)
-      at += end - start
-      runs.push({ count, subscriptions })
-    }
+    for (const { count, subscriptions } of taken) runs.push({ count, subscriptions })
+    const records = joined(head, taken)
     this.#number += 1
     return {
       number: this.#number,
@@ -160,6 +139,26 @@ export class Outbox {
     this.#bytes = 0
   }
 
+  #append(
+    records: Records,
+    { start, end, count, priority }: RecordRange,
+    subscriptions: readonly number[],
+    { onEnd, isNeeded = false }: PushOptions,
+  ): void {
+    const lane = this.#lanes[this.#options.byPriority ? (priority ?? 0) : 0] ?? []
+    const last = lane.at(-1)
+    const isPlain = onEnd === undefined && !isNeeded
+    if (isPlain && last !== undefined && goesOn(last, { records, at: start, subscriptions })) {
+      last.end = end
+      last.count += count
+    } else {
+      if (last !== undefined) copyOut(last)
+      lane.push({ records, start, end, count, subscriptions, onEnd: onEnd ?? null, isNeeded })
+    }
+    this.#count += count
+    this.#bytes += end - start
+  }
+
   #takeLost(each: (subscription: number) => void): Uint8Array {
     if (this.#lost.size === 0) return NOTHING
     const writer = new RecordWriter()
@@ -174,14 +173,23 @@ export class Outbox {
   #takeRuns(): Run[] {
     const taken: Run[] = []
     let bytes = 0
+    let isFull = false
     for (const lane of this.#lanes) {
-      let runs = 0
-      for (const { start, end } of lane) {
-        if (bytes >= BATCH_BYTES_MAX) break
-        bytes += end - start
-        runs += 1
+      let whole = 0
+      for (const run of lane) {
+        const room = BATCH_BYTES_MAX - bytes
+        const fits = run.end - run.start <= room || (taken.length === 0 && run.count === 1)
+        isFull = !fits
+        const part = fits ? run : splitOff(run, room, taken.length === 0)
+        if (part !== null) {
+          taken.push(part)
+          bytes += part.end - part.start
+        }
+        if (isFull) break
+        whole += 1
       }
-      taken.push(...lane.splice(0, runs))
+      lane.splice(0, whole)
+      if (isFull) break
     }
     this.#bytes -= bytes
     for (const { count } of taken) this.#count -= count
@@ -236,6 +244,40 @@ function copyOut(run: Run): void {
   run.start = 0
 }
 
-function bytesOf(runs: readonly Run[]): number {
-  return runs.reduce((sum, { start, end }) => sum + end - start, 0)
+/**
+ * Takes the records that fit off the front of a run of several.
+ * @param isNeeded - one at least.
+ * @returns null when none fits.
+ */
+function splitOff(run: Run, room: number, isNeeded: boolean): Run | null {
+  let { start: end } = run
+  let count = 0
+  while (count < run.count - 1) {
+    const next = run.records.after(end)
+    if (next - run.start > room && !(isNeeded && count === 0)) break
+    end = next
+    count += 1
+  }
+  if (count === 0) return null
+  const part = { ...run, end, count }
+  run.start = end
+  run.count -= count
+  return part
+}
+
+/** The head, then the runs. One run alone is passed on as it is. */
+function joined(head: Uint8Array, runs: readonly Run[]): Uint8Array {
+  const [first] = runs
+  if (head.length === 0 && first !== undefined && runs.length === 1) {
+    return first.records.bytes.subarray(first.start, first.end)
+  }
+  const length = runs.reduce((sum, { start, end }) => sum + end - start, head.length)
+  const bytes = new Uint8Array(length)
+  bytes.set(head)
+  let at = head.length
+  for (const { records, start, end } of runs) {
+    bytes.set(records.bytes.subarray(start, end), at)
+    at += end - start
+  }
+  return bytes
 }

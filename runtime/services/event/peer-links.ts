@@ -3,7 +3,7 @@ import type { OrderMember } from '../replicated/interface.ts'
 import { BatchSender } from './batch-sender.ts'
 import { EVENT_LIMITS } from './interface.ts'
 import { type EventBatch, Outbox, type PushOptions } from './outbox.ts'
-import { Records, RecordWriter } from './record.ts'
+import { type RecordRange, Records, RecordWriter } from './record.ts'
 
 /** A node that left the view may come back with what it missed waiting here. */
 const AWAY_MS = 10_000
@@ -146,22 +146,24 @@ export class PeerLinks {
 export function pushMark(link: PeerLink, channel: number, sequence: number): void {
   const writer = new RecordWriter()
   writer.mark(channel, sequence)
-  link.outbox.push(new Records(writer.take()), 0, NOBODY, NEEDED)
+  const records = new Records(writer.take())
+  link.outbox.push(records, records.whole, NOBODY, NEEDED)
 }
 
 /** Puts a copy of a retained event into a link. */
 export function pushRetained(link: PeerLink, record: Uint8Array, remainingMs: number): void {
   const writer = new RecordWriter()
   writer.retained(record, remainingMs)
-  link.outbox.push(new Records(writer.take()), 0, NOBODY)
+  const records = new Records(writer.take())
+  link.outbox.push(records, records.whole, NOBODY)
 }
 
-/** Puts an event into a link. @param onEnd - told whether its node has it. */
-export function pushEvent(
+/** Puts events into a link. @param onEnd - of a single one, told whether its node has it. */
+export function pushEvents(
   link: PeerLink,
   records: Records,
-  at: number,
+  range: RecordRange,
   onEnd?: (isTaken: boolean) => void,
 ): void {
-  link.outbox.push(records, at, NOBODY, onEnd === undefined ? {} : { onEnd })
+  link.outbox.push(records, range, NOBODY, onEnd === undefined ? {} : { onEnd })
 }

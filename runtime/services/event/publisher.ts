@@ -3,17 +3,19 @@ import { eventIdOf } from './event-id.ts'
 import { EVENT_LIMITS } from './interface.ts'
 import { type EventContent, RecordWriter } from './record.ts'
 
-const BATCH_BYTES_MAX = 256 * 1_024
+/** A socket takes a message of this size in one write. */
+const BATCH_BYTES_MAX = 128 * 1_024
 const BATCH_COUNT_MAX = 2_048
-
-interface Waiter {
-  readonly resolve: (id: bigint) => void
-  readonly reject: (error: unknown) => void
-}
 
 interface Batch {
   readonly records: Uint8Array
-  readonly waiters: readonly Waiter[]
+  readonly waiting: Waiting
+}
+
+/** Who waits for the events of a batch: of event `i` what is at `i` in both. */
+interface Waiting {
+  readonly resolves: ((id: bigint) => void)[]
+  readonly rejects: ((error: unknown) => void)[]
 }
 
 /** Gives events to the node. @returns the id of the first one, whose followers have the next ones. */
@@ -28,11 +30,16 @@ export type PublishBatch = (
 export class Publisher {
   readonly #publish: PublishBatch
   readonly #writer = new RecordWriter()
-  #waiters: Waiter[] = []
+  #waiting: Waiting = { resolves: [], rejects: [] }
   readonly #sealed: Batch[] = []
   #count = 0
   #bytes = 0
   #isRunning = false
+  /** One for all promises: a closure for each event is what the collector would feel. */
+  readonly #executor = (resolve: (id: bigint) => void, reject: (error: unknown) => void): void => {
+    this.#waiting.resolves.push(resolve)
+    this.#waiting.rejects.push(reject)
+  }
 
   constructor(publish: PublishBatch) {
     this.#publish = publish
@@ -51,11 +58,10 @@ export class Publisher {
     this.#writer.event(event)
     this.#count += 1
     this.#bytes += this.#writer.length - before
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
-      if (isAlone) this.#seal()
-      if (!this.#isRunning) void this.#run()
-    })
+    const published = new Promise<bigint>(this.#executor)
+    if (isAlone) this.#seal()
+    if (!this.#isRunning) void this.#run()
+    return published
   }
 
   #isFull(): boolean {
@@ -63,9 +69,9 @@ export class Publisher {
   }
 
   #seal(): void {
-    if (this.#waiters.length === 0) return
-    this.#sealed.push({ records: this.#writer.take(), waiters: this.#waiters })
-    this.#waiters = []
+    if (this.#waiting.resolves.length === 0) return
+    this.#sealed.push({ records: this.#writer.take(), waiting: this.#waiting })
+    this.#waiting = { resolves: [], rejects: [] }
   }
 
   async #run(): Promise<void> {
@@ -80,17 +86,17 @@ export class Publisher {
         const { node, counter } = await this.#publish(batch.records)
         this.#done(batch)
         let id = eventIdOf(node, counter)
-        for (const { resolve } of batch.waiters) resolve(id++)
+        for (const resolve of batch.waiting.resolves) resolve(id++)
       } catch (error) {
         this.#done(batch)
-        for (const { reject } of batch.waiters) reject(error)
+        for (const reject of batch.waiting.rejects) reject(error)
       }
     }
     this.#isRunning = false
   }
 
-  #done({ records, waiters }: Batch): void {
-    this.#count -= waiters.length
+  #done({ records, waiting }: Batch): void {
+    this.#count -= waiting.resolves.length
     this.#bytes -= records.length
   }
 }

@@ -69,22 +69,56 @@ export interface EventStamp {
   readonly publishTimeMs: number
 }
 
+/** Adjacent records of one message. */
+export interface RecordRange {
+  readonly start: number
+  readonly end: number
+  readonly count: number
+  /** Of all of them; null: they differ. */
+  readonly priority: number | null
+}
+
+/** Where the patterns of one record stand in the bytes of its message. Used again for the next record. */
+export interface PatternSpans {
+  readonly bytes: Uint8Array
+  readonly count: number
+  readonly starts: Readonly<Uint32Array>
+  readonly ends: Readonly<Uint32Array>
+}
+
 /** Records that came in one message. */
 export class Records {
   readonly bytes: Uint8Array
-  readonly count: number
+  /** All of them. */
+  readonly whole: RecordRange
+  /** How many of them have a retention time. */
+  readonly retainedCount: number
   readonly #view: DataView
+  #spans: { bytes: Uint8Array; count: number; starts: Uint32Array; ends: Uint32Array } | null = null
 
   /** @throws SdkError MESSAGE_ERROR when the bytes are no records. */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const end = bytes.byteLength
     let count = 0
-    for (let at = 0; at < bytes.byteLength; at = this.after(at)) {
+    let retainedCount = 0
+    let priority: number | null = null
+    let isMixed = false
+    for (let at = 0; at < end; at = this.after(at)) {
       this.#check(at)
       count += 1
+      if (this.retentionMs(at) > 0) retainedCount += 1
+      const own = this.priority(at)
+      if (priority !== null && own !== priority) isMixed = true
+      priority = own
     }
-    this.count = count
+    this.whole = { start: 0, end, count, priority: isMixed ? null : priority }
+    this.retainedCount = retainedCount
+  }
+
+  get count(): number {
+    return this.whole.count
   }
 
   /** Where the next record begins. */
@@ -128,16 +162,60 @@ export class Records {
     return this.#view.getFloat64(at + AT.remainingMs)
   }
 
+  /** One record. */
+  one(at: number): RecordRange {
+    return { start: at, end: this.after(at), count: 1, priority: this.priority(at) }
+  }
+
+  /**
+   * The longest range from `at` of events of one channel with consecutive sequences and without a retention time; null
+   * when the record there is none of these.
+   */
+  plainRange(at: number): RecordRange | null {
+    if (!this.#isPlain(at)) return null
+    const [channel, priority] = [this.channel(at), this.priority(at)]
+    let sequence = this.sequence(at)
+    let [count, isMixed, end] = [1, false, this.after(at)]
+    while (end < this.bytes.byteLength && this.#isPlain(end)) {
+      if (this.channel(end) !== channel || this.sequence(end) !== ++sequence) break
+      if (this.priority(end) !== priority) isMixed = true
+      count += 1
+      end = this.after(end)
+    }
+    return { start: at, end, count, priority: isMixed ? null : priority }
+  }
+
+  /** The range without its first records. */
+  without(range: RecordRange, count: number): RecordRange {
+    let { start } = range
+    for (let i = 0; i < count; i += 1) start = this.after(start)
+    return { ...range, start, count: range.count - count }
+  }
+
   /** Views on the bytes. */
   patterns(at: number): Uint8Array[] {
-    const patterns: Uint8Array[] = []
-    let from = this.#nameAt(at) + this.#view.getUint16(at + AT.nameLength)
-    for (let i = 0; i < this.#patternCount(at); i += 1) {
-      const end = from + this.#patternLength(at, i)
-      patterns.push(this.bytes.subarray(from, end))
-      from = end
+    const { bytes, count, starts, ends } = this.patternSpans(at)
+    return Array.from({ length: count }, (_, i) => bytes.subarray(starts[i], ends[i]))
+  }
+
+  /** Valid until it is asked for those of another record. */
+  patternSpans(at: number): PatternSpans {
+    this.#spans ??= {
+      bytes: this.bytes,
+      count: 0,
+      starts: new Uint32Array(EVENT_LIMITS.patternCount),
+      ends: new Uint32Array(EVENT_LIMITS.patternCount),
     }
-    return patterns
+    const spans = this.#spans
+    const count = this.#patternCount(at)
+    spans.count = count
+    let from = this.#nameAt(at) + this.#view.getUint16(at + AT.nameLength)
+    for (let i = 0; i < count; i += 1) {
+      spans.starts[i] = from
+      from += this.#patternLength(at, i)
+      spans.ends[i] = from
+    }
+    return spans
   }
 
   publisherName(at: number): string {
@@ -152,15 +230,22 @@ export class Records {
     return this.bytes.subarray(this.#dataAt(at), this.after(at))
   }
 
-  /** Fills in what the publisher's node knows. */
-  stamp(at: number, stamp: EventStamp): void {
+  /** Fills in what the publisher's node knows: of the first record, the others count on from there. */
+  stamp({ node, channel, counter, sequence, publishTimeMs }: EventStamp): void {
     const view = this.#view
-    view.setUint8(at + AT.kind, RECORD_KIND.event)
-    view.setUint16(at + AT.node, stamp.node)
-    view.setUint32(at + AT.channel, stamp.channel)
-    view.setFloat64(at + AT.counter, stamp.counter)
-    view.setFloat64(at + AT.sequence, stamp.sequence)
-    view.setFloat64(at + AT.publishTimeMs, stamp.publishTimeMs)
+    const end = this.bytes.byteLength
+    for (let at = 0, i = 0; at < end; at = this.after(at), i += 1) {
+      view.setUint8(at + AT.kind, RECORD_KIND.event)
+      view.setUint16(at + AT.node, node)
+      view.setUint32(at + AT.channel, channel)
+      view.setFloat64(at + AT.counter, counter + i)
+      view.setFloat64(at + AT.sequence, sequence + i)
+      view.setFloat64(at + AT.publishTimeMs, publishTimeMs)
+    }
+  }
+
+  #isPlain(at: number): boolean {
+    return this.kind(at) === RECORD_KIND.event && this.retentionMs(at) === 0
   }
 
   #nameAt(at: number): number {
@@ -291,9 +376,10 @@ export class RecordWriter {
       this.#bytes = larger
       this.#view = new DataView(larger.buffer)
     }
-    this.#bytes.fill(0, at, at + HEAD_BYTES)
-    this.#view.setUint32(at, length)
-    this.#view.setUint8(at + AT.kind, kind)
+    const view = this.#view
+    for (let to = at; to < at + HEAD_BYTES; to += 8) view.setFloat64(to, 0)
+    view.setUint32(at, length)
+    view.setUint8(at + AT.kind, kind)
     this.#length += length
     this.#count += 1
     return at

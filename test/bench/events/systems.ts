@@ -144,9 +144,10 @@ const holdfast: EventParts = {
     const flags = ['GLOBAL', 'PUBLISHER', 'CREATE'] as const
     const channel = await client.initialize().channelOpen({ name: 'bench', flags })
     return async (count, payload) => {
-      const published: Promise<bigint>[] = []
-      for (let i = 0; i < count; i += 1) published.push(channel.publish({ data: payload() }))
-      await Promise.all(published)
+      // In order: with the last one all others are published. One that fails ends this process.
+      let last: Promise<bigint> | undefined
+      for (let i = 0; i < count; i += 1) last = channel.publish({ data: payload() })
+      await last
     }
   },
   subscriber: async (directory, onEvent) => {
