@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ERRORS } from '../../idl/index.ts'
-import { exists, FLOORS, sourcesOf, textOf } from './sources.ts'
+import { exists, FLOORS, pathsOf, textOf } from './sources.ts'
 
 describe.each([...FLOORS, 'test'])('%s/README.md', (folder) => {
   const text = textOf(`${folder}/README.md`)
@@ -18,8 +18,8 @@ describe.each([...FLOORS, 'test'])('%s/README.md', (folder) => {
     const names = listed(text ?? '')
     const covered = (path: string): boolean =>
       names.some((name) => path === name || (name.endsWith('/') && path.startsWith(name)))
-    const wrong = sourcesOf(folder)
-      .map(({ path }) => path.slice(folder.length + 1))
+    const wrong = pathsOf(folder)
+      .map((path) => path.slice(folder.length + 1))
       .filter((path) => !covered(path))
     expect(wrong).toEqual([])
   })

@@ -28,13 +28,22 @@ export interface SourceFile {
   readonly imports: readonly ImportLine[]
 }
 
-/** Every TypeScript file under a top folder. */
-export function sourcesOf(folder: string): readonly SourceFile[] {
+/** Repository paths of every TypeScript file under a top folder. */
+export function pathsOf(folder: string): readonly string[] {
   if (!existsSync(join(ROOT, folder))) return []
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
-    .map((name) => read(posix.join(folder, name.split(sep).join('/'))))
-    .sort((a, b) => a.path.localeCompare(b.path))
+    .map((name) => posix.join(folder, name.split(sep).join('/')))
+    .sort((a, b) => a.localeCompare(b))
+}
+
+const parsed = new Map<string, readonly SourceFile[]>()
+
+/** Every TypeScript file under a top folder, parsed once. */
+export function sourcesOf(folder: string): readonly SourceFile[] {
+  const known = parsed.get(folder) ?? pathsOf(folder).map(read)
+  parsed.set(folder, known)
+  return known
 }
 
 /** Text of a repository file; undefined where there is none. */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Cluster } from '../../dist/amf/testkit/index.js'
-import { expectNothingLost, expectSound, SI, startLoad, testCluster } from './support.ts'
+import { expectNothingLost, expectSound, SI, sharedCluster, startLoad } from './support.ts'
 
 const TEST_MS = 60_000
 
@@ -8,14 +8,12 @@ const pidOf = (cluster: Cluster, node: string): number | undefined =>
   cluster.processes().find((one) => one.kind === 'node' && one.name === node)?.pid
 
 describe('a cut between two nodes', { timeout: TEST_MS }, () => {
+  const ready = sharedCluster()
   // A cut that stays would hold up the stop of the cluster.
-  const healers: (() => Promise<void>)[] = []
-  afterEach(async () => {
-    for (const heal of healers.splice(0)) await heal()
-  })
+  afterEach(async () => (await ready()).heal('node1', 'node2'))
 
   async function cutCluster(): Promise<{ cluster: Cluster; leader: string; other: string }> {
-    const cluster = await testCluster()
+    const cluster = await ready()
     const leader = (await cluster.refresh()).director ?? ''
     const other = leader === 'node1' ? 'node2' : 'node1'
     return { cluster, leader, other }
@@ -65,7 +63,7 @@ describe('a cut between two nodes', { timeout: TEST_MS }, () => {
   })
 
   it('names what are no two nodes', async () => {
-    const cluster = await testCluster(undefined, { waitFor: 'nothing' })
+    const cluster = await ready()
     await expect(cluster.cut('node1', 'node9')).rejects.toThrow(/node1, node2/)
     await expect(cluster.cut('node1', 'node1')).rejects.toThrow(/two nodes/)
     await expect(cluster.delay(0, 'node1', -1)).rejects.toThrow(/60000/)

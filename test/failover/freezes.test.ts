@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Cluster } from '../../dist/amf/testkit/index.js'
 import type { SequenceLoad } from '../../dist/samples/sequence/load.js'
-import { expectNothingLost, expectSound, SI, startLoad, testCluster } from './support.ts'
+import { expectNothingLost, expectSound, SI, sharedCluster, startLoad } from './support.ts'
 
 const TEST_MS = 90_000
+const ready = sharedCluster()
 
 interface Scene {
   readonly cluster: Cluster
@@ -15,7 +16,7 @@ interface Scene {
 }
 
 async function scene(): Promise<Scene> {
-  const cluster = await testCluster()
+  const cluster = await ready()
   const load = await startLoad(cluster)
   const view = await cluster.refresh()
   const active = view.activeComponent(SI)

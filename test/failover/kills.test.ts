@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { expectNothingLost, expectSound, SI, startLoad, testCluster } from './support.ts'
+import { expectNothingLost, expectSound, SI, sharedCluster, startLoad } from './support.ts'
 
 const TEST_MS = 60_000
+const ready = sharedCluster()
 
 describe('kill -9 under load loses nothing', { timeout: TEST_MS }, () => {
   it('of the active: the standby takes over', async () => {
-    const cluster = await testCluster()
+    const cluster = await ready()
     const load = await startLoad(cluster)
     const before = await cluster.refresh()
     const [active, standby] = [before.active(SI), before.standby(SI)]
@@ -21,7 +22,7 @@ describe('kill -9 under load loses nothing', { timeout: TEST_MS }, () => {
   })
 
   it('of the standby: the active goes on and gets a new one', async () => {
-    const cluster = await testCluster()
+    const cluster = await ready()
     const load = await startLoad(cluster)
     const before = await cluster.refresh()
     const standby = before.status.serviceUnits.find((su) => su.name === before.standby(SI))
@@ -36,7 +37,7 @@ describe('kill -9 under load loses nothing', { timeout: TEST_MS }, () => {
   })
 
   it('of both at once', async () => {
-    const cluster = await testCluster()
+    const cluster = await ready()
     const load = await startLoad(cluster)
     await Promise.all([cluster.kill('sequence1'), cluster.kill('sequence2')])
     await load.firstReplyAfter(load.epoch)
@@ -47,7 +48,7 @@ describe('kill -9 under load loses nothing', { timeout: TEST_MS }, () => {
   it.each(['the active one', 'the standby'] as const)(
     'of the node process of %s',
     async (whose) => {
-      const cluster = await testCluster()
+      const cluster = await ready()
       const load = await startLoad(cluster)
       const before = await cluster.refresh()
       const unit = whose === 'the standby' ? before.standby(SI) : before.active(SI)
@@ -66,7 +67,7 @@ describe('kill -9 under load loses nothing', { timeout: TEST_MS }, () => {
   )
 
   it('of the node process that directs, with the active one on the other node', async () => {
-    const cluster = await testCluster()
+    const cluster = await ready()
     const load = await startLoad(cluster)
     const before = await cluster.refresh()
     const activeNode = before.activeComponent(SI)?.node
@@ -87,7 +88,7 @@ describe('kill -9 under load loses nothing', { timeout: TEST_MS }, () => {
 
 describe('a planned swap', { timeout: TEST_MS }, () => {
   it('moves the role with no failed call', async () => {
-    const cluster = await testCluster()
+    const cluster = await ready()
     const load = await startLoad(cluster)
     const before = await cluster.refresh()
     await cluster.admin('swap', SI)

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { expectSound, SI, startLoad, testCluster } from './support.ts'
+import { expectSound, SI, sharedCluster, startLoad } from './support.ts'
 import type { SequenceLoad } from '../../dist/samples/sequence/load.js'
-import type { Cluster } from '../../dist/amf/testkit/index.js'
 
 const TEST_MS = 90_000
 const ORDERS = [
@@ -9,21 +8,17 @@ const ORDERS = [
   ['node2', 'node1'],
 ] as const
 
-/** Everything dies at one instant. Calls under way end in errors; what was answered before must stay true. */
-async function killEverything(cluster: Cluster, load: SequenceLoad): Promise<void> {
-  await cluster.killAll()
-  void load
-}
-
 describe('everything is killed at once and restarted', { timeout: TEST_MS }, () => {
+  const ready = sharedCluster(undefined, { nodes: ['node1', 'node2'] })
+
   it.each(ORDERS)(
     '%s first, then %s: nothing acknowledged is lost or given twice',
     async (...order) => {
-      const cluster = await testCluster(undefined, { nodes: ['node1', 'node2'] })
+      const cluster = await ready()
       await cluster.until((s) => s.settled, 30_000)
       const load = await startLoad(cluster)
       await untilDrawn(load, 1_000)
-      await killEverything(cluster, load)
+      await cluster.killAll()
       expect(cluster.processes()).toEqual([])
       await cluster.start([order[0]])
       await cluster.until((s) => s.active(SI) !== null, 30_000)
@@ -42,7 +37,7 @@ describe('everything is killed at once and restarted', { timeout: TEST_MS }, () 
   )
 
   it.each(ORDERS)('after the standby had died first, starting with %s', async (...order) => {
-    const cluster = await testCluster(undefined, { nodes: ['node1', 'node2'] })
+    const cluster = await ready()
     await cluster.until((s) => s.settled, 30_000)
     const load = await startLoad(cluster)
     const before = await cluster.refresh()

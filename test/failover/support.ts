@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect } from 'vitest'
+import { afterAll, afterEach, expect } from 'vitest'
 import type { Connection } from '../../dist/runtime/index.js'
 import { startCluster, type Cluster, type ClusterOptions } from '../../dist/amf/testkit/index.js'
 import { SequenceLoad } from '../../dist/samples/sequence/load.js'
@@ -23,6 +23,27 @@ export async function testCluster(
   const cluster = await startCluster(model, options)
   open.push(cluster)
   return cluster
+}
+
+/**
+ * One cluster for all tests of a file, started for the first one that asks and stopped after the last. Each test leaves
+ * it as sound as it found it; one that fails takes it along, and the next one gets a new one.
+ */
+export function sharedCluster(
+  model: Parameters<typeof startCluster>[0] = SEQUENCE_MODEL,
+  options: ClusterOptions = {},
+): () => Promise<Cluster> {
+  let shared: Promise<Cluster> | null = null
+  const end = async (): Promise<void> => {
+    const cluster = await shared?.catch(() => null)
+    shared = null
+    await cluster?.stop()
+  }
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') await end()
+  })
+  afterAll(end)
+  return () => (shared ??= startCluster(model, options))
 }
 
 /** Puts the sample's verifying load on the cluster. */

@@ -96,46 +96,4 @@ setInterval(() => {}, 1000)
     child.kill('SIGKILL')
     await untilNoProcess(line, 5_000)
   })
-
-  it('blocks the event loop of a component that offers it', async () => {
-    const dir = tempDir()
-    const component = join(dir, 'component.mjs')
-    writeFileSync(
-      component,
-      `import { TestHooks, testHooks } from ${JSON.stringify(new URL('amf/testkit/index.js', DIST).href)}
-export const clEoConfig = {
-  name: 'blocked',
-  initialize: async (app) => {
-    await app.cpm.initialize({ csiSet: () => {}, csiRemove: () => {}, terminate: () => {} })
-    app.eo.clientInstall(TestHooks, testHooks)
-    await app.cpm.register()
-  },
-  finalize: null,
-}
-`,
-    )
-    const unit = (index: number) => ({
-      node: `n${index}`,
-      components: { [`c${index}`]: 'blocked' },
-    })
-    const cluster = await testCluster({
-      cluster: 'blocked',
-      nodes: { n1: {}, n2: {} },
-      componentTypes: {
-        blocked: { run: component, healthCheck: { periodMs: 200, timeoutMs: 1500 } },
-      },
-      serviceGroups: {
-        g: {
-          redundancy: '2N',
-          serviceUnits: { u1: unit(1), u2: unit(2) },
-          serviceInstances: { si: { csis: { csi: {} } } },
-        },
-      },
-    })
-    const before = await cluster.refresh()
-    await cluster.block(before.activeComponent('si')?.name ?? '', 60_000)
-    await cluster.until((s) => s.active('si') === before.standby('si'), 20_000)
-    const change = cluster.history().findLast((one) => one.to === 'ACTIVE')
-    expect(change?.causes.join(' ')).toMatch(/hung|no progress/)
-  })
 })

@@ -246,8 +246,7 @@ describe('the commit gate', () => {
     const done = toy()
       .add({ n: 1 })
       .then(() => (isDone = true))
-    await turn(20)
-    expect(runs).toEqual([1])
+    await expect.poll(() => runs).toEqual([1])
     expect(isDone).toBe(false)
     let isDrained = false
     void eo.drained('a').then(() => (isDrained = true))
