@@ -3,7 +3,7 @@ import type { Cluster } from '../../dist/amf/testkit/index.js'
 import type { SequenceLoad } from '../../dist/samples/sequence/load.js'
 import { expectNothingLost, expectSound, SI, sharedCluster, startLoad } from './support.ts'
 
-const TEST_MS = 90_000
+const TEST_MS = 145_000
 const ready = sharedCluster()
 
 interface Scene {
@@ -35,7 +35,7 @@ async function scene(): Promise<Scene> {
 /** Numbers go on being drawn: at least `count` more. */
 async function expectProgress(load: SequenceLoad, count = 200): Promise<void> {
   const goal = load.account.drawn + count
-  const deadlineMs = performance.now() + 20_000
+  const deadlineMs = performance.now() + 45_000
   while (load.account.drawn < goal) {
     if (performance.now() > deadlineMs) throw new Error(`stuck at ${load.account.drawn} numbers`)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -47,10 +47,10 @@ describe('SIGSTOP longer than the time-out, then SIGCONT, under load', { timeout
     const { cluster, load, active } = await scene()
     const before = await cluster.refresh()
     const frozen = await cluster.freeze(active)
-    await cluster.until((s) => s.active(SI) === before.standby(SI), 20_000)
+    await cluster.until((s) => s.active(SI) === before.standby(SI), 45_000)
     cluster.thaw(frozen)
     await expectProgress(load)
-    await cluster.until((s) => s.component(active).pid !== frozen.pid && s.settled, 20_000)
+    await cluster.until((s) => s.component(active).pid !== frozen.pid && s.settled, 45_000)
     await expectNothingLost(load)
     await expectSound(cluster)
   })
@@ -60,7 +60,7 @@ describe('SIGSTOP longer than the time-out, then SIGCONT, under load', { timeout
     const { pid } = (await cluster.refresh()).component(active)
     const frozen = await cluster.freeze(standby)
     await expectProgress(load)
-    await cluster.until((s) => s.component(standby).pid !== frozen.pid && s.settled, 20_000)
+    await cluster.until((s) => s.component(standby).pid !== frozen.pid && s.settled, 45_000)
     cluster.thaw(frozen)
     await expectProgress(load)
     expect((await cluster.refresh()).component(active).pid).toBe(pid)
@@ -75,9 +75,9 @@ describe('SIGSTOP longer than the time-out, then SIGCONT, under load', { timeout
     const victim = made[which]
     const frozen = await cluster.freeze(victim)
     await expectProgress(load)
-    await cluster.until((s) => s.director !== null && s.director !== victim, 20_000)
+    await cluster.until((s) => s.director !== null && s.director !== victim, 45_000)
     cluster.thaw(frozen)
-    await cluster.until((s) => s.settled, 30_000)
+    await cluster.until((s) => s.settled, 45_000)
     const pids = (name: string): number | null => before.component(name).pid
     const after = await cluster.refresh()
     // What runs on the other node was not disturbed; what ran on the frozen one was replaced.
@@ -122,7 +122,7 @@ describe('kill -9 in the worst moments, under load', { timeout: TEST_MS }, () =>
       await new Promise((resolve) => setTimeout(resolve, 20))
     expect(cluster.processes()).toEqual([])
     await cluster.start()
-    await cluster.until((s) => s.settled, 30_000)
+    await cluster.until((s) => s.settled, 45_000)
     const { lost, duplicated } = await load.stop()
     expect({ lost, duplicated }).toEqual({ lost: 0, duplicated: 0 })
     await expectSound(cluster)
@@ -133,7 +133,7 @@ describe('kill -9 in the worst moments, under load', { timeout: TEST_MS }, () =>
     for (let round = 0; round < 8; round += 1) {
       const view = await cluster.until(
         (s) => s.active(SI) !== null && s.standby(SI) !== null,
-        20_000,
+        45_000,
       )
       const seen = load.firstReplyAfter(load.epoch)
       await cluster.kill(view.activeComponent(SI)?.name ?? '')
