@@ -1,4 +1,5 @@
 /** The door of `ioc/` for the floors above; programs take `index.ts`. */
+export { bootId } from './backplane/process-identity.ts'
 export {
   encodeHeartbeat,
   encodeHello,

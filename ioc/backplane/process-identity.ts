@@ -112,6 +112,7 @@ function readStat(path: string): ProcessStat | undefined {
   }
 }
 
-function bootId(): string {
+/** Names one life of the machine: monotonic times of different ones do not compare. */
+export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
 }

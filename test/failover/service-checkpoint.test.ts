@@ -94,4 +94,37 @@ it('what was written is there, through the end of component, node and leading no
   await cluster.kill(`node${leading}`)
   await second
   for (const n of rest) await check(n, [1, 2, 3])
+
+  // All of them at once, in the middle of writes: what was acknowledged is there again.
+  const acknowledged = await untilKilled(connection, cluster)
+  await cluster.start()
+  await cluster.until((s) => s.settled && s.active('checkpointSI') !== null, 20_000)
+  const found = async (): Promise<number> => {
+    const { sections } = await probe(connection, 2).read({})
+    return Number(sections['last'])
+  }
+  await expect.poll(() => found().catch(() => -1), { timeout: 15_000 }).toBeGreaterThan(-1)
+  expect(await found()).toBeGreaterThanOrEqual(acknowledged)
+  await check(1, [1, 2, 3])
 }, 60_000)
+
+/** Writes one number after the other until all nodes are killed. @returns the last one that was acknowledged. */
+async function untilKilled(
+  connection: Connection,
+  cluster: Awaited<ReturnType<typeof testCluster>>,
+): Promise<number> {
+  let acknowledged = -1
+  let isOver = false
+  const writing = async (): Promise<void> => {
+    for (let n = 0; !isOver; n++) {
+      const { failed } = await probe(connection, 1).write({ section: 'last', from: n, count: 1 })
+      if (failed.length === 0) acknowledged = n
+    }
+  }
+  // The last one may come through after the restart: it is at least what was acknowledged.
+  void writing().catch(() => undefined)
+  await expect.poll(() => acknowledged, { interval: 5 }).toBeGreaterThan(20)
+  await cluster.killAll()
+  isOver = true
+  return acknowledged
+}

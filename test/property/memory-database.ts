@@ -4,7 +4,29 @@ type Key = readonly (string | number | Uint8Array)[]
 
 /** The part of LMDB that a stored replica uses, in memory: it survives the simulated death of its process. */
 export class MemoryDatabase {
-  readonly #entries = new Map<string, { key: Key; value: Buffer }>()
+  #entries = new Map<string, { key: Key; value: Buffer }>()
+
+  /** What a disk has when its process is killed now: later writes do not reach it. */
+  clone(): MemoryDatabase {
+    const copy = new MemoryDatabase()
+    copy.#entries = new Map(this.#entries)
+    return copy
+  }
+
+  /** Bytes of some entries are others now, as a torn file has them. */
+  tear(isTorn: (key: Key) => boolean): void {
+    for (const entry of this.#entries.values()) {
+      if (isTorn(entry.key)) entry.value.fill(0xa5)
+    }
+  }
+
+  keys(): Key[] {
+    return [...this.#entries.values()].map(({ key }) => key)
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
 
   asLmdb(): RootDatabase<Buffer> {
     return this as unknown as RootDatabase<Buffer>

@@ -335,18 +335,20 @@ describe('the directory', () => {
       fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
         const [directory, mirror] = [new Directory(), new Directory()]
         let members = view([1, 2, 3, 4])
-        directory.viewChanged(members)
-        mirror.viewChanged(members)
+        for (const one of [directory, mirror]) {
+          one.viewChanged(members, 0)
+          for (const operation of reports(members)) one.apply(operation, 0)
+        }
         const active = new Map<string, { epoch: number; active: number | null }>()
         for (const [step, each] of changes.entries()) {
           if (each.kind === 'view') {
             members = view((each as { nodes: number[] }).nodes)
-            directory.viewChanged(members)
-            mirror.viewChanged(members)
+            directory.viewChanged(members, step)
+            mirror.viewChanged(members, step)
           } else {
             const operation = operationOf(each as never, directory, step)
             if (operation === null) continue
-            expect(outcome(mirror, operation)).toEqual(outcome(directory, operation))
+            expect(outcome(mirror, operation, step)).toEqual(outcome(directory, operation, step))
           }
           check(
             directory,
@@ -367,9 +369,15 @@ describe('the directory', () => {
 const view = (nodes: readonly number[]): { node: number; life: string }[] =>
   nodes.map((one) => ({ node: one, life: `life${one}` }))
 
-function outcome(directory: Directory, operation: DirectoryOperation): unknown {
+/** Stores that have nothing. */
+const reports = (members: readonly { node: number; life: string }[]): DirectoryOperation[] =>
+  members.map(({ node, life }) => {
+    return { kind: 'reported', node, life, incarnation: null, covered: [], others: [] }
+  })
+
+function outcome(directory: Directory, operation: DirectoryOperation, step: number): unknown {
   try {
-    return directory.apply(operation)
+    return directory.apply(operation, step)
   } catch (error) {
     return isSdkError(error) ? error.code : error
   }

@@ -4,6 +4,7 @@ import { open, type RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
 import { SdkError } from '../../../idl/index.ts'
 import { lmdbFileProblem } from '../../../ioc/internal.ts'
+import { seal, unseal } from './stored-value.ts'
 import { StoredReplica, type StoredReplicaLimits } from './stored-replica.ts'
 
 export interface ReplicaLogOptions {
@@ -13,6 +14,8 @@ export interface ReplicaLogOptions {
   /** Monotonic, in milliseconds. */
   readonly clock: () => number
   readonly limits?: StoredReplicaLimits
+  /** An environment that is open already: a simulation hands in its own. @defaultValue the one of `directory` */
+  readonly database?: RootDatabase<Buffer>
 }
 
 /**
@@ -31,7 +34,7 @@ export class ReplicaLog {
   /** @throws SdkError LIBRARY when the directory cannot be made or used. */
   constructor(options: ReplicaLogOptions) {
     this.#options = options
-    this.#database = openEnvironment(options)
+    this.#database = options.database ?? openEnvironment(options)
   }
 
   /** The replica of a CSI: read from the store at first use, new when there is none. */
@@ -49,11 +52,42 @@ export class ReplicaLog {
     return replica
   }
 
+  /** Whether the store has anything of a replica. */
+  has(name: string): boolean {
+    return this.#database.getBinary(['m', name]) !== undefined
+  }
+
   /** Names of the replicas in the store that begin with `prefix`. */
   names(prefix: string): string[] {
     return [...this.#database.getKeys({ start: ['m', prefix], end: ['m', `${prefix}\u{10ffff}`] })]
       .map((key) => (Array.isArray(key) ? String(key[1]) : ''))
       .filter((name) => name.startsWith(prefix))
+  }
+
+  /**
+   * Small records of somebody who has replicas here: lost with them, if they are lost.
+   * @returns null when one of them does not check.
+   */
+  records(of: string): ReadonlyMap<string, Uint8Array> | null {
+    const records = new Map<string, Uint8Array>()
+    const range = { start: ['d', of], end: ['d', of, Buffer.from([0xff, 0xff])] }
+    for (const { key, value } of this.#database.getRange(range)) {
+      const body = unseal(value)
+      if (body === undefined) return null
+      records.set(Array.isArray(key) ? String(key[2]) : '', body)
+    }
+    return records
+  }
+
+  /** Stores records, all or none; null removes one. */
+  putRecords(of: string, changes: ReadonlyMap<string, Uint8Array | null>): void {
+    this.#database.transactionSync(() => {
+      for (const [name, body] of changes) {
+        const key = ['d', of, name]
+        if (body === null) this.#database.removeSync(key)
+        else this.#database.putSync(key, Buffer.from(seal(body)))
+      }
+    })
   }
 
   /** Forgets a replica with everything that is stored of it. */

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import type { RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import { IOC_PORT, type IncomingCall, type Rmd } from '../../../ioc/index.ts'
@@ -29,6 +30,8 @@ export interface CheckpointServerOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Monotonic, in milliseconds. @defaultValue performance.now, the clock of `IncomingCall.deadlineMs` */
   readonly clock?: () => number
+  /** The environment, open already: a simulation hands in its own. @defaultValue the one of `directory` */
+  readonly database?: RootDatabase<Buffer>
 }
 
 /** Who has replicas of its own, by a prefix of their names, and writes them from within node processes. */
@@ -64,6 +67,22 @@ export interface CheckpointStreams {
   remove(name: string): void
   /** Names of the stored replicas of an owner. */
   names(prefix: string): readonly string[]
+  /** What is stored of one: whether it can be relied on, and how far it goes. null: nothing. */
+  standing(name: string): ReplicaStanding | null
+  /**
+   * Small records of an owner, by its prefix: stored with the replicas, and lost with them.
+   * @returns null when one of them cannot be read.
+   */
+  records(prefix: string): ReadonlyMap<string, Uint8Array> | null
+  /** Stores records, all or none; null removes one. @throws Error of the store. */
+  putRecords(prefix: string, changes: ReadonlyMap<string, Uint8Array | null>): void
+}
+
+/** How far a stored content goes. */
+export interface ReplicaStanding {
+  readonly isSound: boolean
+  readonly lastEpoch: number
+  readonly sequence: number
 }
 
 /** The checkpoint replicas of one node: runs in the node process, driven by the agent. */
@@ -109,10 +128,11 @@ class NodeCheckpoints implements CheckpointServer {
   #isClosed = false
 
   constructor(options: CheckpointServerOptions) {
-    const { directory, log } = options
+    const { directory, log, database } = options
     this.#options = options
     this.#clock = options.clock ?? (() => performance.now())
-    this.#store = new ReplicaLog({ directory, log, clock: this.#clock })
+    const own = database === undefined ? {} : { database }
+    this.#store = new ReplicaLog({ directory, log, clock: this.#clock, ...own })
     this.#stopPresence = options.rmd.onPresence(({ kind, address }) => {
       if (address.port !== IOC_PORT.agent) return
       for (const server of this.#servers.values()) server.peerChanged(address.node, kind)
@@ -173,6 +193,21 @@ class NodeCheckpoints implements CheckpointServer {
 
   names(prefix: string): readonly string[] {
     return this.#store.names(prefix)
+  }
+
+  standing(name: string): ReplicaStanding | null {
+    if (this.#removed.has(name) || !this.#store.has(name)) return null
+    const { isReliable, replica } = this.#store.replica(name)
+    return { isSound: isReliable, lastEpoch: replica.lastEpoch, sequence: replica.sequence }
+  }
+
+  records(prefix: string): ReadonlyMap<string, Uint8Array> | null {
+    return this.#store.records(prefix)
+  }
+
+  putRecords(prefix: string, changes: ReadonlyMap<string, Uint8Array | null>): void {
+    this.#assertOpen()
+    this.#store.putRecords(prefix, changes)
   }
 
   dropConnection(caller: string): void {

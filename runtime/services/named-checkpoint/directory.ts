@@ -3,25 +3,59 @@ import { normalAttributes, waitsForActive, writeModeOf } from './attributes.ts'
 import { CHECKPOINT_BOUNDS } from './interface.ts'
 import type { DirectoryEntry, DirectoryOperation, DirectorySnapshot, Opener } from './operations.ts'
 import { placeActive, placeReplicas } from './placement.ts'
+import { Recovery } from './recovery.ts'
 
 type Operation<K extends DirectoryOperation['kind']> = Extract<DirectoryOperation, { kind: K }>
+
+/** A checkpoint that all nodes had ended with, and that waits. */
+export interface WaitingCheckpoint {
+  readonly id: string
+  readonly name: string | null
+  readonly why: string
+  /** Nodes that are to be heard first. */
+  readonly nodes: readonly number[]
+}
 
 /**
  * Every checkpoint of the cluster: who has it open, where its replicas are, which of them has the active one. A core:
  * the same operations in the same order give the same content everywhere.
  *
  * I1 An operation that throws has changed nothing. I2 The active replica moves only to a node in sync, each time under
- * a
- * higher epoch. I3 Only the active replica of the present epoch changes who is in sync.
+ * a higher epoch. I3 Only the active replica of the present epoch changes who is in sync. I4 What stores have from
+ * before all nodes ended is part of it when nobody can know better: see {@link Recovery}.
  */
 export class Directory {
   #members: DirectorySnapshot['members'] = []
   #entries = new Map<string, DirectoryEntry>()
   #names = new Map<string, string>()
   #changed = new Set<string>()
+  /** Of checkpoints that came from stores. */
+  #restored = new Set<string>()
+  #revision = 0
+  readonly #recovery = new Recovery()
+
+  /** What was recovered, and who is still to be heard. Only to be read. */
+  get recovery(): Pick<Recovery, 'awaited' | 'unexcused' | 'begun' | 'incarnation'> {
+    return this.#recovery
+  }
+
+  /** Where in the order the last operation or view stood. */
+  get revision(): number {
+    return this.#revision
+  }
 
   get(id: string): DirectoryEntry | undefined {
     return this.#entries.get(id)
+  }
+
+  /** What a store is to have of it: also while it waits. */
+  storable(id: string): DirectoryEntry | undefined {
+    return this.#entries.get(id) ?? this.#recovery.entry(id)
+  }
+
+  /** Ids of all that a store is to have. */
+  ids(): string[] {
+    return [...this.#entries.keys(), ...[...this.#recovery.waiting()].map(({ id }) => id)]
   }
 
   entries(): Iterable<DirectoryEntry> {
@@ -35,8 +69,12 @@ export class Directory {
     return changed
   }
 
-  /** @throws SdkError as the functions of the service. */
-  apply(operation: DirectoryOperation): DirectoryEntry | null {
+  /**
+   * @param revision - where in the order it stands: grows.
+   * @throws SdkError as the functions of the service.
+   */
+  apply(operation: DirectoryOperation, revision: number): DirectoryEntry | null {
+    this.#revision = revision
     switch (operation.kind) {
       case 'open':
         return this.#open(operation)
@@ -59,27 +97,69 @@ export class Directory {
         return this.#activeLost(operation)
       case 'inSync':
         return this.#inSync(operation)
+      case 'recovered':
+        return this.#recovered(operation)
+      case 'reported':
+        this.#recovery.reported(operation)
+        return this.#review()
+      case 'excused':
+        this.#recovery.excuse(operation.nodes)
+        return null
+      case 'departed':
+        this.#recovery.depart(operation.node)
+        return this.#review()
     }
   }
 
   /** These nodes are there from here on, the oldest first; what belonged to other lives is over. */
-  viewChanged(members: readonly { readonly node: number; readonly life: string }[]): void {
+  viewChanged(
+    members: readonly { readonly node: number; readonly life: string }[],
+    revision: number,
+  ): void {
+    this.#revision = revision
+    this.#recovery.begin(members[0]?.life ?? '', revision)
     this.#members = members.map(({ node, life }) => ({ node, life }))
     const lives = new Set(members.map(({ life }) => life))
     this.#dropOpeners(({ life }) => !lives.has(life))
     for (const entry of [...this.#entries.values()]) this.#place(entry)
   }
 
-  snapshot(): DirectorySnapshot {
-    return { members: [...this.#members], entries: [...this.#entries.values()] }
+  /** Checkpoints that cannot be had yet, and why. */
+  waiting(): WaitingCheckpoint[] {
+    return [...this.#recovery.waiting()].map(({ id, entry }) => {
+      const name = entry?.name ?? null
+      const verdict = this.#recovery.verdict(id)
+      if (verdict.kind === 'waits') {
+        const nodes = verdict.nodes
+        return { id, name, nodes, why: `it waits for ${nodesText(nodes)}` }
+      }
+      const why =
+        verdict.kind === 'lost'
+          ? `its content is lost on ${nodesText(verdict.nodes)}: unlink it`
+          : 'another one has its name: unlink and close that one'
+      return { id, name, nodes: [], why }
+    })
   }
 
-  restore({ members, entries }: DirectorySnapshot): void {
-    for (const id of this.#entries.keys()) this.#changed.add(id)
+  snapshot(): DirectorySnapshot {
+    const recovery = { ...this.#recovery.snapshot(), restored: [...this.#restored] }
+    return {
+      revision: this.#revision,
+      members: [...this.#members],
+      entries: [...this.#entries.values()],
+      recovery,
+    }
+  }
+
+  restore({ revision, members, entries, recovery }: DirectorySnapshot): void {
+    for (const id of this.ids()) this.#changed.add(id)
+    this.#revision = revision
+    this.#restored = new Set(recovery.restored)
+    this.#recovery.restore(recovery)
     this.#members = members
     this.#entries = new Map(entries.map((entry) => [entry.id, entry]))
     this.#names = new Map(entries.flatMap((e) => (e.isUnlinked ? [] : [[e.name, e.id]])))
-    for (const id of this.#entries.keys()) this.#changed.add(id)
+    for (const id of this.ids()) this.#changed.add(id)
   }
 
   get #nodes(): readonly number[] {
@@ -93,6 +173,7 @@ export class Directory {
     }
     const known = this.#entries.get(this.#names.get(name) ?? '')
     if (known === undefined) {
+      this.#mustBeUnknown(name)
       if (attributes === null) throw notExist(name)
       return this.#create(name, {
         ...this.#newEntry(name, id, opener),
@@ -106,7 +187,17 @@ export class Directory {
       one.opener.eo === opener.eo ? { ...one, count: one.count + 1 } : one,
     )
     if (!openers.some((one) => one.opener.eo === opener.eo)) openers.push({ opener, count: 1 })
-    return this.#place({ ...known, openers, generation: known.generation + 1 })
+    return this.#place({ ...known, openers, generation: known.generation + 1, idleMs: 0 })
+  }
+
+  /** @throws SdkError TRY_AGAIN when a store may have a checkpoint of this name. */
+  #mustBeUnknown(name: string): void {
+    const waiting = this.waiting().find((one) => one.name === name)
+    if (waiting !== undefined) throw new SdkError('TRY_AGAIN', `checkpoint ${name}: ${waiting.why}`)
+    const unheard = this.#recovery.unheard(this.#nodes)
+    if (unheard.length === 0) return
+    const message = `checkpoint ${name} is not known here, and ${nodesText(unheard)} may know it`
+    throw new SdkError('TRY_AGAIN', message)
   }
 
   #newEntry(name: string, id: string, opener: Opener): Omit<DirectoryEntry, 'attributes'> {
@@ -117,16 +208,19 @@ export class Directory {
       isUnlinked: false,
       openers: [{ opener, count: 1 }],
       generation: 1,
+      idleMs: 0,
       active: null,
       epoch: 0,
       replicas: [],
       inSync: null,
+      revision: 0,
     }
   }
 
   #create(name: string, entry: DirectoryEntry): DirectoryEntry {
-    if (this.#entries.size >= CHECKPOINT_BOUNDS.checkpointCount) {
-      const message = `checkpoint ${name}: ${this.#entries.size} exist; unlink and close others`
+    const count = this.#entries.size + this.#recovery.count
+    if (count >= CHECKPOINT_BOUNDS.checkpointCount) {
+      const message = `checkpoint ${name}: ${count} exist; unlink and close others`
       throw new SdkError('NO_SPACE', message)
     }
     this.#names.set(name, entry.id)
@@ -161,9 +255,65 @@ export class Directory {
 
   #unlink({ name }: Operation<'unlink'>): DirectoryEntry | null {
     const entry = this.#entries.get(this.#names.get(name) ?? '')
-    if (entry === undefined) throw notExist(name)
-    this.#names.delete(name)
-    return this.#opened({ ...entry, isUnlinked: true })
+    if (entry !== undefined) {
+      this.#names.delete(name)
+      const unlinked = this.#opened({ ...entry, isUnlinked: true })
+      this.#review()
+      return unlinked
+    }
+    const waiting = this.waiting().find((one) => one.name === name)
+    if (waiting === undefined) {
+      this.#mustBeUnknown(name)
+      throw notExist(name)
+    }
+    this.#recovery.bury(waiting.id)
+    this.#changed.add(waiting.id)
+    return null
+  }
+
+  // --- what stores have from before all nodes ended ---
+
+  #recovered(operation: Operation<'recovered'>): null {
+    for (const { id, entry } of operation.checkpoints) {
+      const live = this.#entries.get(id)
+      // Nobody takes that back, whatever else became of it.
+      if (live?.isUnlinked === false && entry?.isUnlinked === true) {
+        this.#names.delete(live.name)
+        this.#opened({ ...live, isUnlinked: true })
+      }
+    }
+    this.#recovery.recovered(operation, (id) => this.#entries.has(id))
+    for (const { id } of this.#recovery.waiting()) this.#changed.add(id)
+    return null
+  }
+
+  /** Takes up what can be taken up now. */
+  #review(): null {
+    for (const { id } of [...this.#recovery.waiting()]) {
+      if (!this.#recovery.has(id)) continue
+      const verdict = this.#recovery.verdict(id)
+      if (verdict.kind === 'ended') {
+        this.#recovery.bury(id)
+        this.#changed.add(id)
+      }
+      if (verdict.kind === 'found') this.#takeUp(verdict.entry, verdict.sound)
+    }
+    return null
+  }
+
+  #takeUp(stored: DirectoryEntry, sound: readonly number[] | null): void {
+    const { id, name } = stored
+    if (!stored.isUnlinked && this.#names.has(name)) return
+    this.#recovery.settle(id)
+    this.#restored.add(id)
+    if (!stored.isUnlinked) this.#names.set(name, id)
+    const [newest] = sound?.filter((node) => this.#nodes.includes(node)) ?? []
+    const active = newest ?? null
+    const epoch = active === null ? stored.epoch : stored.epoch + 1
+    const inSync = sound === null ? null : [...sound]
+    // Its openers ended with their nodes.
+    const generation = stored.generation + 1
+    this.#opened({ ...stored, openers: [], generation, active, epoch, inSync })
   }
 
   #retentionSet({ id, durationMs }: Operation<'retentionSet'>): DirectoryEntry | null {
@@ -248,17 +398,23 @@ export class Directory {
   #put(entry: DirectoryEntry): DirectoryEntry {
     const before = this.#entries.get(entry.id)
     if (before !== undefined && isEqual(before, entry)) return before
-    this.#entries.set(entry.id, entry)
+    const changed = { ...entry, revision: this.#revision }
+    this.#entries.set(entry.id, changed)
     this.#changed.add(entry.id)
-    return entry
+    return changed
   }
 
   #remove(entry: DirectoryEntry): null {
     this.#entries.delete(entry.id)
     if (this.#names.get(entry.name) === entry.id) this.#names.delete(entry.name)
     this.#changed.add(entry.id)
-    return null
+    if (this.#restored.delete(entry.id)) this.#recovery.bury(entry.id)
+    return this.#review()
   }
+}
+
+function nodesText(nodes: readonly number[]): string {
+  return `${nodes.length === 1 ? 'node' : 'nodes'} ${nodes.join(', ')}`
 }
 
 function notExist(name: string): SdkError {

@@ -37,7 +37,8 @@ export class Retentions {
     else {
       const { generation } = entry
       const known = this.#waiting.get(id)
-      const since = known?.generation === generation ? known.sinceMs : this.#options.clock.nowMs()
+      const nowMs = this.#options.clock.nowMs()
+      const since = known?.generation === generation ? known.sinceMs : nowMs - entry.idleMs
       this.#waiting.set(id, { generation, durationMs, sinceMs: since })
     }
     this.#arm()

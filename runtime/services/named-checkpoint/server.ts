@@ -1,15 +1,17 @@
+// Longer than usual: what the order says, what components ask and who is active change the same few members.
 import { randomUUID } from 'node:crypto'
 import { type HandlersOf, isSdkError, SdkError } from '../../../idl/index.ts'
 import { type IncomingCall, IOC_PORT, systemClock } from '../../../ioc/index.ts'
 import type { InSyncAuthority } from '../checkpoint/interface.ts'
 import type { Dispatcher } from '../dispatcher.ts'
-import type { OrderMember } from '../replicated/interface.ts'
-import type { Replicated } from '../replicated/replicated.ts'
+import type { OrderMember, Position } from '../replicated/interface.ts'
+import type { MessageMeta, Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
 import { Telling } from '../telling.ts'
 import { ActiveCheckpoint, type SectionRequest } from './active-checkpoint.ts'
 import { checkAttributes, waitsForActive } from './attributes.ts'
 import { Directory } from './directory.ts'
+import { DirectoryLog } from './directory-log.ts'
 import {
   CHECKPOINT_BOUNDS,
   type CheckpointAttributes,
@@ -23,6 +25,7 @@ import {
   type DirectoryOperation,
   directoryOperationCodec,
 } from './operations.ts'
+import { RecoveryWatch } from './recovery-watch.ts'
 import { Retentions } from './retentions.ts'
 import { UpdateFeed } from './update-feed.ts'
 
@@ -30,6 +33,8 @@ import { UpdateFeed } from './update-feed.ts'
 const PREFIX = '@checkpoint:'
 const RETRY_MS = { first: 5, max: 200 } as const
 const LOST_DELAY_MS = 300
+/** Why there is no better answer has to reach the caller before it gives up. */
+const ANSWER_MS = 50
 const CLEAR_PERIOD_MS = 250
 
 /** The named checkpoints of one node process. */
@@ -58,18 +63,33 @@ class NamedCheckpointServer implements NodeService, Replicated {
   /** Requests that wait for the directory to change. */
   #waiters = new Set<() => void>()
   readonly #clearing: NodeJS.Timeout
+  readonly #log: DirectoryLog
+  readonly #watch: RecoveryWatch
+  #isReporting = false
   #isClosed = false
 
   constructor(host: ServiceHost) {
     this.#host = host
     this.#telling = new Telling((operation) => this.#submit(operation), host.log)
+    const { streams, log, nodeId: node, self } = host
+    this.#log = new DirectoryLog({ prefix: PREFIX, node, life: self.life, streams, log })
+    const isMine = (): boolean => host.members()[0]?.life === self.life
+    this.#watch = new RecoveryWatch({
+      directory: this.#directory,
+      isMine,
+      nodes: () => host.nodes().map(({ nodeId }) => nodeId),
+      nowMs: host.nowMs,
+      submit: (operation) => this.#submit(operation),
+      log,
+    })
     this.#feed = new UpdateFeed(host.rmd)
     this.#retentions = new Retentions({
       clock: systemClock,
-      isMine: () => host.members()[0]?.life === host.self.life,
+      isMine,
       passed: (id, generation) => this.#submit({ kind: 'retentionPassed', id, generation }),
     })
     this.#clearing = setInterval(() => {
+      if (this.#log.isFollowing) this.#watch.look()
       for (const active of this.#actives.values()) void active.clearEnded()
     }, CLEAR_PERIOD_MS)
     this.#clearing.unref()
@@ -83,14 +103,16 @@ class NamedCheckpointServer implements NodeService, Replicated {
 
   // --- the order ---
 
-  apply(payload: Uint8Array): DirectoryEntry | null {
-    const result = this.#directory.apply(directoryOperationCodec.decode(payload))
+  apply(payload: Uint8Array, { at }: MessageMeta): DirectoryEntry | null {
+    const operation = directoryOperationCodec.decode(payload)
+    const result = this.#directory.apply(operation, revisionOf(at))
+    if (operation.kind === 'reported' && operation.life === this.#host.self.life) this.#begin()
     this.#follow()
     return result
   }
 
-  viewChanged(members: readonly OrderMember[]): void {
-    this.#directory.viewChanged(members)
+  viewChanged(members: readonly OrderMember[], at: Position): void {
+    this.#directory.viewChanged(members, revisionOf(at))
     this.#follow()
   }
 
@@ -109,6 +131,16 @@ class NamedCheckpointServer implements NodeService, Replicated {
     },
   }
 
+  /** What the own store has from before is told, and the directory has it. */
+  #begin(): void {
+    if (this.#log.isFollowing) return
+    for (const id of this.#log.begin(this.#directory, this.#memberNodes())) this.#forget(id)
+  }
+
+  #memberNodes(): number[] {
+    return this.#host.members().map(({ node }) => node)
+  }
+
   /** Does what the directory wants of this node, once it is part of the view: what it hears before is history. */
   #follow(): void {
     const { self } = this.#host
@@ -120,13 +152,15 @@ class NamedCheckpointServer implements NodeService, Replicated {
       }
       return
     }
+    if (!this.#log.isFollowing) return
     const ids = [...this.#unheeded]
     this.#unheeded.clear()
+    this.#log.write(this.#directory, this.#memberNodes(), ids)
     for (const id of ids) {
       const entry = this.#directory.get(id)
       try {
-        if (entry === undefined) this.#forget(id)
-        else this.#take(entry)
+        if (entry !== undefined) this.#take(entry)
+        else if (this.#directory.storable(id) === undefined) this.#forget(id)
       } catch (err) {
         this.#host.log.error({ err, checkpoint: entry?.name ?? id }, 'a replica cannot be taken')
       }
@@ -234,16 +268,10 @@ class NamedCheckpointServer implements NodeService, Replicated {
     this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
-  /** What this node holds and the directory does not know has been deleted meanwhile. */
   entered(): void {
     this.#telling.again()
-    try {
-      for (const id of this.#host.streams.names(PREFIX)) {
-        if (this.#directory.get(id) === undefined) this.#forget(id)
-      }
-    } catch (err) {
-      this.#host.log.error({ err }, 'replicas that nobody knows any more stay for now')
-    }
+    if (!this.#isReporting) for (const part of this.#log.report()) this.#telling.tell(part)
+    this.#isReporting = true
     for (const [eo, ids] of this.#open) {
       for (const [id, count] of ids) this.#reopen(eo, id, count)
     }
@@ -426,7 +454,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
 
   /** Waits until the directory changes, `waitMs` at most. @throws what `late` gives when the deadline comes first. */
   #change(waitMs: number, deadlineMs: number, late: () => SdkError): Promise<void> {
-    const leftMs = deadlineMs - this.#host.nowMs()
+    const leftMs = deadlineMs - this.#host.nowMs() - ANSWER_MS
     if (leftMs <= RETRY_MS.first || this.#isClosed) return Promise.reject(late())
     return new Promise((resolve) => {
       const cancel = systemClock.after(Math.min(waitMs, leftMs), () => {
@@ -465,6 +493,10 @@ const PASSING: ReadonlySet<string> = new Set([
   'HOST_UNREACHABLE',
   'INUSE',
 ])
+
+function revisionOf({ term, sequence }: Position): number {
+  return term * 2 ** 32 + sequence
+}
 
 function lateReplica(name: string, node: number): SdkError {
   return new SdkError('TRY_AGAIN', `checkpoint ${name}: node ${node} has not all of it yet`)

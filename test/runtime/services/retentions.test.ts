@@ -18,10 +18,12 @@ const entryOf = (change: Partial<DirectoryEntry>): DirectoryEntry => ({
   isUnlinked: false,
   openers: [],
   generation: 1,
+  idleMs: 0,
   active: 1,
   epoch: 1,
   replicas: [1],
   inSync: [1],
+  revision: 1,
   ...change,
 })
 

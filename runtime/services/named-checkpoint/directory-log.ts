@@ -1,0 +1,159 @@
+import type { Logger } from 'pino'
+import { makeMethodCodec } from '../../../idl/index.ts'
+import { bootId } from '../../../ioc/internal.ts'
+import type { CheckpointStreams } from '../checkpoint/server.ts'
+import type { Directory } from './directory.ts'
+import { before, elapsedMs, type Moment } from './idle-time.ts'
+import {
+  type Coverage,
+  type DirectoryEntry,
+  type DirectoryOperation,
+  type RecoveredCheckpoint,
+  type StoredDirectory,
+  storedDirectorySchema,
+  type StoredEntry,
+  storedEntrySchema,
+} from './operations.ts'
+
+const DIRECTORY = 'directory'
+const ENTRY = 'entry '
+/** Lives of the directory of which it is known what they had; of older ones a store says nothing. */
+const COVERED_COUNT_MAX = 32
+const TOLD_COUNT = 50
+
+const directoryCodec = makeMethodCodec('stored checkpoint directory', storedDirectorySchema)
+const entryCodec = makeMethodCodec('stored checkpoint', storedEntrySchema)
+
+export interface DirectoryLogOptions {
+  readonly prefix: string
+  readonly node: number
+  readonly life: string
+  readonly streams: Pick<CheckpointStreams, 'names' | 'standing' | 'records' | 'putRecords'>
+  readonly log: Pick<Logger, 'error'>
+}
+
+/**
+ * What one node keeps of the directory, in the store of its replicas: so it outlives the process, and is lost when they
+ * are. First it tells what it has from before; from then on it follows the directory.
+ *
+ * I1 What an operation changes is stored before anything follows from it. A write that fails is reported, and done with
+ * the next one: other nodes have it.
+ */
+export class DirectoryLog {
+  readonly #options: DirectoryLogOptions
+  /** As it was found; null: nothing that could be read. */
+  readonly #found: StoredDirectory | null
+  readonly #entries = new Map<string, StoredEntry>()
+  /** Replicas that were there at the start. */
+  readonly #replicas: ReadonlySet<string>
+  /** What is still to be stored. */
+  readonly #dirty = new Set<string>()
+  #isFollowing = false
+
+  constructor(options: DirectoryLogOptions) {
+    this.#options = options
+    this.#replicas = new Set(options.streams.names(options.prefix))
+    this.#found = this.#load()
+  }
+
+  /** What the store had is told, and the directory has it: it is followed. */
+  get isFollowing(): boolean {
+    return this.#isFollowing
+  }
+
+  /** What the directory has to hear of this store. */
+  report(): DirectoryOperation[] {
+    const { node, life, streams } = this.#options
+    const incarnation = this.#found?.incarnation ?? null
+    const ids = [...new Set([...this.#entries.keys(), ...this.#replicas])]
+    const now = moment()
+    const told = ids.map((id): RecoveredCheckpoint => {
+      const stored = this.#entries.get(id)
+      const idleMs = stored?.idleSince ? elapsedMs(stored.idleSince, now) : 0
+      const entry = stored === undefined ? null : { ...stored.entry, idleMs }
+      return { id, entry, replica: streams.standing(id) }
+    })
+    const parts: DirectoryOperation[] = []
+    for (let at = 0; at === 0 || at < told.length; at += TOLD_COUNT) {
+      const checkpoints = told.slice(at, at + TOLD_COUNT)
+      parts.push({ kind: 'recovered', node, incarnation, isFirst: at === 0, checkpoints })
+    }
+    const covered = this.#found?.covered ?? []
+    const others = this.#found?.others ?? []
+    return [...parts, { kind: 'reported', node, life, incarnation, covered, others }]
+  }
+
+  /** Takes over all of the directory. @returns replicas of the time before that nobody knows any more. */
+  begin(directory: Directory, members: readonly number[]): string[] {
+    this.#isFollowing = true
+    const ids = new Set(directory.ids())
+    this.write(directory, members, new Set([...ids, ...this.#entries.keys()]))
+    return [...this.#replicas].filter((id) => !ids.has(id))
+  }
+
+  /** Stores what has changed: I1. */
+  write(directory: Directory, members: readonly number[], ids: Iterable<string>): void {
+    for (const id of ids) this.#dirty.add(id)
+    const { streams, prefix, log } = this.#options
+    const changes = new Map<string, Uint8Array | null>()
+    const now = moment()
+    for (const id of this.#dirty) {
+      const entry = directory.storable(id)
+      const stored = entry === undefined ? null : this.#stored(entry, now)
+      if (stored === null) this.#entries.delete(id)
+      else this.#entries.set(id, stored)
+      changes.set(`${ENTRY}${id}`, stored === null ? null : entryCodec.encode(stored))
+    }
+    changes.set(DIRECTORY, directoryCodec.encode(this.#directory(directory, members)))
+    try {
+      streams.putRecords(prefix, changes)
+      this.#dirty.clear()
+    } catch (err) {
+      log.error({ err }, 'the directory of checkpoints cannot be stored here: other nodes have it')
+    }
+  }
+
+  #directory({ recovery, revision }: Directory, members: readonly number[]): StoredDirectory {
+    const { begun, awaited } = recovery
+    const incarnation = recovery.incarnation ?? ''
+    const isSame = this.#found?.incarnation === incarnation
+    const former: Coverage = this.#found?.covered.slice(0, isSame ? -1 : undefined) ?? []
+    const covered: Coverage = [...former, [begun, revision]]
+    const others = [...new Set([...members, ...awaited])]
+    return { incarnation, covered: covered.slice(-COVERED_COUNT_MAX), others }
+  }
+
+  #stored(entry: DirectoryEntry, now: Moment): StoredEntry {
+    const known = this.#entries.get(entry.id)
+    const isSame = known?.entry.generation === entry.generation
+    const since = isSame ? (known?.idleSince ?? null) : null
+    const idleSince = entry.openers.length > 0 ? null : (since ?? before(now, entry.idleMs))
+    return { entry: { ...entry, openers: [] }, idleSince }
+  }
+
+  #load(): StoredDirectory | null {
+    const { streams, prefix, log } = this.#options
+    try {
+      const records = streams.records(prefix)
+      if (records === null) throw new Error('a record does not check')
+      const directory = records.get(DIRECTORY)
+      if (directory === undefined) return null
+      const found = directoryCodec.decode(directory)
+      for (const [name, record] of records) {
+        if (!name.startsWith(ENTRY)) continue
+        const stored = entryCodec.decode(record)
+        this.#entries.set(stored.entry.id, stored)
+      }
+      return found
+    } catch (err) {
+      log.error({ err }, 'the stored directory of checkpoints cannot be read: other nodes tell it')
+      this.#entries.clear()
+      return null
+    }
+  }
+}
+
+function moment(): Moment {
+  const monotonicMs = Number(process.hrtime.bigint() / 1_000_000n)
+  return { bootId: bootId(), monotonicMs, wallMs: Date.now() }
+}

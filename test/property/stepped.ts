@@ -1,0 +1,128 @@
+import { performance } from 'node:perf_hooks'
+import { vi } from 'vitest'
+import { type IocAddress, memoryTransport, type Transport } from '../../ioc/index.ts'
+import type { Link, LinkEvents, Listener } from '../../ioc/transport/transport.ts'
+
+/** Deliveries wait to be stepped through; virtual time passes only when nothing is left to deliver. */
+export class Steps {
+  #queue: (() => void)[] = []
+  readonly transport: Transport = memoryTransport({ schedule: (run) => this.#queue.push(run) })
+  count = 0
+
+  /** Timers, clocks and dates become virtual. */
+  constructor() {
+    vi.useFakeTimers({
+      toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'hrtime'],
+    })
+    const beganMs = Date.now()
+    // The object that `node:perf_hooks` gives, which faking the global one leaves alone.
+    vi.spyOn(performance, 'now').mockImplementation(() => Date.now() - beganMs)
+  }
+
+  /** Everything becomes real again. */
+  close(): void {
+    vi.restoreAllMocks()
+    vi.useRealTimers()
+  }
+
+  get isQuiet(): boolean {
+    return this.#queue.length === 0
+  }
+
+  /** One delivery, and what follows from it inside the receiver. @returns false when there is none. */
+  async step(): Promise<boolean> {
+    await settle()
+    const next = this.#queue.shift()
+    if (next === undefined) return false
+    this.count++
+    next()
+    await settle()
+    return true
+  }
+
+  /** Steps; time passes when there is nothing to deliver, until it is done or so much has passed. */
+  async run(isDone: () => boolean, limitMs: number): Promise<boolean> {
+    const endMs = performance.now() + limitMs
+    for (;;) {
+      if (isDone()) return true
+      if (await this.step()) continue
+      if (isDone()) return true
+      if (performance.now() >= endMs) return false
+      vi.advanceTimersToNextTimer()
+      await settle()
+    }
+  }
+
+  /** Time passes, and what is to be delivered is. */
+  pass(ms: number): Promise<boolean> {
+    return this.run(() => false, ms)
+  }
+
+  /** Waits in virtual time. @throws what it rejects with; an error when it takes longer than so much. */
+  async wait<T>(promise: Promise<T>, limitMs = 20_000): Promise<T> {
+    let isOver = false
+    const over = (): void => {
+      isOver = true
+    }
+    promise.then(over, over)
+    if (!(await this.run(() => isOver, limitMs))) throw new Error(`no end within ${limitMs} ms`)
+    return promise
+  }
+}
+
+function settle(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
+}
+
+/** The network as one process has it: when it is killed, nothing of it gets out any more. */
+export class Process {
+  readonly #inner: Transport
+  readonly #links = new Set<Link>()
+  readonly #listeners = new Set<Listener>()
+  isAlive = true
+
+  constructor(inner: Transport) {
+    this.#inner = inner
+  }
+
+  readonly transport: Transport = {
+    kind: 'stepped',
+    listen: async (address: IocAddress, accept) => {
+      const listener = await this.#inner.listen(address, (link) => {
+        if (this.isAlive) accept(this.#own(link))
+        else link.destroy()
+      })
+      this.#listeners.add(listener)
+      return listener
+    },
+    connect: (address) => this.#own(this.#inner.connect(address)),
+    known: (wanted) => this.#inner.known(wanted),
+  }
+
+  /** What it sent before arrives; then its connections break. */
+  kill(): void {
+    this.isAlive = false
+    for (const listener of this.#listeners) void listener.close()
+    for (const link of this.#links) link.destroy()
+  }
+
+  #own(link: Link): Link {
+    this.#links.add(link)
+    const isAlive = (): boolean => this.isAlive
+    return {
+      start: (events: LinkEvents) =>
+        link.start({
+          onOpen: () => isAlive() && events.onOpen(),
+          onData: (chunk) => isAlive() && events.onData(chunk),
+          onWritten: () => isAlive() && events.onWritten(),
+          onClose: (cause) => {
+            this.#links.delete(link)
+            if (isAlive()) events.onClose(cause)
+          },
+        }),
+      write: (bytes) => !isAlive() || link.write(bytes),
+      end: () => isAlive() && link.end(),
+      destroy: () => link.destroy(),
+    }
+  }
+}
