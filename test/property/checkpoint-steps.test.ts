@@ -208,15 +208,23 @@ async function seenBy(observer: Component, name: string): Promise<Seen | null> {
 
 type Ending = { readonly answer: string } | { readonly error: string } | { readonly ended: true }
 
+interface Cut {
+  readonly victim: Victim
+  readonly isBackSoon: boolean
+  /** The node that hears everything last; 0: all are equally fast. */
+  readonly slow: number
+}
+
 /** One operation, cut short after so many steps. @returns false when it had ended before. */
 async function cutShort(
   operation: Operation,
   after: number,
-  victim: Victim,
-  isBackSoon: boolean,
+  { victim, isBackSoon, slow }: Cut,
 ): Promise<boolean> {
   const scene = await sceneOf(operation)
-  const what = `${operation.title}, ${victim} after ${after} steps, back ${isBackSoon ? 'soon' : 'late'}`
+  await world.slow(slow)
+  const back = isBackSoon ? 'soon' : 'late'
+  const what = `${operation.title}, ${victim} after ${after} steps, back ${back}, slow ${slow}`
   let ending: Ending | null = null
   const isOver = (): boolean => ending !== null
   // What a dead caller hears nobody sees.
@@ -236,6 +244,7 @@ async function cutShort(
     await world.start(...nodes)
   }
   expect(await world.steps.run(isOver, DEADLINE_MS), `${what}: no answer`).toBe(true)
+  await world.slow(0)
   await world.steps.pass(1_500)
   if (nodes.length === 1 && !isBackSoon) {
     check(await seen([1, 2, 3].find((node) => !nodes.includes(node)) ?? 1, scene.name), what)
@@ -285,6 +294,19 @@ async function clear({ name }: Scene): Promise<void> {
 const victims = Object.keys(VICTIMS) as Victim[]
 const isEvery = process.env['EVERY'] !== undefined
 
+/** Each step is cut short once, by all in turn; with EVERY in all ways. */
+function cutsAt(turn: number): readonly Cut[] {
+  const of = <T>(items: readonly T[], at: number): T[] => items.slice(at % items.length).slice(0, 1)
+  const chosen = isEvery ? victims : of(victims, turn)
+  const slow = isEvery ? [0, 1, 2, 3] : of([0, 1, 2, 3], turn >> 1)
+  return chosen.flatMap((victim) =>
+    slow.flatMap((node) => {
+      const times = isEvery && Array.isArray(VICTIMS[victim]) ? [true, false] : [turn % 2 === 0]
+      return times.map((isBackSoon) => ({ victim, isBackSoon, slow: node }))
+    }),
+  )
+}
+
 describe('an operation on a checkpoint, cut short after each step of its messages', () => {
   it.each(OPERATIONS.map((operation, index) => [operation.title, operation, index] as const))(
     '%s',
@@ -294,16 +316,9 @@ describe('an operation on a checkpoint, cut short after each step of its message
       let cases = 0
       for (let after = 0; isUnderWay; after++) {
         isUnderWay = false
-        // Each step with one of the victims in turn; with EVERY with each of them.
-        const chosen = isEvery
-          ? victims
-          : [victims[(after + index) % victims.length] ?? 'all nodes']
-        for (const victim of chosen) {
-          const times = isEvery && victim !== 'the caller' ? [true, false] : [after % 2 === 0]
-          for (const isBackSoon of times) {
-            isUnderWay = (await cutShort(operation, after, victim, isBackSoon)) || isUnderWay
-            cases++
-          }
+        for (const cut of cutsAt(after + index)) {
+          isUnderWay = (await cutShort(operation, after, cut)) || isUnderWay
+          cases++
         }
       }
       expect(cases).toBeGreaterThan(3)

@@ -48,7 +48,7 @@ export class ServiceWorld {
   readonly #disks = new Map<number, MemoryDatabase>()
 
   async node(id: number): Promise<void> {
-    const process = new Process(this.steps.transport)
+    const process = new Process(this.steps)
     const port = await openPort({
       transport: process.transport,
       node: id,
@@ -100,7 +100,7 @@ export class ServiceWorld {
   }
 
   async component(id: number, name: string): Promise<Component> {
-    const process = new Process(this.steps.transport)
+    const process = new Process(this.steps)
     const { transport } = process
     const names = new NameWatch()
     const port = await openPort({ transport, node: id, port: 0, name })
@@ -126,6 +126,12 @@ export class ServiceWorld {
     }
     this.nodes.get(id)?.components.add(component)
     return component
+  }
+
+  /** From now on what comes for this node is delivered last; 0: nobody is slow. */
+  async slow(id: number): Promise<void> {
+    await this.steps.drain()
+    for (const node of this.nodes.values()) node.process.isSlow = node.id === id
   }
 
   /** SIGKILL. */

@@ -6,6 +6,8 @@ import type { Link, LinkEvents, Listener } from '../../ioc/transport/transport.t
 /** Deliveries wait to be stepped through; virtual time passes only when nothing is left to deliver. */
 export class Steps {
   #queue: (() => void)[] = []
+  /** Deliveries of slow processes: when nothing else is left. */
+  readonly #late: (() => void)[] = []
   readonly transport: Transport = memoryTransport({ schedule: (run) => this.#queue.push(run) })
   count = 0
 
@@ -25,14 +27,19 @@ export class Steps {
     vi.useRealTimers()
   }
 
-  get isQuiet(): boolean {
-    return this.#queue.length === 0
+  later(run: () => void): void {
+    this.#late.push(run)
+  }
+
+  /** Delivers all that is under way. */
+  async drain(): Promise<void> {
+    while (await this.step());
   }
 
   /** One delivery, and what follows from it inside the receiver. @returns false when there is none. */
   async step(): Promise<boolean> {
     await settle()
-    const next = this.#queue.shift()
+    const next = this.#queue.shift() ?? this.#late.shift()
     if (next === undefined) return false
     this.count++
     next()
@@ -76,13 +83,17 @@ function settle(): Promise<void> {
 
 /** The network as one process has it: when it is killed, nothing of it gets out any more. */
 export class Process {
+  readonly #steps: Steps
   readonly #inner: Transport
   readonly #links = new Set<Link>()
   readonly #listeners = new Set<Listener>()
   isAlive = true
+  /** What comes for it is delivered last. Changed only while nothing is under way. */
+  isSlow = false
 
-  constructor(inner: Transport) {
-    this.#inner = inner
+  constructor(steps: Steps) {
+    this.#steps = steps
+    this.#inner = steps.transport
   }
 
   readonly transport: Transport = {
@@ -109,15 +120,22 @@ export class Process {
   #own(link: Link): Link {
     this.#links.add(link)
     const isAlive = (): boolean => this.isAlive
+    const tell = (run: () => void): void => {
+      const deliver = (): void => {
+        if (isAlive()) run()
+      }
+      if (this.isSlow) this.#steps.later(deliver)
+      else deliver()
+    }
     return {
       start: (events: LinkEvents) =>
         link.start({
-          onOpen: () => isAlive() && events.onOpen(),
-          onData: (chunk) => isAlive() && events.onData(chunk),
-          onWritten: () => isAlive() && events.onWritten(),
+          onOpen: () => tell(() => events.onOpen()),
+          onData: (chunk) => tell(() => events.onData(chunk)),
+          onWritten: () => tell(() => events.onWritten()),
           onClose: (cause) => {
             this.#links.delete(link)
-            if (isAlive()) events.onClose(cause)
+            tell(() => events.onClose(cause))
           },
         }),
       write: (bytes) => !isAlive() || link.write(bytes),
