@@ -262,7 +262,7 @@ describe('while any nodes are killed at any step, and come back in any order', (
           await world.close()
         }
       }),
-      { numRuns: Number(process.env['RUNS'] ?? 12) },
+      { numRuns: Number(process.env['RUNS'] ?? 8) },
     )
     world = new CheckpointWorld()
   })

@@ -38,7 +38,8 @@ export class Steps {
 
   /** One delivery, and what follows from it inside the receiver. @returns false when there is none. */
   async step(): Promise<boolean> {
-    await settle()
+    // Something may just have been begun.
+    if (this.#queue.length === 0) await settle()
     const next = this.#queue.shift() ?? this.#late.shift()
     if (next === undefined) return false
     this.count++
