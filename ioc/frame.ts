@@ -56,7 +56,7 @@ export const FLAG = {
   group: 0x10,
   /** On a request: the caller takes a stream of replies. */
   stream: 0x20,
-  /** On a request: it carries a trace, see `rmd/trace.ts`. */
+  /** On a request: it carries a trace, see `rmd/trace.ts`. Only to peers whose hello says that they read it. */
   trace: 0x40,
 } as const
 
@@ -75,6 +75,7 @@ const UPPER_MAX = 0x1f_ffff
 const CALLER_DIGITS = 16
 const MONITOR_BIT = 0x01
 const GROUPS_BIT = 0x02
+const TRACES_BIT = 0x04
 
 /** The header's fields in a mutable object that is filled again and again: no allocation a frame. */
 export interface FrameHeader {
@@ -182,6 +183,8 @@ export interface Hello {
   readonly monitor?: boolean
   /** True: a frame with the sender's groups follows. False: it is in none, until it says otherwise. */
   readonly groupsFollow?: boolean
+  /** True: the sender reads requests with {@link FLAG.trace}. Builds that do not know traces do not say so. */
+  readonly readsTraces?: boolean
 }
 
 /** A whole hello frame. Longer names than {@link HELLO_NAME_BYTES_MAX} are cut. */
@@ -198,7 +201,9 @@ export function encodeHello(hello: Hello): Uint8Array {
     bytes[HEADER_SIZE_BYTES + i] = hello.caller.charCodeAt(i)
   }
   bytes[HEADER_SIZE_BYTES + CALLER_DIGITS] =
-    (hello.monitor === true ? MONITOR_BIT : 0) | (hello.groupsFollow === true ? GROUPS_BIT : 0)
+    (hello.monitor === true ? MONITOR_BIT : 0) |
+    (hello.groupsFollow === true ? GROUPS_BIT : 0) |
+    (hello.readsTraces === true ? TRACES_BIT : 0)
   bytes.set(name, HEADER_SIZE_BYTES + CALLER_DIGITS + 1)
   return bytes
 }
@@ -220,6 +225,7 @@ export function tryParseHello(
     name: decoder.decode(payload.subarray(CALLER_DIGITS + 1)),
     monitor: (payload[CALLER_DIGITS]! & MONITOR_BIT) !== 0,
     groupsFollow: (payload[CALLER_DIGITS]! & GROUPS_BIT) !== 0,
+    readsTraces: (payload[CALLER_DIGITS]! & TRACES_BIT) !== 0,
   }
 }
 

@@ -138,20 +138,31 @@ export class Messenger {
   }
 
   /**
-   * Queues a message once for each receiver. `header` is complete but for what says that it is to many.
+   * Queues a message once for each receiver. `header` is complete but for what says that it is to many. Receivers whose
+   * hello says that they read traces get `traced` where it is given.
    * @throws SdkError TOO_BIG; NO_RESOURCE for more receivers than `fanOutCountMax`, or connections than there may be.
    */
-  sendToMany(destination: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany {
+  sendToMany(
+    destination: ManyDestination,
+    header: FrameHeader,
+    payload: Uint8Array,
+    traced?: Uint8Array,
+  ): SentToMany {
     const isGroup = destination.kind === 'multicast'
-    const content = isGroup ? encodeGroupMessage(destination.group, payload) : payload
-    this.#checkSize(content, payload)
-    if (isGroup) header.flags |= FLAG.group
+    const contentOf = (bytes: Uint8Array): Uint8Array =>
+      isGroup ? encodeGroupMessage(destination.group, bytes) : bytes
+    const content = contentOf(payload)
+    const tracedContent = traced === undefined ? null : contentOf(traced)
+    this.#checkSize(tracedContent ?? content, payload)
+    const flags = header.flags | (isGroup ? FLAG.group : 0)
     header.destinationNode = destination.kind === 'intranode' ? this.#setup.address().node : 0
     header.destinationPort = destination.kind === 'broadcast' ? destination.port : 0
     const sent: Connection[] = []
     const refused: IocAddress[] = []
     for (const connection of this.#receivers(destination)) {
-      const outcome = connection.send(header, content)
+      const isTraced = tracedContent !== null && connection.peer?.readsTraces === true
+      header.flags = isTraced ? flags | FLAG.trace : flags
+      const outcome = connection.send(header, isTraced ? tracedContent : content)
       if (outcome === 'sent') sent.push(connection)
       else if (outcome === 'full') refused.push(addressOf(connection))
     }

@@ -60,6 +60,8 @@ export interface PortUser {
   /** @returns false when the protocol is not known: the message is dropped and counted. */
   onMessage(connection: Connection, header: Readonly<FrameHeader>, payload: Uint8Array): boolean
   onLinkOpen(connection: Connection): void
+  /** What the peer said of itself is known from now on. */
+  onHello(connection: Connection): void
   onClose(connection: Connection, cause: LinkFailure | null): void
 }
 
@@ -106,9 +108,15 @@ export interface Port {
   send(to: IocDestination | string, payload: Uint8Array, options: IocSendOptions): IocSendReport
   /**
    * Queues one frame for many, as {@link Port.send} does. The destination of the header is filled here. For RMD.
+   * @param traced - the payload with its trace, for receivers that are known to read it.
    * @throws SdkError TOO_BIG; NO_RESOURCE for more receivers than `fanOutCountMax`, or connections than there may be.
    */
-  sendToMany(to: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany
+  sendToMany(
+    to: ManyDestination,
+    header: FrameHeader,
+    payload: Uint8Array,
+    traced?: Uint8Array,
+  ): SentToMany
   /**
    * Sets who receives messages of one of the programs' protocols. @returns the function that takes it away.
    * @throws SdkError ALREADY_EXIST when it has a handler; INVALID_PARAMETER outside of 0x80 to 0xff.
@@ -249,8 +257,13 @@ class IocPort implements Port {
     return this.#messenger.send(to, payload, options)
   }
 
-  sendToMany(to: ManyDestination, header: FrameHeader, payload: Uint8Array): SentToMany {
-    return this.#messenger.sendToMany(to, header, payload)
+  sendToMany(
+    to: ManyDestination,
+    header: FrameHeader,
+    payload: Uint8Array,
+    traced?: Uint8Array,
+  ): SentToMany {
+    return this.#messenger.sendToMany(to, header, payload, traced)
   }
 
   onMessage(protocol: number, handler: (message: IocMessage) => void): () => void {
@@ -338,9 +351,9 @@ class IocPort implements Port {
   #greeting(): Uint8Array {
     const { groups } = this.#messenger
     const groupsFollow = groups.length > 0
-    const hello = { address: this.#address, caller: this.caller, name: this.name, groupsFollow }
-    if (!groupsFollow) return encodeHello(hello)
-    return Buffer.concat([encodeHello(hello), encodeGroups(groups)])
+    const own = { address: this.#address, caller: this.caller, name: this.name }
+    const hello = encodeHello({ ...own, groupsFollow, readsTraces: true })
+    return groupsFollow ? Buffer.concat([hello, encodeGroups(groups)]) : hello
   }
 
   async #listenAt(address: IocAddress): Promise<void> {
@@ -401,7 +414,10 @@ class IocPort implements Port {
   }
 
   readonly #events: ConnectionEvents = {
-    onHello: (connection) => this.#tell(this.#presence.hello(connection)),
+    onHello: (connection) => {
+      this.#tell(this.#presence.hello(connection))
+      this.#user?.onHello(connection)
+    },
     onMessage: (connection, header, payload) => {
       if (this.#user?.onMessage(connection, header, payload) === true) return
       this.#onOwnProtocol(connection, header, payload, null)

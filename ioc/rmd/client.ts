@@ -1,3 +1,4 @@
+// Longer than usual: all that can befall a call changes the same few members.
 import { decodeWireError, fromWireError, SdkError } from '../../idl/index.ts'
 import type { NameEntry, NameResolver } from '../address.ts'
 import type { Clock } from '../clock.ts'
@@ -5,17 +6,19 @@ import type { Connection } from '../connection.ts'
 import type { SendOutcome } from '../connection-events.ts'
 import type { ManyDestination } from '../destination-text.ts'
 import { closedError } from '../errors.ts'
-import { type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
+import { FLAG, type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
 import type { Port } from '../port.ts'
 import type { LinkFailure } from '../transport/transport.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { CallTable } from './call-table.ts'
 import * as failures from './call-failure.ts'
+import { HeldCalls } from './held-calls.ts'
 import { type CallSpec, PendingCall } from './pending-call.ts'
 import { isTriedAgainAfterLoss, isTriedAgainAfterRefusal, retryDelayMs } from './retry.ts'
 import type { RmdStatistics } from './statistics.ts'
 import { StreamReader } from './stream-reader.ts'
 import type { NameTarget } from './target.ts'
+import { encodeTraced } from './trace.ts'
 
 /** Deadlines are looked at together, at most this often. */
 const SWEEP_MS_MIN = 5
@@ -42,6 +45,7 @@ export class RmdClient {
   readonly #clock: Clock
   readonly #statistics: RmdStatistics
   readonly #table = new CallTable<PendingCall>()
+  readonly #held = new HeldCalls()
   readonly #nameTargets = new Map<string, NameTarget>()
   readonly #acknowledger: Acknowledger
   readonly #header: FrameHeader = makeFrameHeader()
@@ -165,12 +169,22 @@ export class RmdClient {
 
   onLinkOpen(connection: Connection): void {
     for (const call of this.#table.values()) {
-      if (!call.spec.oneWay) continue
+      if (!call.spec.oneWay || call.isHeld) continue
       if (call.connection === connection || call.hasAllLeft(connection)) this.#sent(call)
     }
   }
 
+  /** From now on it is known what the peer reads. */
+  onHello(connection: Connection): void {
+    const nowMs = this.#clock.nowMs()
+    for (const call of this.#held.take(connection)) {
+      if (call.isHeld && call.connection === connection) this.#transmit(call, connection, nowMs)
+    }
+    this.#arm(nowMs)
+  }
+
   onClose(connection: Connection, cause: LinkFailure | null): void {
+    this.#held.take(connection)
     if (this.#table.size === 0) return
     const nowMs = this.#clock.nowMs()
     for (const call of this.#table.values()) {
@@ -265,7 +279,9 @@ export class RmdClient {
   #sendToMany(call: PendingCall, destination: ManyDestination, nowMs: number): void {
     try {
       const header = this.#filled(call, nowMs)
-      const { sent, refused } = this.#port.sendToMany(destination, header, call.payload)
+      const { payload, spec } = call
+      const traced = spec.trace === undefined ? undefined : encodeTraced(spec.trace, payload)
+      const { sent, refused } = this.#port.sendToMany(destination, header, payload, traced)
       call.tries += 1
       call.mayHaveRun = sent.length > 0
       if (refused.length > 0) throw failures.someFull(call, refused)
@@ -300,13 +316,21 @@ export class RmdClient {
 
   #transmit(call: PendingCall, connection: Connection, nowMs: number): void {
     const { spec } = call
+    if (connection.peer === null && this.#held.mustWait(call, connection)) {
+      return this.#hold(call, connection, nowMs)
+    }
     const header = this.#filled(call, nowMs)
     const peer = connection.dialed ?? connection.peer?.address
     header.destinationNode = peer?.node ?? 0
     header.destinationPort = peer?.port ?? 0
     if (call.tries > 0) this.#statistics.nResendRequests += 1
     call.tries += 1
-    const outcome = connection.send(header, call.payload)
+    let content = call.payload
+    if (spec.trace !== undefined && connection.peer?.readsTraces === true) {
+      header.flags |= FLAG.trace
+      content = encodeTraced(spec.trace, content)
+    }
+    const outcome = connection.send(header, content)
     if (outcome !== 'sent') return this.#onUnsent(call, outcome, nowMs)
     connection.acknowledgedBelow = header.acknowledgedBelow
     call.connection = connection
@@ -314,6 +338,12 @@ export class RmdClient {
     if (spec.oneWay && connection.linkOpen) return this.#sent(call)
     if (!call.atMostOnce || spec.nonPersistent) return this.#table.setDue(call, call.deadlineMs)
     this.#wait(call, nowMs + call.tryMs)
+  }
+
+  /** Waits for the peer's hello, which comes soon or never: then the connection closes. */
+  #hold(call: PendingCall, connection: Connection, nowMs: number): void {
+    if (this.#held.hold(call, connection)) this.#table.setDue(call, call.deadlineMs)
+    else this.#onUnsent(call, 'full', nowMs)
   }
 
   #onUnsent(call: PendingCall, outcome: 'full' | 'tooBig' | 'closed', nowMs: number): void {
@@ -376,7 +406,7 @@ export class RmdClient {
   }
 
   #onLoss(call: PendingCall, cause: LinkFailure | null, nowMs: number): void {
-    const wasOpen = call.connection?.handedBytes !== 0
+    const wasOpen = call.connection?.handedBytes !== 0 && !call.isHeld
     const reached = call.lose()
     if (cause?.kind === 'busy' && !reached) return this.#refuse(call, failures.busy(call), nowMs)
     if (call.named && isTriedAgainAfterLoss(call)) {

@@ -73,6 +73,7 @@ class PortRmd implements Rmd {
     port.attach({
       onMessage: (connection, header, payload) => this.#onMessage(connection, header, payload),
       onLinkOpen: (connection) => this.#client.onLinkOpen(connection),
+      onHello: (connection) => this.#client.onHello(connection),
       onClose: (connection: Connection, cause: LinkFailure | null) => {
         this.#client.onClose(connection, cause)
         this.#server.onClose(connection)
@@ -242,7 +243,7 @@ function specOf(base: CallBase, options: CheckedOptions): CallSpec {
     target: base.target,
     functionNumber: base.functionNumber,
     protocol: requestProtocol(oneWay, options.ordered),
-    flags: requestFlags(kind, { atMostOnce, traced: options.trace !== undefined }),
+    flags: requestFlags(kind, atMostOnce),
     priority: options.priority,
     interfaceVersion: base.version,
     atMostOnce,

@@ -6,7 +6,6 @@ import type { TableCall } from './call-table.ts'
 import { askAgainMs, type TriedCall } from './retry.ts'
 import type { StreamReader } from './stream-reader.ts'
 import type { Target } from './target.ts'
-import { encodeTraced } from './trace.ts'
 
 /** What calls of one method with the same options have in common. */
 export interface CallSpec {
@@ -30,11 +29,14 @@ export interface CallSpec {
   readonly decode: (payload: Uint8Array) => unknown
 }
 
+/** The place of a copy that waits for the peer's hello: it has surely not left. */
+export const HELD = Number.POSITIVE_INFINITY
+
 /**
  * One call that waits for its end.
  *
  * I1 `connection` is set exactly while a copy of the call is under way on it; `mark` is that copy's place in its
- * lane.
+ * lane, or {@link HELD}.
  */
 export class PendingCall implements TableCall, TriedCall {
   readonly id: number
@@ -71,11 +73,16 @@ export class PendingCall implements TableCall, TriedCall {
   ) {
     this.id = id
     this.spec = spec
-    this.payload = spec.trace === undefined ? payload : encodeTraced(spec.trace, payload)
+    this.payload = payload
     this.deadlineMs = Math.ceil(nowMs + spec.timeoutMs)
     this.dueMs = this.deadlineMs
     this.resolve = resolve
     this.reject = reject
+  }
+
+  /** Whether its copy waits for the hello of the peer on the other end of `connection`. */
+  get isHeld(): boolean {
+    return this.mark === HELD && this.connection !== null
   }
 
   get atMostOnce(): boolean {

@@ -23,11 +23,7 @@ export function requestProtocol(oneWay: boolean, ordered: boolean): number {
 }
 
 /** The flags byte of a request. */
-export const requestFlags = (
-  kind: 'call' | 'oneWay' | 'stream',
-  { atMostOnce, traced }: { readonly atMostOnce: boolean; readonly traced: boolean },
-): number =>
+export const requestFlags = (kind: 'call' | 'oneWay' | 'stream', atMostOnce: boolean): number =>
   (kind === 'oneWay' ? FLAG.oneWay : 0) |
   (kind === 'stream' ? FLAG.stream : 0) |
-  (atMostOnce ? FLAG.atMostOnce : 0) |
-  (traced ? FLAG.trace : 0)
+  (atMostOnce ? FLAG.atMostOnce : 0)

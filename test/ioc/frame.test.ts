@@ -232,12 +232,16 @@ describe('hello and heartbeat', () => {
       ...hello,
       monitor: false,
       groupsFollow: false,
+      readsTraces: false,
     })
-    const monitor = encodeHello({ ...hello, monitor: true }).subarray(HEADER_SIZE_BYTES)
+    const monitor = encodeHello({ ...hello, monitor: true, readsTraces: true }).subarray(
+      HEADER_SIZE_BYTES,
+    )
     expect(tryParseHello(header, monitor)).toEqual({
       ...hello,
       monitor: true,
       groupsFollow: false,
+      readsTraces: true,
     })
   })
 

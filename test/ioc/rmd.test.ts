@@ -109,6 +109,7 @@ describe.each(['memory', 'unix'] as const)('RMD over %s', (kind) => {
     port.attach({
       onMessage: (_, header) => seen.push(header.priority) > 0,
       onLinkOpen: () => {},
+      onHello: () => {},
       onClose: () => {},
     })
     const call = rejection(rmd.client(Echo, { to: '1:64', priority }).echo('x'))

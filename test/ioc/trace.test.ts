@@ -2,7 +2,20 @@ import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
 import { isSdkError } from '../../idl/index.ts'
 import { type IncomingCall, newTrace } from '../../ioc/index.ts'
+import { FrameParser } from '../../ioc/frame-parser.ts'
+import {
+  encodeHello,
+  FLAG,
+  type FrameHeader,
+  HEADER_SIZE_BYTES,
+  makeFrameHeader,
+  PROTOCOL,
+  readHeader,
+  viewOf,
+  writeHeader,
+} from '../../ioc/frame.ts'
 import { encodeTraced, trySplitTraced } from '../../ioc/rmd/trace.ts'
+import type { Link } from '../../ioc/transport/transport.ts'
 import { Echo, Kit, rejection } from './rmd-kit.ts'
 
 const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
@@ -79,4 +92,106 @@ it.each([
   const error = await rejection(client.echo('x', { trace }))
   expect(isSdkError(error, 'INVALID_PARAMETER')).toBe(true)
   expect(String(error)).toContain('traceparent')
+})
+
+/** A peer of an older build: it says nothing of traces, takes a request's content as it is, and answers with it. */
+async function olderPeer(
+  onLink: (hello: () => void, requests: readonly FrameHeader[], link: Link) => void,
+): Promise<void> {
+  await kit.transport.listen({ node: 1, port: 64 }, (link) => {
+    const requests: FrameHeader[] = []
+    const answers: Uint8Array[] = []
+    const parser = new FrameParser(1 << 20, (bytes, view, start, end) => {
+      const header = makeFrameHeader()
+      readHeader(view, start, header)
+      if (header.protocol !== PROTOCOL.syncRequest) return true
+      requests.push(header)
+      const payload = bytes.slice(start + HEADER_SIZE_BYTES, end)
+      const reply = new Uint8Array(HEADER_SIZE_BYTES + payload.length)
+      const { messageId } = header
+      const made = { ...makeFrameHeader(), protocol: PROTOCOL.syncReply, messageId }
+      writeHeader(viewOf(reply), 0, made, payload.length)
+      reply.set(payload, HEADER_SIZE_BYTES)
+      answers.push(reply)
+      if (greeted) answer()
+      return true
+    })
+    const address = { node: 1, port: 64 }
+    const hello = encodeHello({ address, caller: '00000000000000aa', name: 'older' })
+    let greeted = false
+    const answer = (): void => {
+      for (const reply of answers.splice(0)) link.write(reply)
+    }
+    const greet = (): void => {
+      greeted = true
+      link.write(hello)
+      answer()
+    }
+    link.start({
+      onOpen: () => onLink(greet, requests, link),
+      onData: (chunk) => void parser.push(chunk),
+      onWritten: () => {},
+      onClose: () => {},
+    })
+  })
+}
+
+it.each([['memory'], ['unix']] as const)(
+  'is left out for a peer that does not say it reads traces, over %s',
+  async (kind) => {
+    kit = new Kit(kind)
+    let seen: readonly FrameHeader[] = []
+    await olderPeer((hello, requests) => {
+      seen = requests
+      hello()
+    })
+    const { echo } = (await kit.rmd(null)).client(Echo, { to: '1:64', trace: TRACE })
+    expect(await echo('first')).toBe('first')
+    expect(await Promise.all([echo('a'), echo('b', { atMostOnce: true })])).toEqual(['a', 'b'])
+    expect(seen.map(({ flags }) => flags)).toEqual([0, 0, FLAG.atMostOnce])
+  },
+)
+
+it('waits for the hello of a new peer, and calls behind it do not overtake it', async () => {
+  kit = new Kit('memory')
+  let seen: readonly FrameHeader[] = []
+  let sayHello = (): void => {}
+  await olderPeer((hello, requests) => {
+    sayHello = hello
+    seen = requests
+  })
+  const { echo } = (await kit.rmd(null)).client(Echo, { to: '1:64' })
+  const early = echo('early')
+  const given = new AbortController()
+  const gone = rejection(echo('given up', { trace: TRACE, signal: given.signal }))
+  const calls = [early, echo('traced', { trace: TRACE }), echo('behind')]
+  while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  given.abort()
+  expect(await gone).toMatchObject({ code: 'INTERRUPT', mayHaveRun: false })
+  expect(seen.map(({ messageId }) => messageId)).toEqual([1])
+  sayHello()
+  expect(await Promise.all(calls)).toEqual(['early', 'traced', 'behind'])
+  expect(seen.map(({ messageId }) => messageId)).toEqual([1, 3, 4])
+})
+
+it('says that a call did not run whose peer went away before its hello', async () => {
+  kit = new Kit('memory')
+  await olderPeer((_hello, _requests, link) => link.end())
+  const { echo } = (await kit.rmd(null)).client(Echo, { to: '1:64', trace: TRACE })
+  expect(await rejection(echo('x'))).toMatchObject({ code: 'COMP_UNREACHABLE', mayHaveRun: false })
+})
+
+it('goes along with a call to many, to those that are known to read it', async () => {
+  kit = new Kit('memory')
+  const seen: (string | undefined)[] = []
+  const member = await kit.rmd(65, {}, {})
+  member.serve((call) => {
+    seen.push(call.trace)
+    call.reply(call.payload)
+  })
+  const caller = await kit.rmd(66)
+  await caller.client(Echo, { to: '1:65' }).echo('connected')
+  await caller.client(Echo, { to: '*:65', oneWay: true, trace: TRACE }).echo('x')
+  while (seen.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  expect(seen).toEqual([undefined, TRACE])
 })
