@@ -36,8 +36,9 @@ export interface ClEoConfig {
   /** Told of both, besides log and statistics; must not throw. The original's watermark action. */
   readonly onWatermark?: (crossing: QueueCrossing) => void
   /**
-   * How long a function may run past its deadline. On a worker its thread is then ended and replaced, on the EO it is
-   * called stuck in log and statistics. 100 to 600_000. @defaultValue 10_000
+   * How long a function may run past its deadline. On a worker its thread is then ended and replaced, and half of it
+   * before it is called stuck; on the EO it is called stuck. Stuck functions are named in the log and in the alarm busy
+   * of AMF, until they come back or are ended. 100 to 600_000. @defaultValue 10_000
    */
   readonly overdueMs?: number
   /** Application initialisation: installs functions, opens checkpoints, registers. Must return. */

@@ -27,7 +27,7 @@ export interface ExecutionObjectOptions {
   readonly onActive?: (active: boolean) => void
   /** Told which function the EO's thread enters, and -1 when it is inside of none. */
   readonly onRunning?: (functionNumber: number) => void
-  /** Told which functions on the EO's thread are stuck, whenever that changes: by name, none when all came back. */
+  /** Told which functions are stuck, whenever that changes: by name, none when all came back. */
   readonly onStuck?: (functions: readonly string[]) => void
   /** In which functions on the EO's thread run. */
   readonly context?: CallContext

@@ -33,7 +33,7 @@ export interface JobRunnerOptions {
   /** In which functions on the EO's thread run; left out: nobody asks for whom. */
   readonly context?: CallContext
   readonly onRunning?: (functionNumber: number) => void
-  /** Told the names of the functions on the EO's thread that are stuck, whenever those change. */
+  /** Told the names of the functions that are stuck, whenever those change. */
   readonly onStuck?: (functions: readonly string[]) => void
   readonly workerEntry?: URL
 }
@@ -166,6 +166,7 @@ export class JobRunner {
   /** Answers what passed its deadline. The EO calls it every few ms while there is work. */
   sweep(nowMs: number): void {
     for (const job of this.#queue.removeExpired(nowMs)) this.#expire(job)
+    // Before the alarm is looked at: it is raised for a function on a worker before its thread ends.
     this.#pool?.sweep(nowMs)
     for (const job of this.#overdue.sweep(nowMs)) {
       const overdueMs = Math.round(nowMs - job.deadlineMs)
@@ -204,7 +205,7 @@ export class JobRunner {
       jobsOverflowed: this.#queue.counters.overflowed,
       jobsExpired: this.#queue.counters.expired,
       watermarkHigh: this.#queue.counters.watermarkHigh,
-      ...this.#overdue.statistics(),
+      ...this.#stuckCounts(),
       streamsOpen: this.#streams.openCount,
       ...this.#counters,
       ...prefixed('worker.', this.#pool?.statistics() ?? {}),
@@ -304,6 +305,7 @@ export class JobRunner {
     return this.#pool.submit({
       module: placement.module,
       name: method.name,
+      where: () => where(service),
       input,
       call: {
         source: call.source,
@@ -371,11 +373,23 @@ export class JobRunner {
   }
 
   #tellStuck(): void {
-    if (this.#overdue.count === 0 && this.#stuck.length === 0) return
-    const stuck = [...new Set(this.#overdue.stuck().map(({ service }) => where(service)))].sort()
+    const onWorkers = this.#pool?.stuck() ?? []
+    if (this.#overdue.count + onWorkers.length + this.#stuck.length === 0) return
+    const here = this.#overdue.stuck().map(({ service }) => where(service))
+    const stuck = [...new Set([...here, ...onWorkers])].sort()
     if (stuck.join() === this.#stuck.join()) return
     this.#stuck = stuck
     this.#options.onStuck?.(stuck)
+  }
+
+  /** On the EO's thread and on workers. */
+  #stuckCounts(): Readonly<Record<string, number>> {
+    const { stuck, stuckNow } = this.#overdue.statistics()
+    const onWorkers = this.#pool?.statistics() ?? {}
+    return {
+      stuck: stuck + (onWorkers['stuck'] ?? 0),
+      stuckNow: stuckNow + (onWorkers['stuckNow'] ?? 0),
+    }
   }
 
   #leaveQueue(job: Job): void {

@@ -2,8 +2,8 @@
 const JOB_COUNT_MAX = 1_024
 
 /**
- * Functions on the EO's thread that ran past their deadline and have not come back. Nothing can end one there without
- * ending the component, so one that takes much longer is told once, by name. A core.
+ * Functions that ran past their deadline and have not come back. One that takes much longer is told once, by name:
+ * nothing can end it on the EO's thread without ending the component, and on a worker its neighbours go with it. A core.
  */
 export class OverdueJobs<T> {
   readonly #overdueMs: number
@@ -25,8 +25,10 @@ export class OverdueJobs<T> {
     return { stuck: this.#toldCount, stuckNow: this.stuck().length }
   }
 
-  add(job: T, nowMs: number): void {
-    this.#since.set(job, nowMs)
+  /** Takes in a function that is overdue since then; one that is known already stays as it is. */
+  add(job: T, sinceMs: number): void {
+    if (this.#since.has(job)) return
+    this.#since.set(job, sinceMs)
     if (this.#since.size <= JOB_COUNT_MAX) return
     const oldest = this.#since.keys().next()
     if (oldest.done !== true) this.#since.delete(oldest.value)

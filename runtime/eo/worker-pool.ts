@@ -4,6 +4,7 @@ import { SdkError } from '../../idl/index.ts'
 import type { RmdPriority } from '../../ioc/index.ts'
 import { JobQueue, type QueueWatermarks } from './job-queue.ts'
 import type { EoIdentity } from './my-eo.ts'
+import { OverdueJobs } from './overdue-jobs.ts'
 import {
   SLOT,
   SLOT_COUNT,
@@ -19,6 +20,8 @@ import {
 export interface WorkerJob {
   readonly module: string
   readonly name: string
+  /** What people call it: `Sequence.next`. */
+  readonly where: () => string
   readonly input: unknown
   readonly call: WorkerCall
   readonly priority: RmdPriority
@@ -44,7 +47,7 @@ export interface WorkerPoolOptions {
   readonly threads: number
   readonly queueCountMax: number
   readonly heapMiB: number
-  /** A function that runs this much past its deadline is ended with its thread. */
+  /** A function that runs this much past its deadline is ended with its thread. At half of it, it is called stuck. */
   readonly overdueMs: number
   readonly watermarks?: QueueWatermarks
   /** Known when the first worker starts. */
@@ -99,6 +102,7 @@ export class WorkerPool {
   #closed = false
   #pumping = false
   #diedCount = 0
+  readonly #overdue: OverdueJobs<WorkerJob>
   #overdueCount = 0
   /** When workers ended, the latest last. */
   #deathsMs: number[] = []
@@ -106,6 +110,7 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
+    this.#overdue = new OverdueJobs(options.overdueMs / 2)
     this.#queue = new JobQueue({
       queuedCountMax: options.queueCountMax,
       runningCountMax: Number.MAX_SAFE_INTEGER,
@@ -131,6 +136,7 @@ export class WorkerPool {
       workers: this.#sessions.size,
       workersDied: this.#diedCount,
       overdueEnded: this.#overdueCount,
+      ...this.#overdue.statistics(),
       watermarkHigh: this.#queue.counters.watermarkHigh,
       jobsQueued: this.#queue.queuedCount,
       jobsRunning: this.#queue.runningCount,
@@ -144,8 +150,13 @@ export class WorkerPool {
   sweep(nowMs: number): void {
     for (const job of this.#queue.removeExpired(nowMs)) expire(job)
     if (this.#queue.runningCount === 0) return
-    this.#endOverdue(nowMs)
+    this.#lookForOverdue(nowMs)
     this.#rebalance(nowMs)
+  }
+
+  /** Names of the functions that are called stuck and have neither come back nor been ended. */
+  stuck(): string[] {
+    return this.#overdue.stuck().map((job) => job.where())
   }
 
   get runningCount(): number {
@@ -224,16 +235,25 @@ export class WorkerPool {
     return first === undefined ? 0 : first + DEATH_WINDOW_MS - nowMs
   }
 
-  /** A function that ignores its deadline keeps its thread from everybody else: both end. Neighbours run elsewhere. */
-  #endOverdue(nowMs: number): void {
+  /**
+   * A function that ignores its deadline keeps its thread from everybody else: it is called stuck, and then both end.
+   * Neighbours run elsewhere.
+   */
+  #lookForOverdue(nowMs: number): void {
     for (const session of this.#sessions) {
       for (const [slot, job] of session.jobs) {
-        if (nowMs - job.deadlineMs < this.#options.overdueMs) continue
+        if (nowMs < job.deadlineMs) continue
         if (Atomics.load(session.slots, slot) !== SLOT.RUNNING) continue
+        this.#overdue.add(job, job.deadlineMs)
+        if (nowMs - job.deadlineMs < this.#options.overdueMs) continue
         if (session.killer.signal.aborted) continue
         this.#overdueCount++
         session.killer.abort(new Error(`${job.name} ran past its deadline for too long`))
       }
+    }
+    for (const job of this.#overdue.sweep(nowMs)) {
+      const overdueMs = Math.round(nowMs - job.deadlineMs)
+      this.#options.log('a function on a worker is stuck', { function: job.where(), overdueMs })
     }
   }
 
@@ -318,6 +338,7 @@ export class WorkerPool {
     const job = session.jobs.get(slot)
     release(session, slot)
     if (job === undefined || ok === 'skipped') return
+    if (this.#overdue.count > 0) this.#overdue.done(job)
     session.lastAnswerMs = this.#options.clock()
     this.#queue.release(job.priority)
     this.#jobMs += (Math.max(elapsedMs, 0.005) - this.#jobMs) / 8
@@ -347,6 +368,7 @@ export class WorkerPool {
     this.#fruitlessDeathCount = running.length > 0 ? 0 : this.#fruitlessDeathCount + 1
     this.#options.log('a worker thread ended', { cause, failed: running.length, back: back.length })
     for (const job of running) {
+      this.#overdue.done(job)
       this.#queue.release(job.priority)
       const message = `the worker thread ended while it ran ${job.name}: ${cause}`
       // One that was ended for its time did not end the worker by itself.

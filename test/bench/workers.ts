@@ -98,6 +98,7 @@ function pool(threads: number): Contender {
         const taken = workers.submit({
           module: WORK.href,
           name: 'square',
+          where: () => 'square',
           input: { n },
           call,
           priority: 'default',

@@ -29,6 +29,7 @@ function run(name: string, input: unknown, timeoutMs = 10_000): Promise<unknown>
     const taken = pool.submit({
       module: WORK,
       name,
+      where: () => name,
       input,
       call: {
         source: { node: 1, port: 64 },
