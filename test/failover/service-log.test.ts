@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { runCommandLine } from '../../dist/amf/cli/program.js'
@@ -87,6 +89,31 @@ function follow(cluster: Cluster, words: readonly string[]) {
   }
 }
 
+/** Records of the stream "poured" on the disks of all nodes. */
+function poured({ runDir }: Cluster) {
+  const records: { readonly component: string; readonly n: number }[] = []
+  let lost = 0
+  for (const node of ['node1', 'node2', 'node3']) {
+    const directory = join(runDir, 'nodes', node, 'services/log/leader/log')
+    const files = readdirSync(join(runDir, 'nodes', node, 'services/log'), { recursive: true })
+    for (const file of files.map(String).filter((one) => /leader.log.poured\./.test(one))) {
+      const text = readFileSync(join(directory, file.slice('leader/log/'.length)), 'utf8')
+      // Behind the header; the last line may be half of one.
+      for (const line of text.split('\n').slice(1, -1)) {
+        const { component, fields } = JSON.parse(line) as {
+          readonly component: string
+          readonly fields: { readonly n?: number; readonly lost?: number }
+        }
+        lost += fields.lost ?? 0
+        if (fields.n !== undefined) records.push({ component, n: fields.n })
+      }
+    }
+  }
+  const of = (name: string): Set<number> =>
+    new Set(records.filter(({ component }) => component === name).map(({ n }) => n))
+  return { lost, of }
+}
+
 const share = (cluster: Cluster, component: string, first: number) =>
   holdfast(cluster, ['debug', component, 'share', String(first), String(COUNT)])
 
@@ -101,6 +128,20 @@ describe('debug commands and log streams of real components', () => {
     expect([failed.code, JSON.parse(failed.stdout)]).toMatchObject([1, { text: 'as it was told' }])
     expect((await holdfast(cluster, ['debug', 'logger1', 'none'])).code).toBe(3)
     expect((await holdfast(cluster, ['debug', 'node9', 'help'])).code).toBe(3)
+
+    // What may become of a command.
+    const large = await holdfast(cluster, ['debug', 'logger1', 'large'])
+    expect([large.code, large.stdout.length, large.stderr]).toEqual([
+      0,
+      262_145,
+      'the output is cut after 262144 characters\n',
+    ])
+    const never = await holdfast(cluster, ['debug', 'logger1', 'never', '--timeout', '1'])
+    expect([never.code, never.stdout]).toEqual([5, expect.stringContaining('never was given up')])
+    const died = await holdfast(cluster, ['debug', 'logger3', 'die'])
+    expect([died.code, died.stderr]).toEqual([1, expect.stringContaining('it may have run')])
+    await cluster.until((view) => view.component('logger3').pid !== null, 15_000)
+    expect(cluster.log('logger3', 100_000).match(/"dying"/g)).toHaveLength(1)
 
     // Levels: of one component, of all.
     const app = follow(cluster, ['--stream', 'appStream', '--lines', '0'])
@@ -151,4 +192,37 @@ describe('debug commands and log streams of real components', () => {
     await expect.poll(handled, SOON).toContain(`${survivor} ${1_000 + COUNT - 1}`)
     await shared.stop()
   }, 60_000)
+
+  it('loses no record that is not counted when the node dies that has the files', async () => {
+    const cluster = await start()
+    const count = 10_000
+    const pouring = NAMES.map((name) =>
+      holdfast(cluster, ['debug', name, 'pour', String(count), '--timeout', '30']),
+    )
+    const owner = async (): Promise<string> => {
+      const listed = await holdfast(cluster, ['log', '--files', '--json', '--stream', 'poured'])
+      const { files = [] } = JSON.parse(listed.stdout) as {
+        readonly files?: readonly { readonly node: string; readonly next: number }[]
+      }
+      return files.find(({ next }) => next > 3_000)?.node ?? ''
+    }
+    await expect.poll(owner, SOON).toMatch(/^node/)
+    const victim = await owner()
+    await cluster.kill(victim)
+    const survivors = NAMES.filter((name) => !name.endsWith(victim.slice(-1)))
+    const codes = (await Promise.all(pouring)).map(({ code }) => code)
+    expect(codes.filter((code) => code === 0)).toHaveLength(2)
+    // Everything that the living wrote is on a disk, or counted there.
+    const unaccounted = (): number => {
+      const { lost, of } = poured(cluster)
+      const missing = survivors.reduce((sum, name) => sum + count - of(name).size, 0)
+      return Math.max(0, missing - lost)
+    }
+    await expect.poll(unaccounted, { timeout: 20_000 }).toBe(0)
+    // Of the dead one, what it had written up to some moment.
+    const dead = [...poured(cluster).of(`logger${victim.slice(-1)}`)]
+    const gaps = Math.max(-1, ...dead) + 1 - dead.length
+    expect(gaps).toBeLessThanOrEqual(poured(cluster).lost)
+    expect(dead.length).toBeGreaterThan(100)
+  }, 90_000)
 })

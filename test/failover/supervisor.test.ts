@@ -31,6 +31,38 @@ const tree = (): number[] =>
 const isLaunched = (pid: number): boolean =>
   !['setpriv', 'sh'].includes(readFileSync(`/proc/${pid}/comm`, 'utf8').trim())
 
+describe('a node process', () => {
+  const MAIN = fileURLToPath(new URL('../../dist/amf/cli/main.js', import.meta.url))
+  const MODEL = fileURLToPath(new URL('../../samples/sequence/cluster.yaml', import.meta.url))
+
+  /** Sends itself SIGTERM so long after the listener of this number for it was added. */
+  function startAndStop(listener: number, afterMs: number): Promise<unknown[]> {
+    const code = `let count = 0
+      process.on('newListener', (event) => {
+        if (event !== 'SIGTERM' || ++count !== ${listener}) return
+        setTimeout(() => process.kill(process.pid, 'SIGTERM'), ${afterMs})
+      })`
+    const words = [
+      'node',
+      'node1',
+      '--model',
+      MODEL,
+      '--run-dir',
+      join(runDir, `${children.length}`),
+    ]
+    const hook = `data:text/javascript,${encodeURIComponent(code)}`
+    const child = spawn(process.execPath, ['--import', hook, MAIN, ...words], { stdio: 'ignore' })
+    children.push(child)
+    return once(child, 'exit')
+  }
+
+  it('stops in order at whatever moment of its start it is told to', async () => {
+    // The first listener is the program's, while it loads the node's modules; the second the node's own.
+    const moments = [startAndStop(1, 0), ...[0, 20, 100, 400].map((ms) => startAndStop(2, ms))]
+    expect(await Promise.all(moments)).toEqual(moments.map(() => [0, null]))
+  }, 30_000)
+})
+
 describe('a supervisor that is killed', () => {
   const PROGRAM = fileURLToPath(new URL('../amf/node/supervisor-program.ts', import.meta.url))
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { CL_OK, isSdkError, rcText, SdkError } from '../../../idl/index.ts'
+import { CL_ERR, CL_OK, isSdkError, rcError, rcText, SdkError } from '../../../idl/index.ts'
 import { DebugCommands } from '../../../runtime/internal.ts'
 import { componentsOf } from '../../operator/components.ts'
 import type { Link } from '../../operator/link.ts'
@@ -20,6 +20,7 @@ const HELP = `
 Without a command: the commands that the component has registered. ENTITY is a component, or a service unit or
 service instance with only one running component; @NAME and NODE:PORT work too. What begins with "-" follows "--".
 The component must have switched the debug library on (clEoClientLibs = { debug: true }).
+A command is sent once: when its component ends meanwhile, it may have run.
 Exit codes: 1 the command failed (its return code is told), 3 no such entity or command, 5 timed out.
 
 Examples:
@@ -70,7 +71,13 @@ async function runCommand(
 ): Promise<void> {
   const { entity, command, arguments: args } = request
   const answer = await asking(io, options, entity, (debug, timeoutMs) =>
-    debug.run({ command, arguments: args }, { timeoutMs, atMostOnce: true }),
+    debug
+      .run({ command, arguments: args }, { timeoutMs, atMostOnce: true })
+      .catch((error: unknown) => {
+        if (!isSdkError(error) || !error.mayHaveRun || error.code === 'TIMEOUT') throw error
+        const message = `${command} of ${entity}: ${error.message}; it may have run`
+        throw new SdkError('FAILED_OPERATION', message, { cause: error })
+      }),
   )
   const { rc, text, isCut } = answer
   print(io, options, { document: { entity, command, ...answer, rcText: rcText(rc) }, text })
@@ -79,7 +86,7 @@ async function runCommand(
   throw new PrintedFailure(
     'FAILED_OPERATION',
     `${command} of ${entity}: ${rcText(rc)}`,
-    EXIT.failed,
+    rcError(rc) === CL_ERR.TIMEOUT ? EXIT.timedOut : EXIT.failed,
   )
 }
 

@@ -52,6 +52,8 @@ async function runNodeCommand(io: CliIo, options: NodeOptions, name: string): Pr
   const cluster = isNamed ? '' : loadModel(options.model).cluster
   const runDir = runDirOfCluster({ option: options.runDir, env: io.env }, cluster)
   const { runNode } = await import('../../node/node-process.ts')
+  // Told to stop while its modules were loaded: from here on it hears that itself.
+  if (io.signal.aborted) return
   await runNode({ modelPath: options.model, node: name, runDir })
   // It runs now, and ends the process by itself.
   await new Promise<never>(() => undefined)
