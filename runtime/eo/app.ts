@@ -49,8 +49,8 @@ export type AppPort = Pick<
 export interface AppCallOptions extends RmdCallOptions {
   /**
    * The call for which this one is made: it lasts no longer, is given up with it, and carries its trace. null: none, it
-   * may outlast them all. @defaultValue the call whose function makes it, as far as that is known behind an `await`;
-   * see runtime/README.md, decision 16
+   * may outlast them all. A client made with null spares the component what it costs to know for whom calls are made:
+   * see runtime/README.md, decision 16. @defaultValue the call whose function makes it, behind any `await` or timer
    */
   readonly within?: Call | null
 }

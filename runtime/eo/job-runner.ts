@@ -93,9 +93,6 @@ export class JobRunner {
     const { context } = options
     const answers = this.#answers
     this.#streams = new JobStreams({ answers, counters, ended, ...(context && { context }) })
-    if (context !== undefined) {
-      context.isWorking = () => this.#queue.runningCount + this.#streams.openCount > 0
-    }
   }
 
   /** Prepares workers for the functions of a module. */

@@ -29,12 +29,15 @@ export function roleRmd(rmd: Rmd, epoch: () => Epoch, context: CallContext): App
     }
   }
   return {
-    call: (to, functionNumber, payload, options) =>
-      rmd.call(to, functionNumber, payload, inherited(options, {})),
+    call: (to, functionNumber, payload, options) => {
+      if (options?.within === undefined) context.follow()
+      return rmd.call(to, functionNumber, payload, inherited(options, {}))
+    },
     client: <M extends MethodSpecs>(
       face: Interface<M>,
       options: AppCallOptions & { readonly to: Destination },
     ) => {
+      if (options.within === undefined) context.follow()
       type Method = (input: unknown, extra?: AppCallOptions) => unknown
       const client = rmd.client(face, options) as Readonly<Record<string, Method>>
       const methods = Object.entries(client).map(([name, method]): [string, Method] => [

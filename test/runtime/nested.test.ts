@@ -8,6 +8,7 @@ import {
   type IncomingCall,
   type Rmd,
 } from '../../ioc/index.ts'
+import type { Call } from '../../runtime/eo/app.ts'
 import { CallContext } from '../../runtime/eo/call-context.ts'
 import { parseComponentModule } from '../../runtime/eo/config.schema.ts'
 import { ExecutionObject } from '../../runtime/eo/execution-object.ts'
@@ -22,11 +23,44 @@ const Toy = defineInterface({
     soon: { serviceId: 1, input: z.string(), output: z.string() },
     alone: { serviceId: 2, input: z.string(), output: z.string() },
     within: { serviceId: 3, input: z.string(), output: z.string() },
+    late: { serviceId: 5, input: z.string(), output: z.string() },
+    onWorker: { serviceId: 6, input: z.string(), output: z.string() },
     items: { serviceId: 4, input: z.string(), output: z.string(), stream: true },
   },
 })
 
+const none = z.strictObject({})
+const known = z.strictObject({
+  component: z.string(),
+  caller: z.string(),
+  leftMs: z.number(),
+  trace: z.string(),
+})
+/** Its function is on a worker. */
+const There = defineInterface({
+  name: 'There',
+  clientId: 21,
+  version: 'B.1.1',
+  methods: { context: { serviceId: 0, input: none, output: known } },
+})
+
+const DIST = new URL('../../dist/', import.meta.url)
+const IDENTITY = { component: 'middle', node: 'node1', address: { node: 1, port: 64 } }
 const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+
+/** A call as functions get it, with a second left. */
+const CALL: Call = {
+  eo: IDENTITY,
+  source: { node: 1, port: 66 },
+  caller: 'caller',
+  messageId: 1,
+  priority: 'default',
+  get deadlineMs() {
+    return performance.now() + 1_000
+  },
+  epoch: 0,
+  signal: new AbortController().signal,
+}
 
 let eo: ExecutionObject
 let context: CallContext
@@ -47,7 +81,8 @@ beforeEach(async () => {
       'middle',
     ),
     context,
-    identity: () => ({ component: 'middle', node: 'node1', address: { node: 1, port: 64 } }),
+    identity: () => IDENTITY,
+    workerEntry: new URL('runtime/eo/worker-thread.js', DIST),
     checkpoint: () => null,
     isElsewhere: () => false,
     log: () => undefined,
@@ -65,6 +100,7 @@ beforeEach(async () => {
   caller = createRmd({ port: await openPort({ transport, port: null, name: 'caller' }) })
   const client = roleRmd(middle, () => 0, context).client(Toy, { to: '1:65', timeoutMs: 60_000 })
   free = client.it
+  const there = roleRmd(middle, () => 0, context).client(There, { to: '1:64', timeoutMs: 60_000 })
   eo.client.clientInstall(
     Toy,
     {
@@ -81,11 +117,24 @@ beforeEach(async () => {
         await Promise.resolve()
         yield await client.it(text)
       },
+      late: async (text) => {
+        for (let i = 0; i < 10; i++) await Promise.resolve()
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        return new Promise((resolve, reject) => {
+          setImmediate(() => void client.it(text).then((value) => resolve(`${value} late`), reject))
+        })
+      },
+      onWorker: async () => {
+        await Promise.resolve()
+        return JSON.stringify(await there.context({}))
+      },
       soon: async (text) => `${await client.it(text)} soon`,
       alone: async (text) => Promise.resolve(text),
     },
     { csi: null },
   )
+  const worker = new URL('test/fixtures/runtime/work.js', DIST)
+  eo.client.clientInstall(There, null, { csi: null, worker })
   eo.setState('active')
 })
 afterEach(async () => {
@@ -101,36 +150,66 @@ async function until(holds: () => boolean): Promise<void> {
 
 const leftMs = (): number[] => seen.map(({ deadlineMs }) => deadlineMs - performance.now())
 
-test('calls outside of functions, and functions without calls, start nothing', async () => {
+test('the very first nested call ends with its call, wherever its function makes it', async () => {
+  const client = caller.client(Toy, { to: '1:64', timeoutMs: 1_000 })
+  expect(await client.it('behind an await')).toBe('behind an await nested')
+  expect(await client.soon('before any')).toBe('before any soon')
+  expect(await client.late('behind timers')).toBe('behind timers late')
   expect(await free('free')).toBe('free')
-  expect(await caller.client(Toy, { to: '1:64' }).alone('x', { timeoutMs: 1_000 })).toBe('x')
-  expect(await free('free')).toBe('free')
+  const [behind, before, late, outside] = leftMs()
+  for (const ms of [behind, before, late]) expect(ms).toBeLessThan(1_010)
+  expect(outside).toBeGreaterThan(30_000)
+})
+
+test('without a client that asks for whom, nothing begins', async () => {
+  context = new CallContext()
+  const { it } = roleRmd(middle, () => 0, context).client(Toy, { to: '1:65', within: null })
+  expect(await context.run(CALL, () => it('made for nobody'))).toBe('made for nobody')
   expect(context.isFollowing).toBe(false)
-  expect(leftMs().every((ms) => ms > 30_000)).toBe(true)
-})
-
-test('the very first nested call ends with its call when it is made before any await', async () => {
-  const { soon } = caller.client(Toy, { to: '1:64' })
-  expect(await soon('a', { timeoutMs: 1_000 })).toBe('a soon')
-  expect(leftMs()[0]).toBeLessThan(1_010)
+  roleRmd(middle, () => 0, context).client(Toy, { to: '1:65' })
   expect(context.isFollowing).toBe(true)
-  expect(await free('free')).toBe('free')
-  expect(leftMs()[1]).toBeGreaterThan(30_000)
 })
 
-test('the very first one behind an await has a time of its own, the next ones do not', async () => {
-  expect(await call('a', { timeoutMs: 1_000 })).toBe('a nested')
-  expect(await call('b', { timeoutMs: 1_000 })).toBe('b nested')
-  expect(leftMs()[0]).toBeGreaterThan(30_000)
-  expect(leftMs()[1]).toBeLessThan(1_010)
+test('a function that makes the first client is known from there on, and what runs after it is not', async () => {
+  context = new CallContext()
+  const rmd = roleRmd(middle, () => 0, context)
+  const calls: (Call | undefined)[] = []
+  const done = context.run(CALL, async () => {
+    const { it } = rmd.client(Toy, { to: '1:65' })
+    calls.push(context.current())
+    await Promise.resolve()
+    calls.push(context.current())
+    await it('x')
+  })
+  expect(context.current()).toBe(undefined)
+  await done
+  expect(calls).toEqual([CALL, CALL])
+  expect(context.current()).toBe(undefined)
+  expect(leftMs()[0]).toBeLessThan(1_010)
 })
 
-test('within says for which call one is made, and begins nothing', async () => {
+test('a call by number begins it too', async () => {
+  context = new CallContext()
+  const rmd = roleRmd(middle, () => 0, context)
+  const { functionNumber, input } = Toy.methods.it
+  await context.run(CALL, () => rmd.call('1:65', functionNumber, input.encode('x')))
+  expect(leftMs()[0]).toBeLessThan(1_010)
+})
+
+test('within says for which call one is made', async () => {
   const { within } = caller.client(Toy, { to: '1:64' })
   expect(await within('a', { timeoutMs: 1_000 })).toBe('a a')
   expect(leftMs()[0]).toBeGreaterThan(30_000)
   expect(leftMs()[1]).toBeLessThan(1_010)
-  expect(context.isFollowing).toBe(false)
+})
+
+test('a function on a worker gets time and trace of the call that led to it', async () => {
+  const options = { timeoutMs: 30_000, trace: TRACE }
+  const { leftMs, trace } = JSON.parse(
+    await caller.client(Toy, { to: '1:64' }).onWorker('', options),
+  ) as { leftMs: number; trace: string }
+  expect(trace).toBe(TRACE)
+  expect(leftMs).toBeLessThan(30_010)
 })
 
 test('a trace goes on to nested calls, behind an await too, with the time that is left', async () => {
