@@ -216,7 +216,8 @@ it('names are what a plain list of registrations says, whatever dies', () => {
         for (const cookie of [DEFAULT, 5, 6]) {
           for (const wanted of [[], [{ type: 'color', value: 'red' }]]) {
             const found = attempt(() => {
-              const { objectReference, providers } = names.lookup(cookie, 'n', wanted)
+              const query = { cookie, name: 'n', attributes: wanted }
+              const { objectReference, providers } = names.lookup(query)
               const all = providers.map((row) => `${row.component} ${row.priority}`)
               return [objectReference, ...all]
             })

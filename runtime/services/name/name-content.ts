@@ -35,6 +35,13 @@ export interface NameContentOptions {
 
 type Register = Extract<NameOperation, { kind: 'register' }>
 
+/** What is looked for: an entry that has all of these attributes. */
+export interface NameLookup {
+  readonly cookie: number
+  readonly name: string
+  readonly attributes: readonly NameAttribute[]
+}
+
 const RANK: Readonly<Record<NamePriority, number>> = { LOW: 0, MEDIUM: 1, HIGH: 2 }
 
 /**
@@ -100,19 +107,27 @@ export class NameContent {
     this.#remove('NODE_DEREGISTER', ({ owner }) => !lives.has(owner.life))
   }
 
-  /** @throws SdkError CONTEXT_NOT_CREATED, ENTRY_NOT_FOUND. */
-  lookup(cookie: number, name: string, attributes: readonly NameAttribute[]): NameMapping {
+  /**
+   * @param isThere - leaves out providers that are known to be gone, though the order has not said so yet.
+   * @throws SdkError CONTEXT_NOT_CREATED, ENTRY_NOT_FOUND.
+   */
+  lookup(
+    { cookie, name, attributes }: NameLookup,
+    isThere: (owner: Provider['owner']) => boolean = everybody,
+  ): NameMapping {
     const context = this.#byCookie(cookie)
     if (context === undefined) throw noContext(`with the cookie ${cookie}`)
-    const found = best(
-      (context.entries.get(name) ?? []).filter((entry) => contains(entry.attributes, attributes)),
+    const entries = (context.entries.get(name) ?? []).filter((entry) =>
+      contains(entry.attributes, attributes),
     )
+    const found = best(entries, isThere)
     if (found === undefined) {
       const wanted = attributes.map(({ type, value }) => ` ${type}=${value}`).join('')
       throw new SdkError('ENTRY_NOT_FOUND', `nothing is registered as ${name}${wanted}`)
     }
     const { entry } = found
-    const providers = entry.providers.toSorted(byPreference)
+    const present = entry.providers.filter(({ owner }) => isThere(owner))
+    const providers = present.toSorted(byPreference)
     return {
       name,
       objectReference: entry.objectReference,
@@ -126,9 +141,20 @@ export class NameContent {
   }
 
   /** Where calls to a name of the default context go; null: nowhere. */
-  addressOf(name: string): Provider['address'] | null {
+  addressOf(
+    name: string,
+    isThere: (owner: Provider['owner']) => boolean = everybody,
+  ): Provider['address'] | null {
     const context = this.#contexts.get(this.#options.defaultContext)
-    return best(context?.entries.get(name) ?? [])?.provider.address ?? null
+    return best(context?.entries.get(name) ?? [], isThere)?.provider.address ?? null
+  }
+
+  /** Names of the default context that somebody of these provides. */
+  namesOf(isOne: (owner: Provider['owner']) => boolean): readonly string[] {
+    const context = this.#contexts.get(this.#options.defaultContext)
+    return [...(context?.entries ?? [])].flatMap(([name, entries]) =>
+      entries.some(({ providers }) => providers.some(({ owner }) => isOne(owner))) ? [name] : [],
+    )
   }
 
   /** Names of the default context. */
@@ -339,10 +365,15 @@ function contains(has: readonly NameAttribute[], wanted: readonly NameAttribute[
   )
 }
 
+const everybody = (): boolean => true
+
 function best(
   entries: readonly Entry[],
+  isThere: (owner: Provider['owner']) => boolean,
 ): { readonly entry: Entry; readonly provider: Provider } | undefined {
-  const all = entries.flatMap((entry) => entry.providers.map((provider) => ({ entry, provider })))
+  const all = entries.flatMap((entry) =>
+    entry.providers.filter(({ owner }) => isThere(owner)).map((provider) => ({ entry, provider })),
+  )
   const [first, ...others] = all
   if (first === undefined) return undefined
   return others.reduce((a, b) => (byPreference(a.provider, b.provider) <= 0 ? a : b), first)

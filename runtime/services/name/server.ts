@@ -8,6 +8,7 @@ import type { MessageMeta, Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
 import { Telling } from '../telling.ts'
 import { NAME_CONTEXT, type NameChange, NamePush, NameService } from './interface.ts'
+import { GoneProviders } from './gone-providers.ts'
 import { NameContent } from './name-content.ts'
 import {
   globalNamesCodec,
@@ -44,10 +45,16 @@ class NameServer implements NodeService, Replicated {
   /** What living components of this node have registered in global contexts, by their callers. */
   readonly #own = new Map<string, Register[]>()
   readonly #telling: Telling<NameOperation>
+  readonly #gone: GoneProviders
 
   constructor(host: ServiceHost) {
     this.#host = host
     this.#telling = new Telling((operation) => this.#submit(operation), host.log)
+    this.#gone = new GoneProviders({
+      onPresence: (listener) => host.rmd.onPresence(listener),
+      lifeOf: (node) => host.members().find((member) => member.node === node)?.life,
+      changed: (life) => this.#publishOf((owner) => owner.life === life),
+    })
     this.#local = new NameContent({
       defaultContext: NAME_CONTEXT.nodeLocal,
       firstContext: FIRST_LOCAL_CONTEXT,
@@ -58,13 +65,17 @@ class NameServer implements NodeService, Replicated {
   // --- the order ---
 
   apply(payload: Uint8Array, { at }: MessageMeta): number {
-    const result = this.#global.apply(operationCodec.decode(payload))
+    const operation = operationCodec.decode(payload)
+    const result = this.#global.apply(operation)
+    if (operation.kind === 'ended') this.#gone.ordered(operation.eo)
     this.#globalChanged(at)
     return result
   }
 
   viewChanged(members: readonly OrderMember[], at: Position): void {
-    this.#global.keepNodes(new Set(members.map(({ life }) => life)))
+    const lives = new Set(members.map(({ life }) => life))
+    this.#global.keepNodes(lives)
+    this.#gone.keepNodes(lives)
     this.#globalChanged(at)
   }
 
@@ -91,11 +102,19 @@ class NameServer implements NodeService, Replicated {
     this.#publish(false, new Set(names))
   }
 
+  /** What these provide leads elsewhere now. */
+  #publishOf(isOne: (owner: Provider['owner']) => boolean): void {
+    this.#publish(false, this.#global.namesOf(isOne))
+  }
+
   #publish(whole: boolean, names: Iterable<string>): void {
     const news: RegisteredNamesNews = {
       revision: this.#revision,
       whole,
-      names: [...names].map((name) => ({ name, address: this.#global.addressOf(name) })),
+      names: [...names].map((name) => ({
+        name,
+        address: this.#global.addressOf(name, this.#gone.isThere),
+      })),
     }
     if (whole || news.names.length > 0) this.#host.namesRegistered(news)
   }
@@ -111,6 +130,8 @@ class NameServer implements NodeService, Replicated {
     this.#watchers.delete(caller)
     if (!this.#own.delete(caller)) return
     this.#changeLocal({ kind: 'ended', eo: caller })
+    this.#gone.ended(caller)
+    this.#publishOf((owner) => owner.eo === caller)
     this.#telling.tell({ kind: 'ended', eo: caller })
   }
 
@@ -126,6 +147,7 @@ class NameServer implements NodeService, Replicated {
 
   close(): Promise<void> {
     this.#telling.close()
+    this.#gone.close()
     for (const queue of this.#watchers.values()) queue.close()
     return Promise.resolve()
   }
@@ -161,9 +183,9 @@ class NameServer implements NodeService, Replicated {
         for (const caller of this.#own.keys()) this.#keep(caller, (one) => one.context !== context)
         return {}
       },
-      lookup: ({ cookie, name, attributes }) => {
-        const content = this.#local.hasCookie(cookie) ? this.#local : this.#global
-        return content.lookup(cookie, name, attributes)
+      lookup: (query) => {
+        const content = this.#local.hasCookie(query.cookie) ? this.#local : this.#global
+        return content.lookup(query, this.#gone.isThere)
       },
       watch: (_, call) => {
         this.#owner(call)

@@ -161,6 +161,34 @@ describe('the end of a provider', () => {
     expect(found).toEqual(references)
   })
 
+  it('finds nobody whose end this node has noticed, also while nobody leads', async () => {
+    const rig = await rigOf(1, 2, 3)
+    const of = (node: number, name: string) => component(rig, node, name)
+    const [a, b, c] = [await of(1, 'a'), await of(2, 'b'), await of(2, 'c')]
+    for (const [one, priority] of [
+      [a, 'HIGH'],
+      [b, 'MEDIUM'],
+      [c, 'LOW'],
+    ] as const) {
+      await one.client.register({ name: 'n', objectReference: 1, priority })
+    }
+    const who = async (): Promise<string[]> => {
+      const { providers } = await c.client.objectMappingGet({ name: 'n' })
+      return providers.map(({ component: name }) => name)
+    }
+    expect(await who()).toEqual(['a', 'b', 'c'])
+    // The leading node dies and no other one leads: the order says nothing.
+    await rig.killNode(1)
+    await expect.poll(who).toEqual(['b', 'c'])
+    await rig.kill(b)
+    await expect.poll(who).toEqual(['c'])
+    expect(c.names.lookup('n')?.address).toEqual(c.rmd.address)
+    rig.lead(2)
+    const d = await of(3, 'd')
+    await d.client.register({ name: 'n', objectReference: 1 })
+    expect(await who()).toEqual(['d', 'c'])
+  })
+
   it('a node that comes later has everything', async () => {
     const rig = await rigOf(1, 2)
     const a = await component(rig, 1, 'a')
