@@ -19,7 +19,8 @@ export const BATCH_TAIL_LIMITS: BatchTailLimits = {
 /** The newest batches of a checkpoint, for replicas that were away shortly. At the bound the oldest go. */
 export class BatchTail {
   readonly #limits: BatchTailLimits
-  #batches: KeptBatch[] = []
+  /** Those before the head are let go. */
+  #batches: (KeptBatch | undefined)[] = []
   #head = 0
   #sizeBytes = 0
 
@@ -86,6 +87,8 @@ export class BatchTail {
 
   #dropOldest(): void {
     this.#sizeBytes -= this.#batches[this.#head]?.payload.byteLength ?? 0
+    // The array is cut now and then; what it held may be large.
+    this.#batches[this.#head] = undefined
     this.#head++
   }
 }
