@@ -56,7 +56,8 @@ export class Steps {
       if (await this.step()) continue
       if (isDone()) return true
       if (performance.now() >= endMs) return false
-      vi.advanceTimersToNextTimer()
+      if (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer()
+      else vi.advanceTimersByTime(limitMs)
       await settle()
     }
   }
