@@ -4,8 +4,8 @@ import type { LogClient } from './client.ts'
 
 /**
  * `app.log`: the component's own pino logger, and log streams beside it. The logger is always there; the flag `log` of
- * `clEoClientLibs` switches the streams on, and sends the logger's lines to `appStream` too. Children of the logger have
- * the streams as well; their type says only that they are loggers.
+ * `clEoClientLibs` switches the streams on, and sends the logger's lines to `appStream` too. Children of the logger
+ * have the streams as well; their type says only that they are loggers.
  */
 export type ComponentLog = Logger & LogClient
 

@@ -265,8 +265,8 @@ export const LogService = defineInterface({
       }),
     },
     /**
-     * Which files there are, on all nodes that can be reached, as a version: when it is another one than `known`, at the
-     * latest after `waitMs`. Errors: TRY_AGAIN with too many waiting followers.
+     * Which files there are, on all nodes that can be reached, as a version: when it is another one than `known`, at
+     * the latest after `waitMs`. Errors: TRY_AGAIN with too many waiting followers.
      */
     filesChanged: {
       serviceId: 7,

@@ -12,7 +12,7 @@ import {
 const DATAGRAM_BYTES_MAX = 2_048
 const UNDER_WAY_MAX = 256
 
-/** A syslog that takes datagrams of RFC 5424, one a record, as RFC 5426 has them. Rejects when the host has no address. */
+/** A syslog that takes a datagram of RFC 5424 for each record: RFC 5426. Rejects when the host has no address. */
 export async function openUdpSyslog(
   { host, port }: { readonly host: string; readonly port: number },
   events: SyslogWayEvents,

@@ -1,3 +1,4 @@
+// Longer than usual: one rig and one way to look into files for everything that streams promise.
 import { createSocket } from 'node:dgram'
 import { appendFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
