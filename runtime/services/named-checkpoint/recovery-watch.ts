@@ -3,7 +3,7 @@ import type { Directory } from './directory.ts'
 import type { DirectoryOperation } from './operations.ts'
 
 /** A name that nobody here knows is free when those who may know it are not back after so long. */
-export const UNKNOWN_NAME_WAIT_MS = 5_000
+const UNKNOWN_NAME_WAIT_MS = 5_000
 
 export interface RecoveryWatchOptions {
   readonly directory: Directory
