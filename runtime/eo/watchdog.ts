@@ -6,6 +6,7 @@ import {
   CELL,
   CELL_COUNT,
   monotonicMs,
+  roundTripBucket,
   type WatchdogData,
 } from './watchdog-cells.ts'
 
@@ -130,8 +131,17 @@ function linkOf(cells: Int32Array): Omit<WatchdogLink, 'stop'> {
     statistics: () => ({
       beatRoundTripP50Us: roundTripUs(cells, 0.5),
       beatRoundTripP99Us: roundTripUs(cells, 0.99),
+      // Counts that only grow: two looks at them tell of the time between.
+      beatRoundTrips: countAbove(cells, 0),
+      beatRoundTripsOver1Ms: countAbove(cells, roundTripBucket(1_024) + 1),
     }),
   }
+}
+
+/** Beats that took longer than what the buckets before `first` count. */
+function countAbove(cells: Int32Array, first: number): number {
+  const counts = cells.subarray(CELL.roundTrips + first, CELL.roundTrips + BUCKET_COUNT)
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
 /** 0 while no beat came back. */

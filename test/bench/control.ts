@@ -21,9 +21,14 @@ const MODEL = {
 /** Of each 250 ms the main thread is blocked for 200: 80 %. */
 const BLOCK_MS = 200
 
+type Counters = Readonly<Record<string, number>>
+
+const grown = (before: Counters, after: Counters, counter: string): number =>
+  (after[counter] ?? 0) - (before[counter] ?? 0)
+
 /**
  * How long a watchdog's beat takes to the agent and back, with the component's main thread idle and 80 % busy. Renewals
- * of the role lease travel this way.
+ * of the role lease travel this way. The budget is kept while `over1Ms` is at most a hundredth of `beats`.
  */
 export const bench: Bench = async ({ report, progress, quick }) => {
   const { startCluster } = (await import(
@@ -41,15 +46,18 @@ export const bench: Bench = async ({ report, progress, quick }) => {
     const cluster = await startCluster(MODEL)
     try {
       const { rmd } = await cluster.connect()
+      const management = rmd.client(EoManagement, { to: '@fault', timeoutMs: 10_000 })
+      // The start of processes on few cores delays everything: it is not what is measured.
+      const { eo: before } = await management.statistics({})
       if (busy) await rmd.client(Faults, { to: '@fault' }).block({ ms: BLOCK_MS, times })
       await new Promise((resolve) => setTimeout(resolve, times * (BLOCK_MS + 50) + 500))
-      const management = rmd.client(EoManagement, { to: '@fault', timeoutMs: 10_000 })
       const { eo } = await management.statistics({})
       report({
         bench: 'control',
         system: `holdfast, main thread ${busy ? '80 % busy' : 'idle'}`,
         p50Us: eo['beatRoundTripP50Us'] ?? 0,
-        p99Us: eo['beatRoundTripP99Us'] ?? 0,
+        beats: grown(before, eo, 'beatRoundTrips'),
+        over1Ms: grown(before, eo, 'beatRoundTripsOver1Ms'),
       })
     } finally {
       await cluster.stop()

@@ -97,6 +97,8 @@ describe('a component whose agent answers no beat any more', () => {
     await agent.until('beats', () => agent.beats.length > 5)
     const { eo } = await management.statistics({})
     expect(eo['beatRoundTripP99Us']).toBeGreaterThan(0)
+    expect(eo['beatRoundTrips']).toBeGreaterThan(0)
+    expect(eo['beatRoundTripsOver1Ms']).toBeLessThanOrEqual(eo['beatRoundTrips']!)
     expect(eo['loopDelayMaxMs']).toBeGreaterThanOrEqual(0)
     agent.echoes = false
     const quiet = agent.beats.length
