@@ -3,7 +3,8 @@ const JOB_COUNT_MAX = 1_024
 
 /**
  * Functions that ran past their deadline and have not come back. One that takes much longer is told once, by name:
- * nothing can end it on the EO's thread without ending the component, and on a worker its neighbours go with it. A core.
+ * nothing can end it on the EO's thread without ending the component, and on a worker its thread goes with it. A
+ * core.
  */
 export class OverdueJobs<T> {
   readonly #overdueMs: number
