@@ -205,6 +205,7 @@ export class World {
     return new StoredReplica({
       csi: CSI,
       database: disk.asLmdb(),
+      batches: disk.batchLog(CSI),
       log: {
         ...quiet,
         error: (...what: unknown[]) => this.problems.push(`store: ${String(what[1])}`),

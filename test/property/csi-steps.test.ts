@@ -71,7 +71,7 @@ class World implements InSyncAuthority {
       authority: this,
       replicaTimeoutMs: 1_000,
       log: QUIET,
-      database: database.asLmdb(),
+      environment: database.asEnvironment(),
     })
     rmd.serve((call) => void (process.isAlive && server.dispatch(call)))
     rmd.onPresence(({ kind, caller }) => {

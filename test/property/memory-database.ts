@@ -1,4 +1,7 @@
 import type { RootDatabase } from 'lmdb'
+import type { BatchLog } from '../../runtime/services/checkpoint/batch-log.ts'
+import type { ReplicaEnvironment } from '../../runtime/services/checkpoint/replica-log.ts'
+import { seal, unseal } from '../../runtime/services/checkpoint/stored-value.ts'
 
 type Key = readonly (string | number | Uint8Array)[]
 
@@ -30,6 +33,41 @@ export class MemoryDatabase {
 
   asLmdb(): RootDatabase<Buffer> {
     return this as unknown as RootDatabase<Buffer>
+  }
+
+  asEnvironment(): ReplicaEnvironment {
+    const batches = { log: (name: string) => this.batchLog(name), close: () => undefined }
+    return { database: this.asLmdb(), batches }
+  }
+
+  /** Its batches are entries too: `l`, the name, the piece, the place in it. */
+  batchLog(name: string): BatchLog {
+    const all = (): [number, number][] =>
+      this.getKeys({ start: ['l', name], end: ['l', name, ''] }).map((key) => [
+        Number(key[2]),
+        Number(key[3]),
+      ])
+    let newest = all().at(-1)?.[0] ?? 1
+    let place = all().at(-1)?.[1] ?? 0
+    const dropBefore = (before: number): void => {
+      for (const [piece, at] of all()) if (piece < before) this.removeSync(['l', name, piece, at])
+    }
+    return {
+      append: (payload) => this.putSync(['l', name, newest, ++place], Buffer.from(seal(payload))),
+      turn: () => (all().some(([piece]) => piece === newest) ? ++newest : newest),
+      dropBefore,
+      read: (from, take) => {
+        dropBefore(from)
+        newest = all().at(-1)?.[0] ?? from
+        for (const [piece, at] of all()) {
+          const payload = unseal(this.getBinary(['l', name, piece, at]))
+          const problem = payload === undefined ? 'a batch does not check' : take(payload)
+          if (problem !== undefined) return problem
+        }
+        return undefined
+      },
+      close: () => undefined,
+    }
   }
 
   putSync(key: Key, value: Buffer): void {

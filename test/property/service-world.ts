@@ -67,7 +67,7 @@ export class ServiceWorld {
       authority: { change: () => Promise.reject(new Error('there is no CSI')) },
       replicaTimeoutMs: 1_000,
       log: quiet,
-      database: database.asLmdb(),
+      environment: database.asEnvironment(),
     })
     const services = new NodeServices({
       node: `node${id}`,

@@ -1,8 +1,8 @@
-import type { CheckpointBatch } from './interface.ts'
-
-/** A batch with its wire form, ready to be sent again. */
+/** A batch in its wire form, ready to be sent again; its values would be in memory twice otherwise. */
 export interface KeptBatch {
-  readonly batch: CheckpointBatch
+  readonly epoch: number
+  readonly firstSequence: number
+  readonly lastSequence: number
   readonly payload: Uint8Array
 }
 
@@ -26,10 +26,6 @@ export class BatchTail {
 
   constructor(limits: BatchTailLimits = BATCH_TAIL_LIMITS) {
     this.#limits = limits
-  }
-
-  get last(): KeptBatch | undefined {
-    return this.#batches.at(-1)
   }
 
   push(kept: KeptBatch): void {
@@ -71,10 +67,10 @@ export class BatchTail {
     let high = this.#batches.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.#batches[middle]?.batch.firstSequence ?? 0) < firstSequence) low = middle + 1
+      if ((this.#batches[middle]?.firstSequence ?? 0) < firstSequence) low = middle + 1
       else high = middle
     }
-    return this.#batches[low]?.batch.firstSequence === firstSequence ? low : undefined
+    return this.#batches[low]?.firstSequence === firstSequence ? low : undefined
   }
 
   #count(): number {

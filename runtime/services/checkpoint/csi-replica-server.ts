@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import type { IncomingCall, Rmd } from '../../../ioc/index.ts'
 import type { KeptBatch } from './batch-tail.ts'
-import { lastSequenceOf, type PipelineEntry } from './commit-pipeline.ts'
+import type { PipelineEntry } from './commit-pipeline.ts'
 import { ContentParts } from './content-parts.ts'
 import {
   Checkpoint,
@@ -14,7 +14,7 @@ import {
 } from './interface.ts'
 import { Primary, type PrimaryEffect } from './primary.ts'
 import { ReplicaPeers } from './replica-peers.ts'
-import type { StoredReplica } from './stored-replica.ts'
+import type { StoredBatch, StoredReplica } from './stored-replica.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** Who replicates one CSI under one epoch; nodes by number. */
@@ -229,7 +229,7 @@ export class CsiReplicaServer {
     const outcome = this.#stored.append(batch, under, payload)
     switch (outcome.kind) {
       case 'applied':
-        this.#pushLast(null)
+        this.#pushed(outcome, null)
         break
       case 'held':
         break
@@ -348,7 +348,7 @@ export class CsiReplicaServer {
   #apply(entry: PipelineEntry<Waiting>): SdkError | null {
     try {
       const outcome = this.#stored.append(entry.batch, entry.batch.epoch, entry.payload)
-      if (outcome.kind === 'applied') this.#pushLast(this.#writer)
+      if (outcome.kind === 'applied') this.#pushed(outcome, this.#writer)
       return outcome.kind === 'staleEpoch' || outcome.kind === 'outOfSync'
         ? this.#stale(entry.batch.epoch)
         : null
@@ -360,11 +360,9 @@ export class CsiReplicaServer {
     }
   }
 
-  #pushLast(writer: string | null): void {
-    const last = this.#stored.tail.last
-    if (last === undefined) return
-    this.#subscriptions.pushApplied(last.payload, writer)
-    this.#options.onApplied?.(last.batch)
+  #pushed({ batch, payload }: StoredBatch, writer: string | null): void {
+    this.#subscriptions.pushApplied(payload, writer)
+    this.#options.onApplied?.(batch)
   }
 
   #sendOpen(primary: Primary<Waiting>, { node, attempt }: Stream): void {
@@ -389,8 +387,7 @@ export class CsiReplicaServer {
     primary: Primary<Waiting>,
     { node, attempt, batches }: Stream & { readonly batches: readonly KeptBatch[] },
   ): void {
-    const last = batches.at(-1)
-    const sequence = last === undefined ? 0 : lastSequenceOf(last.batch)
+    const sequence = batches.at(-1)?.lastSequence ?? 0
     this.#caughtUpAfter(
       primary,
       { node, attempt, sequence },

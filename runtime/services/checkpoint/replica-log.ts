@@ -4,6 +4,8 @@ import { open, type RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
 import { SdkError } from '../../../idl/index.ts'
 import { lmdbFileProblem } from '../../../ioc/internal.ts'
+import { BatchFiles } from './batch-files.ts'
+import type { BatchLogs } from './batch-log.ts'
 import { seal, unseal } from './stored-value.ts'
 import { StoredReplica, type StoredReplicaLimits } from './stored-replica.ts'
 
@@ -15,12 +17,18 @@ export interface ReplicaLogOptions {
   readonly clock: () => number
   readonly limits?: StoredReplicaLimits
   /** An environment that is open already: a simulation hands in its own. @defaultValue the one of `directory` */
-  readonly database?: RootDatabase<Buffer>
+  readonly environment?: ReplicaEnvironment
+}
+
+/** Where replicas are kept: contents in a database, batches in logs. */
+export interface ReplicaEnvironment {
+  readonly database: RootDatabase<Buffer>
+  readonly batches: BatchLogs
 }
 
 /**
- * The checkpoints of one node in one LMDB environment without fsync: it survives the death of every process, not of the
- * machine. Exactly one process opens it, the node process.
+ * The checkpoints of one node in one LMDB environment, and their logs of batches in its folder `batches`, all without
+ * fsync: they survive the death of every process, not of the machine. Exactly one process opens them, the node process.
  *
  * An environment that cannot be opened is put aside as `DIRECTORY.damaged` (the one before it goes), and every replica
  * starts as lost: it is rebuilt from a peer.
@@ -28,13 +36,16 @@ export interface ReplicaLogOptions {
 export class ReplicaLog {
   readonly #options: ReplicaLogOptions
   readonly #database: RootDatabase<Buffer>
+  readonly #batches: BatchLogs
   readonly #replicas = new Map<string, StoredReplica>()
   #isClosed = false
 
   /** @throws SdkError LIBRARY when the directory cannot be made or used. */
   constructor(options: ReplicaLogOptions) {
     this.#options = options
-    this.#database = options.database ?? openEnvironment(options)
+    const { database, batches } = options.environment ?? openEnvironment(options)
+    this.#database = database
+    this.#batches = batches
   }
 
   /** The replica of a CSI: read from the store at first use, new when there is none. */
@@ -42,11 +53,8 @@ export class ReplicaLog {
     let replica = this.#replicas.get(csi)
     if (replica === undefined) {
       const { log, clock, limits } = this.#options
-      replica = new StoredReplica(
-        limits === undefined
-          ? { csi, database: this.#database, log, clock }
-          : { csi, database: this.#database, log, clock, limits },
-      )
+      const common = { csi, database: this.#database, batches: this.#batches.log(csi), log, clock }
+      replica = new StoredReplica(limits === undefined ? common : { ...common, limits })
       this.#replicas.set(csi, replica)
     }
     return replica
@@ -100,27 +108,33 @@ export class ReplicaLog {
     if (this.#isClosed) return
     this.#isClosed = true
     for (const replica of this.#replicas.values()) replica.close()
+    this.#batches.close()
     await this.#database.close()
   }
 }
 
-function openEnvironment(options: ReplicaLogOptions): RootDatabase<Buffer> {
+function openEnvironment(options: ReplicaLogOptions): ReplicaEnvironment {
   const { directory, log } = options
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const file = join(directory, 'data.mdb')
     const problem = existsSync(file) && statSync(file).size > 0 ? lmdbFileProblem(file) : undefined
     if (problem !== undefined) putAside(options, problem)
-    try {
-      return openDatabase(directory)
-    } catch (error) {
-      putAside(options, error instanceof Error ? error.message : String(error))
-      return openDatabase(directory)
-    }
+    const database = openOrPutAside(options)
+    return { database, batches: new BatchFiles(join(directory, 'batches')) }
   } catch (cause) {
     const message = `the checkpoint store ${directory} cannot be opened; check its owner and the space left on its disk`
     log.error({ err: cause }, message)
     throw new SdkError('LIBRARY', message, { cause, context: { directory } })
+  }
+}
+
+function openOrPutAside(options: ReplicaLogOptions): RootDatabase<Buffer> {
+  try {
+    return openDatabase(options.directory)
+  } catch (error) {
+    putAside(options, error instanceof Error ? error.message : String(error))
+    return openDatabase(options.directory)
   }
 }
 

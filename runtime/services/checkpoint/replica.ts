@@ -4,8 +4,8 @@ import { ReplyCache } from './reply-cache.ts'
 
 /** What {@link Replica.append} did with a batch. */
 export type AppendOutcome =
-  /** `batch` is what was new of it; `newEpoch` says that the history has one entry more. */
-  | { readonly kind: 'applied'; readonly batch: CheckpointBatch; readonly newEpoch: boolean }
+  /** `batch` is what was new of it. */
+  | { readonly kind: 'applied'; readonly batch: CheckpointBatch }
   /** Everything in it is held already, or it was empty: nothing changed. */
   | { readonly kind: 'held' }
   | { readonly kind: 'staleEpoch'; readonly epoch: number }
@@ -92,7 +92,7 @@ export class Replica {
     if (held >= batch.records.length) return { kind: 'held' }
     if (batch.epoch < this.lastEpoch) return gap
     const rest = held <= 0 ? batch : withoutFirst(batch, held)
-    return { kind: 'applied', batch: rest, newEpoch: this.lastEpoch !== batch.epoch }
+    return { kind: 'applied', batch: rest }
   }
 
   /** Applies a batch in order, whole or not at all. */

@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks'
-import type { RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import { IOC_PORT, type IncomingCall, type Rmd } from '../../../ioc/index.ts'
@@ -11,7 +10,7 @@ import {
   type CheckpointSnapshot,
   type InSyncAuthority,
 } from './interface.ts'
-import { ReplicaLog } from './replica-log.ts'
+import { ReplicaLog, type ReplicaEnvironment } from './replica-log.ts'
 
 export interface CheckpointServerOptions {
   readonly nodeId: number
@@ -31,7 +30,7 @@ export interface CheckpointServerOptions {
   /** Monotonic, in milliseconds. @defaultValue performance.now, the clock of `IncomingCall.deadlineMs` */
   readonly clock?: () => number
   /** The environment, open already: a simulation hands in its own. @defaultValue the one of `directory` */
-  readonly database?: RootDatabase<Buffer>
+  readonly environment?: ReplicaEnvironment
 }
 
 /** Who has replicas of its own, by a prefix of their names, and writes them from within node processes. */
@@ -128,10 +127,10 @@ class NodeCheckpoints implements CheckpointServer {
   #isClosed = false
 
   constructor(options: CheckpointServerOptions) {
-    const { directory, log, database } = options
+    const { directory, log, environment } = options
     this.#options = options
     this.#clock = options.clock ?? (() => performance.now())
-    const own = database === undefined ? {} : { database }
+    const own = environment === undefined ? {} : { environment }
     this.#store = new ReplicaLog({ directory, log, clock: this.#clock, ...own })
     this.#stopPresence = options.rmd.onPresence(({ kind, address }) => {
       if (address.port !== IOC_PORT.agent) return

@@ -1,9 +1,10 @@
 import type { Key, RootDatabase } from 'lmdb'
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import type { BatchLog } from './batch-log.ts'
 import { BatchTail, type KeptBatch } from './batch-tail.ts'
 import { lastSequenceOf } from './commit-pipeline.ts'
-import { History, type EpochHistory } from './history.ts'
+import type { EpochHistory } from './history.ts'
 import {
   CheckpointReplica,
   type CachedReply,
@@ -14,7 +15,7 @@ import { Replica, type AppendOutcome } from './replica.ts'
 import { seal, sealValue, unseal, unsealValue } from './stored-value.ts'
 
 export interface StoredReplicaLimits {
-  /** Batches in the log after which content is written out and the log cut. */
+  /** Batches in the log after which content is written out, and the log goes. */
   readonly logCountMax: number
   readonly logSizeBytesMax: number
   /** Keys written in one go while others wait. */
@@ -30,6 +31,8 @@ export const STORED_REPLICA_LIMITS: StoredReplicaLimits = {
 export interface StoredReplicaOptions {
   readonly csi: string
   readonly database: RootDatabase<Buffer>
+  /** Of this replica; closed by whoever made it. */
+  readonly batches: BatchLog
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly clock: () => number
   readonly limits?: StoredReplicaLimits
@@ -41,6 +44,8 @@ const metaSchema = z.strictObject({
   isReliable: z.boolean(),
   /** Records up to this one are in the written-out content; the log has the later ones. */
   writtenOut: z.int(),
+  /** First piece of the log that counts. */
+  logFrom: z.int(),
   history: z.array(z.tuple([z.int(), z.int()])),
 })
 type Meta = z.infer<typeof metaSchema>
@@ -56,14 +61,24 @@ const replySchema = z.strictObject({
 
 const appendCodec = CheckpointReplica.methods.append.input
 
+/** What {@link StoredReplica.append} did. */
+export type StoredOutcome = StoredBatch | Exclude<AppendOutcome, { readonly kind: 'applied' }>
+
+/** A batch that is stored: what was new of it, and that in wire form. */
+export interface StoredBatch {
+  readonly kind: 'applied'
+  readonly batch: CheckpointBatch
+  readonly payload: Uint8Array
+}
+
 /**
- * A {@link Replica} that outlives its process. Keys of the store, for a CSI: `m` meta; `l` and the first sequence: a
- * batch; `s` and the name: a section; `r`, caller and id: a reply.
+ * A {@link Replica} that outlives its process: batches go to a log, and from time to time the content to the store.
+ * Keys of the store, for a CSI: `m` meta; `s` and the name: a section; `r`, caller and id: a reply.
  *
- * I1 What a method answers is in the store before it returns (in the kernel's pages: no fsync).
+ * I1 What a method answers is in the log or the store before it returns (in the kernel's pages: no fsync).
  * I2 Content written out may be newer than `writtenOut` says: replaying the log over it gives the same end, since a
  *    record says values, not differences.
- * I3 The log is cut only after `writtenOut` says that it is not needed.
+ * I3 A piece of the log is forgotten only after `writtenOut` and `logFrom` say that it is not needed.
  */
 export class StoredReplica {
   readonly csi: string
@@ -73,6 +88,7 @@ export class StoredReplica {
   readonly #limits: StoredReplicaLimits
   #isReliable = false
   #writtenOut = 0
+  #logFrom = 1
   #logCount = 0
   #logSizeBytes = 0
   #dirtySections = new Set<string>()
@@ -108,26 +124,27 @@ export class StoredReplica {
    * @param payload - its wire form as an `append` without `under`, or null to have it encoded.
    * @throws SdkError of LMDB's failure: nothing changed.
    */
-  append(batch: CheckpointBatch, under: number, payload: Uint8Array | null): AppendOutcome {
+  append(batch: CheckpointBatch, under: number, payload: Uint8Array | null): StoredOutcome {
     const outcome = this.replica.examine(batch, under)
     if (outcome.kind !== 'applied') return outcome
     const bytes =
       payload !== null && outcome.batch === batch
         ? payload
         : appendCodec.encode({ csi: this.csi, batch: outcome.batch })
-    this.#store(outcome.batch, outcome.newEpoch, bytes)
+    this.#options.batches.append(bytes)
+    this.#keep(outcome.batch, bytes)
     this.replica.append(outcome.batch, under, this.#options.clock())
-    this.tail.push({ batch: outcome.batch, payload: bytes })
     this.#noteDirty(outcome.batch)
     this.#maybeWriteOut()
-    return outcome
+    return { kind: 'applied', batch: outcome.batch, payload: bytes }
   }
 
   /** Takes the whole content of another replica, in one transaction. From then on it can be relied on. */
   replace(snapshot: CheckpointSnapshot, history: EpochHistory): void {
-    const { database } = this.#options
+    const { database, batches } = this.#options
     this.#generation++
     this.#isWritingOut = false
+    const logFrom = batches.turn()
     database.transactionSync(() => {
       this.#clearStore()
       for (const [name, value] of snapshot.sections) {
@@ -136,11 +153,11 @@ export class StoredReplica {
       for (const reply of snapshot.replies) {
         database.putSync(this.#replyKey(reply.caller, reply.messageId), sealedReply(reply))
       }
-      this.#putMeta({ isReliable: true, writtenOut: snapshot.sequence, history })
+      this.#putMeta({ isReliable: true, writtenOut: snapshot.sequence, history, logFrom })
     })
     this.#isReliable = true
     this.#writtenOut = snapshot.sequence
-    this.#forgetLog()
+    this.#forgetLog(logFrom)
     this.replica.replace(snapshot, history, this.#options.clock())
   }
 
@@ -153,14 +170,17 @@ export class StoredReplica {
 
   /** The wire form of a kept batch in a stream under `epoch`. */
   payloadUnder(kept: KeptBatch, epoch: number): Uint8Array {
-    if (kept.batch.epoch === epoch) return kept.payload
-    return appendCodec.encode({ csi: this.csi, batch: kept.batch, under: epoch })
+    if (kept.epoch === epoch) return kept.payload
+    return appendCodec.encode({ ...appendCodec.decode(kept.payload), under: epoch })
   }
 
   /** Nothing of it is left in the store. Not to be used after it. */
   destroy(): void {
-    const { database } = this.#options
+    const { database, batches } = this.#options
     this.close()
+    // Before the log goes: half of a content may not pass for one.
+    this.#putMeta({ isReliable: false })
+    batches.dropBefore(Infinity)
     database.transactionSync(() => {
       this.#clearStore()
       database.removeSync(this.#metaKey())
@@ -172,22 +192,12 @@ export class StoredReplica {
     this.#generation++
   }
 
-  #store(batch: CheckpointBatch, isNewEpoch: boolean, payload: Uint8Array): void {
-    const { database } = this.#options
-    const value = sealed(payload)
-    const key = this.#logKey(batch.firstSequence)
-    if (isNewEpoch) {
-      const history = new History(this.replica.history)
-      history.note(batch.epoch, batch.firstSequence)
-      database.transactionSync(() => {
-        database.putSync(key, value)
-        this.#putMeta({ history: history.toArray() })
-      })
-    } else {
-      database.putSync(key, value)
-    }
+  /** Notes a batch of the log. @param payload - kept as it is */
+  #keep(batch: CheckpointBatch, payload: Uint8Array): void {
+    const { epoch, firstSequence } = batch
+    this.tail.push({ epoch, firstSequence, lastSequence: lastSequenceOf(batch), payload })
     this.#logCount++
-    this.#logSizeBytes += value.byteLength
+    this.#logSizeBytes += payload.byteLength
   }
 
   #putMeta(changes: Partial<Omit<Meta, 'history'>> & { history?: EpochHistory }): void {
@@ -195,6 +205,7 @@ export class StoredReplica {
       epoch: this.replica.epoch,
       isReliable: this.#isReliable,
       writtenOut: this.#writtenOut,
+      logFrom: this.#logFrom,
       history: this.replica.history,
       ...changes,
     }
@@ -203,9 +214,11 @@ export class StoredReplica {
 
   #load(): void {
     const meta = this.#loadMeta()
-    if (meta === undefined) return
-    this.replica.promise(meta.epoch)
-    if (!meta.isReliable) return
+    if (meta !== undefined) this.replica.promise(meta.epoch)
+    if (meta === undefined || !meta.isReliable) {
+      this.#forgetLog(this.#options.batches.turn())
+      return
+    }
     const problem = this.#loadContent(meta)
     if (problem !== undefined) this.#lose(problem)
     else this.#isReliable = true
@@ -243,27 +256,31 @@ export class StoredReplica {
     const written = meta.history.filter(([, first]) => first <= meta.writtenOut)
     this.replica.replace(content, written, clock())
     this.#writtenOut = meta.writtenOut
+    this.#logFrom = meta.logFrom
     return this.#replayLog(meta)
   }
 
   #replayLog(meta: Meta): string | undefined {
-    const { database, clock } = this.#options
-    for (const { key, value } of database.getRange(this.#range('l'))) {
-      this.#logCount++
-      this.#logSizeBytes += value.byteLength
-      const batch = decodeBatch(this.csi, value)
-      if (batch === undefined) return `the batch at ${String(nameOf(key))} does not check`
-      const kept = { batch, payload: appendCodec.encode({ csi: this.csi, batch }) }
-      this.tail.push(kept)
-      if (lastSequenceOf(batch) <= meta.writtenOut) continue
+    const { batches, clock } = this.#options
+    const problem = batches.read(meta.logFrom, (payload) => {
+      const batch = decodeBatch(this.csi, payload)
+      if (batch === undefined) return 'a batch of the log does not check'
+      this.#keep(batch, new Uint8Array(payload))
+      if (lastSequenceOf(batch) <= meta.writtenOut) return undefined
       const outcome = this.replica.append(batch, this.replica.epoch, clock())
       if (outcome.kind !== 'applied') {
         return `the log has a gap: ${batch.firstSequence} follows ${this.replica.sequence}`
       }
       this.#noteDirty(batch)
-    }
-    const same = JSON.stringify(this.replica.history) === JSON.stringify(meta.history)
-    return same ? undefined : 'the log ends before the record that its history names'
+      return undefined
+    })
+    if (problem !== undefined) return problem
+    const last = meta.history.at(-1)
+    const isThere = (entry: EpochHistory[number]): boolean =>
+      entry[0] === last?.[0] && entry[1] === last[1]
+    return last === undefined || this.replica.history.some(isThere)
+      ? undefined
+      : 'the log ends before the record that its history names'
   }
 
   /** Content that cannot be trusted goes, durably: a peer has to give it again. */
@@ -274,14 +291,18 @@ export class StoredReplica {
     this.replica.replace(empty, [], this.#options.clock())
     this.#writtenOut = 0
     this.#isReliable = false
+    const logFrom = this.#options.batches.turn()
     this.#options.database.transactionSync(() => {
       this.#clearStore()
-      this.#putMeta({})
+      this.#putMeta({ logFrom })
     })
-    this.#forgetLog()
+    this.#forgetLog(logFrom)
   }
 
-  #forgetLog(): void {
+  /** The log begins anew with a piece; the store does not need the earlier ones any more. */
+  #forgetLog(from: number): void {
+    this.#logFrom = from
+    this.#options.batches.dropBefore(from)
     this.#logCount = 0
     this.#logSizeBytes = 0
     this.#dirtySections.clear()
@@ -291,7 +312,7 @@ export class StoredReplica {
 
   #clearStore(): void {
     const { database } = this.#options
-    for (const kind of ['l', 's', 'r'] as const) {
+    for (const kind of ['s', 'r'] as const) {
       for (const key of [...database.getKeys(this.#range(kind))]) database.removeSync(key)
     }
   }
@@ -335,25 +356,31 @@ export class StoredReplica {
   }
 
   *#writeOutSteps(): Generator<undefined> {
+    const { batches } = this.#options
     const target = this.replica.sequence
     const sections = this.#dirtySections
     const replies = this.#dirtyReplies
+    const count = this.#logCount
+    const sizeBytes = this.#logSizeBytes
     this.#dirtySections = new Set()
     this.#dirtyReplies = new Map()
     try {
+      const logFrom = batches.turn()
       const keys = [...replies].flatMap(([caller, ids]) =>
         [...ids].map((id): [string, number] => [caller, id]),
       )
       yield* this.#writeDirty([...sections], keys)
-      this.#putMeta({ writtenOut: target })
+      this.#putMeta({ writtenOut: target, logFrom })
+      this.#logFrom = logFrom
     } catch (error) {
       for (const name of sections) this.#dirtySections.add(name)
       for (const [caller, ids] of replies) for (const id of ids) this.#noteDirtyReply(caller, id)
       throw error
     }
     this.#writtenOut = target
-    yield
-    yield* this.#cutLog(target)
+    this.#logCount -= count
+    this.#logSizeBytes -= sizeBytes
+    batches.dropBefore(this.#logFrom)
   }
 
   *#writeDirty(
@@ -370,21 +397,6 @@ export class StoredReplica {
     for (const keys of slices(replies, this.#limits.sliceCount)) {
       database.transactionSync(() => {
         for (const [caller, id] of keys) this.#writeReply(caller, id)
-      })
-      yield
-    }
-  }
-
-  *#cutLog(target: number): Generator<undefined> {
-    const { database } = this.#options
-    const range = { start: this.#logKey(0), end: this.#logKey(target + 1) }
-    for (const keys of slices([...database.getKeys(range)], this.#limits.sliceCount)) {
-      database.transactionSync(() => {
-        for (const key of keys) {
-          this.#logSizeBytes -= database.getBinary(key)?.byteLength ?? 0
-          this.#logCount--
-          database.removeSync(key)
-        }
       })
       yield
     }
@@ -408,10 +420,6 @@ export class StoredReplica {
     return ['m', this.csi]
   }
 
-  #logKey(firstSequence: number): Key[] {
-    return ['l', this.csi, firstSequence]
-  }
-
   #sectionKey(name: string): Key {
     return ['s', this.csi, name]
   }
@@ -420,7 +428,7 @@ export class StoredReplica {
     return ['r', this.csi, caller, id]
   }
 
-  #range(kind: 'l' | 's' | 'r'): { start: Key; end: Key } {
+  #range(kind: 's' | 'r'): { start: Key; end: Key } {
     return { start: [kind, this.csi], end: [kind, this.csi, Buffer.from([0xff, 0xff])] }
   }
 }
@@ -437,18 +445,16 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function decodeBatch(csi: string, value: Uint8Array): CheckpointBatch | undefined {
-  const body = unseal(value)
-  if (body === undefined) return undefined
+function decodeBatch(csi: string, payload: Uint8Array): CheckpointBatch | undefined {
   try {
-    const input = appendCodec.decode(body)
+    const input = appendCodec.decode(payload)
     return input.csi === csi ? input.batch : undefined
   } catch {
     return undefined
   }
 }
 
-/** Last part of a key: section, sequence. */
+/** Last part of a key: the section. */
 function nameOf(key: Key): unknown {
   return Array.isArray(key) ? key.at(-1) : key
 }

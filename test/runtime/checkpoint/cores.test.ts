@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BatchTail } from '../../../runtime/services/checkpoint/batch-tail.ts'
+import { BatchTail, type KeptBatch } from '../../../runtime/services/checkpoint/batch-tail.ts'
 import { CommitPipeline } from '../../../runtime/services/checkpoint/commit-pipeline.ts'
 import { CommitQueue } from '../../../runtime/services/checkpoint/commit-queue.ts'
 import { contentHash } from '../../../runtime/services/checkpoint/content-hash.ts'
@@ -243,10 +243,15 @@ describe('reply cache', () => {
 })
 
 describe('tail of batches', () => {
+  const kept = (firstSequence: number, count: number): KeptBatch => {
+    const lastSequence = firstSequence + count - 1
+    return { epoch: 1, firstSequence, lastSequence, payload: new Uint8Array(100) }
+  }
+
   test('gives what follows a sequence, in parts, until it is too old', () => {
     const tail = new BatchTail({ countMax: 4, sizeBytesMax: 1_000 })
     for (let i = 0; i < 6; i++) {
-      tail.push({ batch: batchOf(1, i * 10 + 1, 10), payload: new Uint8Array(100) })
+      tail.push(kept(i * 10 + 1, 10))
     }
     expect(tail.after(60, 1)).toBeUndefined()
     expect(tail.after(50, 1_000)).toHaveLength(1)
@@ -258,8 +263,8 @@ describe('tail of batches', () => {
 
   test('keeps one batch however large', () => {
     const tail = new BatchTail({ countMax: 4, sizeBytesMax: 10 })
-    tail.push({ batch: batchOf(1, 1, 1), payload: new Uint8Array(100) })
-    tail.push({ batch: batchOf(1, 2, 1), payload: new Uint8Array(100) })
+    tail.push(kept(1, 1))
+    tail.push(kept(2, 1))
     expect(tail.after(1, 1_000)).toHaveLength(1)
     expect(tail.after(0, 1_000)).toBeUndefined()
   })

@@ -27,7 +27,12 @@ class Shell {
       },
       isPrefix: (_epoch: number, last: number) => last >= 0 && last <= this.sequence,
       after: (sequence: number): KeptBatch[] => [
-        { batch: batchOf(sequence + 1, this.sequence - sequence), payload: new Uint8Array(1) },
+        {
+          epoch: 1,
+          firstSequence: sequence + 1,
+          lastSequence: this.sequence,
+          payload: new Uint8Array(1),
+        },
       ],
     }
     this.primary = new Primary(
@@ -121,7 +126,7 @@ class Shell {
           this.done.push(`${effect.inSync ? '+' : '-'}${effect.node}`)
           break
         case 'catchUp':
-          this.done.push(`catch up ${effect.batches[0]?.batch.firstSequence ?? 0}`)
+          this.done.push(`catch up ${effect.batches[0]?.firstSequence ?? 0}`)
           break
         case 'replace':
           this.done.push('replace')

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync, existsSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -76,6 +85,15 @@ function fill(stored: StoredReplica, count: number): void {
     }
     expect(stored.append(batch, 1, null).kind).toBe('applied')
   }
+}
+
+/** The store's file, or one of the logs. */
+function fileWith(text: string): string {
+  const files = ['data.mdb', ...readdirSync(join(directory, 'batches')).map((f) => `batches/${f}`)]
+  const paths = files.map((file) => join(directory, file))
+  const found = paths.find((path) => readFileSync(path).includes(text))
+  if (found === undefined) throw new Error(`${text} is in no file`)
+  return found
 }
 
 /** Turns of the event loop in which content is written out. */
@@ -249,6 +267,96 @@ describe('damage', () => {
     expect(existsSync(`${directory}.damaged/data.mdb`)).toBe(true)
   })
 
+  /** The only log there is. */
+  const logFile = (): string =>
+    join(directory, 'batches', readdirSync(join(directory, 'batches'))[0]!)
+
+  test('a batch whose writer was killed meanwhile was never there; the next one takes its place', async () => {
+    const store = openStore()
+    fill(store.replica(CSI), 4)
+    await store.close()
+    const whole = statSync(logFile()).size
+    const bytes = readFileSync(logFile())
+    const lastFrom = bytes.lastIndexOf(CSI)
+    for (const size of [whole - 1, lastFrom, lastFrom - 8]) {
+      writeFileSync(logFile(), bytes.subarray(0, size))
+      const again = openStore()
+      const stored = again.replica(CSI)
+      expect(stored.isReliable).toBe(true)
+      expect(stored.replica.sequence).toBe(3)
+      // Shorter than the one that was cut: nothing of that may be taken for a batch.
+      const next = { epoch: 1, firstSequence: 4, records: [record([['x', null]])] }
+      expect(stored.append(next, 1, null).kind).toBe('applied')
+      await again.close()
+      const last = openStore()
+      expect(last.replica(CSI).replica.sequence).toBe(4)
+      await last.close()
+    }
+    expect(problems).toEqual([])
+  })
+
+  test.each([
+    ['its length', 1, 'does not check'],
+    ['its format', 0, 'does not check'],
+  ])('a header of the log with another byte in %s is noticed', async (_what, at, why) => {
+    const store = openStore()
+    fill(store.replica(CSI), 4)
+    await store.close()
+    const bytes = readFileSync(logFile())
+    bytes[at]! ^= 0x01
+    writeFileSync(logFile(), bytes)
+    expect(openStore().replica(CSI).isReliable).toBe(false)
+    expect(problems.join()).toContain(why)
+  })
+
+  test('a log that is away, with the record that the history names, is noticed', async () => {
+    const store = openStore()
+    fill(store.replica(CSI), 4)
+    // The history goes to the store with the next promise.
+    store.replica(CSI).promise(2)
+    await store.close()
+    rmSync(logFile())
+    expect(openStore().replica(CSI).isReliable).toBe(false)
+    expect(problems.join()).toContain('the log ends before')
+  })
+
+  test('a piece of the log that is away between two is noticed', async () => {
+    const store = openStore()
+    const stored = store.replica(CSI)
+    fill(stored, 9)
+    // The ninth began to write out: what follows is in a piece of its own, and the process ends before the first goes.
+    await new Promise((resolve) => setImmediate(resolve))
+    const next = { epoch: 1, firstSequence: 10, records: [record([['x', 'y']])] }
+    expect(stored.append(next, 1, null).kind).toBe('applied')
+    await store.close()
+    const pieces = readdirSync(join(directory, 'batches')).toSorted()
+    expect(pieces).toHaveLength(2)
+    rmSync(join(directory, 'batches', pieces[0]!))
+    expect(openStore().replica(CSI).isReliable).toBe(false)
+    expect(problems.join()).toContain('a gap')
+  })
+
+  test('files do not grow in number, whatever is written, replaced, removed and opened again', async () => {
+    for (let round = 0; round < 3; round++) {
+      const store = openStore()
+      const stored = store.replica(CSI)
+      const { sequence } = stored.replica
+      if (sequence === 0) fill(stored, 40)
+      await settle()
+      const snapshot = { epoch: 1, sequence: 5, sections: [], replies: [], acknowledged: [] }
+      stored.replace(snapshot, [[1, 1]])
+      const next = { epoch: 1, firstSequence: 6, records: [record([['x', 'y']])] }
+      expect(stored.append(next, 1, null).kind).toBe('applied')
+      expect(readdirSync(join(directory, 'batches'))).toHaveLength(1)
+      await store.close()
+    }
+    const store = openStore()
+    store.remove(CSI)
+    expect(readdirSync(join(directory, 'batches'))).toEqual([])
+    expect(store.replica(CSI).isReliable).toBe(false)
+    expect(problems).toEqual([])
+  })
+
   test('a file of something else is put aside', () => {
     writeFileSync(join(directory, 'data.mdb'), 'this is no store '.repeat(1_000))
     expect(openStore().replica(CSI).isReliable).toBe(false)
@@ -265,7 +373,7 @@ describe('damage', () => {
       fill(store.replica(CSI), count)
       await settle()
       await store.close()
-      const file = join(directory, 'data.mdb')
+      const file = fileWith(text)
       const bytes = readFileSync(file)
       let changed = 0
       for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) {
