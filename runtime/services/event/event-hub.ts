@@ -14,6 +14,7 @@ import { Subscriptions } from './subscriptions.ts'
 /** A retained event is on all nodes within this, or its publisher hears that it may not be. */
 const RETAIN_TIMEOUT_MS = 5_000
 const SWEEP_MS = 1_000
+const SHARE_AGAIN_MS = 1_000
 
 export interface EventHubOptions {
   readonly nodeId: number
@@ -57,6 +58,8 @@ export class EventHub {
   /** The last sequence of each global channel. */
   readonly #sequences = new Map<number, number>()
   readonly #holdings = new Set<Holding>()
+  /** Links that miss retained events of this node, and what stops that they get them again. */
+  readonly #behind = new Map<PeerLink, () => void>()
   #counter: number
   #cancelSweep: (() => void) | null = null
   #isClosed = false
@@ -69,7 +72,7 @@ export class EventHub {
       self,
       clock,
       send: (to, { records }) => options.send(to, records),
-      onGone: ({ life }) => this.#shareOrphans(life),
+      onGone: ({ life }, isOver) => this.#shareOrphans(life, isOver),
     })
   }
 
@@ -181,10 +184,11 @@ export class EventHub {
     this.#holdings.add(holding)
     if (pending.size === 0) holding.end(null)
     const onEnd =
-      ({ member }: PeerLink) =>
+      (link: PeerLink) =>
       (isTaken: boolean): void => {
-        if (!pending.delete(member.life)) return
-        if (!isTaken) holding.end(uncertain(`node ${member.node} is too slow`))
+        if (!isTaken) this.#shareAgain(link)
+        if (!pending.delete(link.member.life)) return
+        if (!isTaken) holding.end(uncertain(`node ${link.member.node} is too slow`))
         else if (pending.size === 0) holding.end(null)
       }
     return { done, onEnd }
@@ -261,6 +265,7 @@ export class EventHub {
   close(): void {
     this.#isClosed = true
     this.#cancelSweep?.()
+    for (const cancel of this.#behind.values()) cancel()
     this.#links.close()
     for (const { end } of this.#holdings) {
       end(new SdkError('TRY_AGAIN', 'the node stops', { mayHaveRun: true }))
@@ -276,7 +281,7 @@ export class EventHub {
     if (taken.known === count) return
     const isRetained = records.retentionMs(start) > 0
     // Another node may have had it before, and shared it.
-    if (isRetained && this.#knows(records, start)) return
+    if (isRetained && this.#knows(records, start)) return this.#routeUnheard(records, start)
     const fresh = taken.known === 0 ? range : records.without(range, taken.known)
     this.#subscriptions.route(channel, records, fresh)
     if (isRetained) this.#keep(records, start, from.life)
@@ -289,10 +294,13 @@ export class EventHub {
         return this.#takeEvents(from, records, records.one(at))
       case RECORD_KIND.retained: {
         const life = records.node(at) === from.node ? from.life : null
-        if (!this.#keep(records, at, life)) return
+        if (!this.#keep(records, at, life)) return this.#routeUnheard(records, at)
         this.#subscriptions.route(channel, records, records.one(at))
         return
       }
+      case RECORD_KIND.kept:
+        this.#keep(records, at, null)
+        return
       case RECORD_KIND.mark: {
         const lost = this.#intake.mark(from, channel, records.sequence(at))
         if (lost > 0) this.#subscriptions.lose(channel, lost)
@@ -306,21 +314,45 @@ export class EventHub {
     const { self } = this.#options
     const own = (life: string | null): boolean =>
       life === self.life || life === null || !lives.has(life)
-    this.#share(fresh, own)
+    this.#share(fresh, own, RECORD_KIND.retained)
   }
 
-  /** A node that has ended may not have reached all others with its last retained events. */
-  #shareOrphans(gone: string): void {
-    const links = [...this.#links.all()].filter(({ isAway }) => !isAway)
-    this.#share(links, (life) => life === gone)
+  /**
+   * A node that has ended may not have reached all others with its last retained events. Those that are away just now
+   * get them too, should they come back. While it may come back itself, what it sends then comes in its order: until
+   * then copies are for later subscribers only.
+   */
+  #shareOrphans(gone: string, isOver: boolean): void {
+    const kind = isOver ? RECORD_KIND.retained : RECORD_KIND.kept
+    this.#share([...this.#links.all()], (life) => life === gone, kind)
   }
 
-  #share(links: readonly PeerLink[], isShared: (life: string | null) => boolean): void {
+  /** A link has dropped a retained event: it is made up for. Who has one already drops the copy. */
+  #shareAgain(link: PeerLink): void {
+    if (this.#isClosed || this.#behind.has(link)) return
+    const share = (): void => {
+      this.#behind.delete(link)
+      const lives = new Set(this.#options.members().map(({ life }) => life))
+      if (this.#links.has(link)) this.#shareRetained([link], lives)
+    }
+    this.#behind.set(link, this.#options.clock.after(SHARE_AGAIN_MS, share))
+  }
+
+  #share(
+    links: readonly PeerLink[],
+    isShared: (life: string | null) => boolean,
+    kind: number,
+  ): void {
     if (links.length === 0) return
     const nowMs = this.#options.clock.nowMs()
     for (const { life, record, expiresMs } of this.#retained.GLOBAL.all(nowMs)) {
       if (!isShared(life)) continue
-      for (const link of links) pushRetained(link, record, expiresMs - nowMs)
+      const copy = { kind, remainingMs: expiresMs - nowMs }
+      for (const link of links) {
+        pushRetained(link, record, copy, (isTaken) => {
+          if (!isTaken) this.#shareAgain(link)
+        })
+      }
     }
     for (const { sender } of links) sender.kick()
   }
@@ -337,20 +369,29 @@ export class EventHub {
     return this.#retainedOf(channel).knows({ channel, node, counter })
   }
 
+  /** It was kept for later subscribers before those that are there were given it. */
+  #routeUnheard(records: Records, at: number): void {
+    const channel = records.channel(at)
+    const event = { node: records.node(at), counter: records.counter(at) }
+    if (!this.#retainedOf(channel).takeUnheard(event)) return
+    this.#subscriptions.route(channel, records, records.one(at))
+  }
+
   /** @returns false when it is not kept: it is known, or over. */
   #keep(records: Records, at: number, life: string | null): boolean {
     const channel = records.channel(at)
-    const isCopy = records.kind(at) === RECORD_KIND.retained
-    const keptMs = isCopy ? records.remainingMs(at) : records.retentionMs(at)
+    const kind = records.kind(at)
+    const keptMs = kind === RECORD_KIND.event ? records.retentionMs(at) : records.remainingMs(at)
     if (isGlobalChannel(channel) && !this.#options.hasChannel(channel)) return false
-    const isKept = this.#retainedOf(channel).add({
+    const event = {
       channel,
       node: records.node(at),
       counter: records.counter(at),
       life,
       expiresMs: this.#options.clock.nowMs() + keptMs,
       record: records.bytes.slice(at, records.after(at)),
-    })
+    }
+    const isKept = this.#retainedOf(channel).add(event, kind !== RECORD_KIND.kept)
     this.#sweepLater()
     return isKept
   }

@@ -13,8 +13,8 @@ const NEEDED: PushOptions = { isNeeded: true }
 export interface PeerLinksOptions {
   readonly self: OrderMember
   readonly send: (to: OrderMember, batch: EventBatch) => Promise<unknown>
-  /** Another life of its node has come: this one is over. */
-  readonly onGone: (member: OrderMember) => void
+  /** The life of a node is over: another one has come. Or it stayed away for long, and may be. */
+  readonly onGone: (member: OrderMember, isOver: boolean) => void
   readonly clock: Clock
 }
 
@@ -42,6 +42,10 @@ export class PeerLinks {
     this.#options = options
   }
 
+  has(link: PeerLink): boolean {
+    return this.#links.get(link.member.life) === link
+  }
+
   /** Those in the view and those that may come back. */
   all(): Iterable<PeerLink> {
     return this.#links.values()
@@ -60,7 +64,7 @@ export class PeerLinks {
     for (const link of [...this.#links.values()]) {
       const now = members.find(({ node }) => node === link.member.node)
       if (now === undefined) this.#goneAway(link)
-      else if (now.life !== link.member.life) this.#gone(link)
+      else if (now.life !== link.member.life) this.#gone(link, true)
     }
     return members.flatMap((member) => {
       if (member.node === self.node) return []
@@ -115,7 +119,7 @@ export class PeerLinks {
     link.isAway = true
     link.sender.pause()
     link.cancel?.()
-    link.cancel = this.#options.clock.after(AWAY_MS, () => this.#end(link))
+    link.cancel = this.#options.clock.after(AWAY_MS, () => this.#gone(link, false))
   }
 
   #comeBack(link: PeerLink, interestOf: (life: string) => readonly number[]): void {
@@ -130,9 +134,9 @@ export class PeerLinks {
     link.sender.resume()
   }
 
-  #gone(link: PeerLink): void {
+  #gone(link: PeerLink, isOver: boolean): void {
     this.#end(link)
-    this.#options.onGone(link.member)
+    this.#options.onGone(link.member, isOver)
   }
 
   #end(link: PeerLink): void {
@@ -150,12 +154,21 @@ export function pushMark(link: PeerLink, channel: number, sequence: number): voi
   link.outbox.push(records, records.whole, NOBODY, NEEDED)
 }
 
-/** Puts a copy of a retained event into a link. */
-export function pushRetained(link: PeerLink, record: Uint8Array, remainingMs: number): void {
+/**
+ * Puts a copy of a retained event into a link.
+ * @param copy - of which {@link RECORD_KIND}, and how long it is kept still.
+ * @param onEnd - told whether its node has it.
+ */
+export function pushRetained(
+  link: PeerLink,
+  record: Uint8Array,
+  copy: { readonly kind: number; readonly remainingMs: number },
+  onEnd: (isTaken: boolean) => void,
+): void {
   const writer = new RecordWriter()
-  writer.retained(record, remainingMs)
+  writer.retained(record, copy.remainingMs, copy.kind)
   const records = new Records(writer.take())
-  link.outbox.push(records, records.whole, NOBODY)
+  link.outbox.push(records, records.whole, NOBODY, { onEnd })
 }
 
 /** Puts events into a link. @param onEnd - of a single one, told whether its node has it. */

@@ -48,6 +48,8 @@ export const RECORD_KIND = {
   mark: 2,
   /** Events that the receiver does not get: `sequence` says how many. */
   lost: 3,
+  /** A retained event of a node that went away and may come back: for later subscribers only, until it does. */
+  kept: 4,
 } as const
 
 /** What a publisher says of an event. */
@@ -334,11 +336,11 @@ export class RecordWriter {
     this.#bare(RECORD_KIND.lost, channel, count)
   }
 
-  /** Adds a copy of a retained event. */
-  retained(record: Uint8Array, remainingMs: number): void {
-    const at = this.#begin(RECORD_KIND.retained, record.length)
+  /** Adds a copy of a retained event. @param kind - `retained` or `kept`. */
+  retained(record: Uint8Array, remainingMs: number, kind: number): void {
+    const at = this.#begin(kind, record.length)
     this.#bytes.set(record, at)
-    this.#view.setUint8(at + AT.kind, RECORD_KIND.retained)
+    this.#view.setUint8(at + AT.kind, kind)
     this.#view.setFloat64(at + AT.remainingMs, remainingMs)
   }
 

@@ -12,6 +12,8 @@ export interface RetainedEvent {
   readonly record: Uint8Array
 }
 
+/** A node keeps so many times the bound: publishers of several nodes may pass it together, and all nodes keep the same. */
+const SLACK = 2
 /** How long events are remembered that are kept no more: so long a copy of one may still be on its way. */
 const GONE_MS = 60_000
 const GONE_COUNT_MAX = 4_096
@@ -24,6 +26,8 @@ const GONE_COUNT_MAX = 4_096
 export class RetainedEvents {
   readonly #channels = new Map<number, Map<string, RetainedEvent>>()
   readonly #goneMs = new Map<string, number>()
+  /** Those that subscribers of this node were not given. */
+  readonly #unheard = new Set<string>()
   #count = 0
   #bytes = 0
 
@@ -32,22 +36,35 @@ export class RetainedEvents {
     return this.#count === 0 && this.#goneMs.size === 0
   }
 
-  /** Room for another one of so many bytes? */
+  /** May another one of so many bytes be published? */
   hasRoom(bytes: number): boolean {
-    const { retainedCount, retainedBytes } = EVENT_LIMITS
-    return this.#count < retainedCount && this.#bytes + bytes <= retainedBytes
+    return this.#fits(bytes, 1)
   }
 
-  /** @returns false when it is known or was, or there is no room. */
-  add(event: RetainedEvent): boolean {
-    if (this.knows(event) || !this.hasRoom(event.record.length)) return false
+  #fits(bytes: number, times: number): boolean {
+    const { retainedCount, retainedBytes } = EVENT_LIMITS
+    return this.#count < times * retainedCount && this.#bytes + bytes <= times * retainedBytes
+  }
+
+  /**
+   * @param isHeard - false: it is for later subscribers, until {@link takeUnheard}.
+   * @returns false when it is known or was, or there is no room.
+   */
+  add(event: RetainedEvent, isHeard: boolean): boolean {
+    if (this.knows(event) || !this.#fits(event.record.length, SLACK)) return false
     const known = this.#channels.get(event.channel)
     const kept = known ?? new Map<string, RetainedEvent>()
     if (known === undefined) this.#channels.set(event.channel, kept)
     kept.set(keyOf(event), event)
+    if (!isHeard) this.#unheard.add(keyOf(event))
     this.#count += 1
     this.#bytes += event.record.length
     return true
+  }
+
+  /** True once, when it is kept and subscribers were not given it: they are now. */
+  takeUnheard(event: { readonly node: number; readonly counter: number }): boolean {
+    return this.#unheard.delete(keyOf(event))
   }
 
   /** It is kept, or was. */
@@ -124,6 +141,7 @@ export class RetainedEvents {
     const event = kept?.get(key)
     if (kept === undefined || event === undefined) return
     kept.delete(key)
+    this.#unheard.delete(key)
     if (kept.size === 0) this.#channels.delete(channel)
     this.#count -= 1
     this.#bytes -= event.record.length

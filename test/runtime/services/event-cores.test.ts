@@ -331,19 +331,19 @@ describe('retained events', () => {
 
   it('are kept once, until their time, and do not come back', () => {
     const kept = new RetainedEvents()
-    expect(kept.add(event(1, 100))).toBe(true)
-    expect(kept.add(event(1, 100))).toBe(false)
-    expect(kept.add(event(2, 50))).toBe(true)
+    expect(kept.add(event(1, 100), true)).toBe(true)
+    expect(kept.add(event(1, 100), true)).toBe(false)
+    expect(kept.add(event(2, 50), true)).toBe(true)
     expect(kept.of(1, 60).map(({ counter }) => counter)).toEqual([1])
     kept.sweep(60)
-    expect(kept.add(event(2, 500))).toBe(false)
+    expect(kept.add(event(2, 500), true)).toBe(false)
     kept.clear(event(1, 0), 60)
     expect(kept.has(event(1, 0))).toBe(false)
-    expect(kept.add(event(1, 500))).toBe(false)
+    expect(kept.add(event(1, 500), true)).toBe(false)
     expect(kept.isEmpty).toBe(false)
     kept.sweep(70_000)
     expect(kept.isEmpty).toBe(true)
-    expect(kept.add(event(1, 80_000))).toBe(true)
+    expect(kept.add(event(1, 80_000), true)).toBe(true)
     kept.deleteChannel(1)
     expect(kept.all(0)).toEqual([])
   })
@@ -351,10 +351,13 @@ describe('retained events', () => {
   it('have bounds', () => {
     const kept = new RetainedEvents()
     const half = EVENT_LIMITS.retainedBytes / 2
-    expect(kept.add(event(1, 9, half))).toBe(true)
-    expect(kept.add(event(2, 9, half))).toBe(true)
-    expect(kept.add(event(3, 9, 1))).toBe(false)
+    expect(kept.add(event(1, 9, half), true)).toBe(true)
+    expect(kept.add(event(2, 9, half), true)).toBe(true)
     expect(kept.hasRoom(1)).toBe(false)
+    // What other nodes published meanwhile is kept all the same, up to as much again.
+    expect(kept.add(event(3, 9, half), true)).toBe(true)
+    expect(kept.add(event(4, 9, half), true)).toBe(true)
+    expect(kept.add(event(5, 9, 1), true)).toBe(false)
   })
 })
 
