@@ -1,4 +1,4 @@
-import { type HandlersOf, SdkError } from '../../../idl/index.ts'
+import { type HandlersOf, isSdkError, SdkError } from '../../../idl/index.ts'
 import { type IncomingCall, systemClock } from '../../../ioc/index.ts'
 import type { Dispatcher } from '../dispatcher.ts'
 import { PushQueue } from '../push-queue.ts'
@@ -16,6 +16,7 @@ const PUSH_TIMEOUT_MS = 10_000
 export const BOOT_ELECTION_MS = 5_000
 
 type Join = Extract<GroupOperation, { kind: 'join' }>
+type Leave = Extract<GroupOperation, { kind: 'leave' }>
 
 interface Local {
   readonly queue: PushQueue<GroupNews>
@@ -157,16 +158,28 @@ class GroupServer implements NodeService, Replicated {
         const owner = { life: this.#host.self.life, eo: call.caller }
         const { node: nodeId, port } = call.source
         const join = { kind: 'join', ...request, owner, nodeId, port, atMs: Date.now() } as const
-        await this.#submit(join)
+        try {
+          await this.#submit(join)
+        } catch (error) {
+          // It may be ordered still: who was told that it did not join is no member.
+          if (isUncertain(error)) this.#telling.tell(leaveOf(join))
+          throw error
+        }
         local.joined.push(join)
         return {}
       },
       groupLeave: async ({ group, memberId }, call) => {
-        await this.#submit({ kind: 'leave', group, memberId, eo: call.caller })
-        const local = this.#local(call)
-        local.joined = local.joined.filter(
-          (join) => join.group !== group || join.memberId !== memberId,
-        )
+        const leave = { kind: 'leave', group, memberId, eo: call.caller } as const
+        try {
+          await this.#submit(leave)
+        } catch (error) {
+          if (!isUncertain(error)) throw error
+          // It may be ordered still: then it leaves, and does not join again when this node is back.
+          this.#forget(leave)
+          this.#telling.tell(leave)
+          throw error
+        }
+        this.#forget(leave)
         return {}
       },
       groupList: () => ({ groups: this.#content.groups() }),
@@ -175,6 +188,12 @@ class GroupServer implements NodeService, Replicated {
         return {}
       },
     }
+  }
+
+  #forget({ eo, group, memberId }: Leave): void {
+    const local = this.#locals.get(eo)
+    if (local === undefined) return
+    local.joined = local.joined.filter((join) => join.group !== group || join.memberId !== memberId)
   }
 
   #local({ caller }: IncomingCall): Local {
@@ -197,4 +216,13 @@ class GroupServer implements NodeService, Replicated {
   async #submit(operation: GroupOperation): Promise<number> {
     return (await this.#host.submit(this.topic, groupOperationCodec.encode(operation))) as number
   }
+}
+
+/** It may stand in the order, or come there. */
+function isUncertain(error: unknown): boolean {
+  return isSdkError(error, 'TIMEOUT')
+}
+
+function leaveOf({ group, memberId, owner: { eo } }: Join): Leave {
+  return { kind: 'leave', group, memberId, eo }
 }
