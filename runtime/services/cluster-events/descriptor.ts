@@ -38,6 +38,9 @@ export const GROUP = 3
 /** Connectivity, membership, groups: what callbacks are set for. */
 export type OcEvClass = typeof CONN | typeof MEMB | typeof GROUP
 
+/** Within the service: the membership class for those who are told of memberships without quorum too. */
+export const MEMB_SPECIAL = 4
+
 export function isEventClass(value: number): value is OcEvClass {
   return value === CONN || value === MEMB || value === GROUP
 }
@@ -47,6 +50,8 @@ export const EVENT = {
   interface: makeDescriptor(CONN, 1),
   eligible: makeDescriptor(CONN, 2),
   connect: makeDescriptor(CONN, 3),
+  /** A membership without quorum. */
+  invalid: makeDescriptor(MEMB, 0),
   newMembership: makeDescriptor(MEMB, 1),
   notPrimary: makeDescriptor(MEMB, 2),
   primaryRestored: makeDescriptor(MEMB, 3),
@@ -84,7 +89,7 @@ export const OC_EV_CONSTANTS = {
   OC_EV_CS_ELIGIBLE: EVENT.eligible,
   OC_EV_CS_CONNECT: EVENT.connect,
 
-  OC_EV_MS_INVALID: makeDescriptor(MEMB, 0),
+  OC_EV_MS_INVALID: EVENT.invalid,
   OC_EV_MS_NEW_MEMBERSHIP: EVENT.newMembership,
   OC_EV_MS_NEWVIEW: EVENT.newMembership,
   OC_EV_MS_NOT_PRIMARY: EVENT.notPrimary,

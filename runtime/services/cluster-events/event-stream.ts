@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { getClass } from './descriptor.ts'
+import { CONN, getClass, GROUP, MEMB, MEMB_SPECIAL } from './descriptor.ts'
 import { EventBarrier } from './event-barrier.ts'
 import {
   CLUSTER_EVENT_LIMITS,
@@ -22,6 +22,7 @@ type Body =
   | {
       readonly kind: 'event'
       readonly descriptor: number
+      readonly eventClass: number
       readonly handle: number | null
       readonly data: Uint8Array
     }
@@ -30,6 +31,8 @@ type Body =
 export interface News {
   readonly descriptor: number
   readonly data: OcEvData | null
+  /** What it goes by. @defaultValue the class of the descriptor */
+  readonly eventClass?: number
 }
 
 /**
@@ -66,14 +69,14 @@ export class EventStream {
 
   publish(news: News): void {
     if (this.#clients.size === 0) return
-    this.#append(null, getClass(news.descriptor), eventBody(news, null))
+    this.#append(null, classOf(news), eventBody(news, null))
   }
 
   /** From here on the handle is active; the news are for it alone. */
   activate(client: StreamClient, handle: number, initial: readonly News[]): void {
     this.#append(client.number, 0, { kind: 'active', handle })
     for (const news of initial) {
-      this.#append(client.number, getClass(news.descriptor), eventBody(news, handle))
+      this.#append(client.number, classOf(news), eventBody(news, handle))
     }
   }
 
@@ -87,7 +90,7 @@ export class EventStream {
     const priorities = new Map(
       report.wanted.map(({ eventClass, priority }) => [eventClass, priority]),
     )
-    for (const eventClass of [1, 2, 3]) {
+    for (const eventClass of [CONN, MEMB, GROUP, MEMB_SPECIAL]) {
       this.#barrier.want(number, eventClass, priorities.get(eventClass) ?? null)
     }
     this.#barrier.completed(number, report.completedUpTo)
@@ -147,7 +150,12 @@ export class EventStream {
   }
 }
 
-function eventBody({ descriptor, data }: News, handle: number | null): Body {
+function classOf({ descriptor, eventClass = getClass(descriptor) }: News): number {
+  return eventClass
+}
+
+function eventBody(news: News, handle: number | null): Body {
+  const { descriptor, data } = news
   const encoded = data === null ? NO_DATA : eventDataCodec.encode(data)
-  return { kind: 'event', descriptor, handle, data: encoded }
+  return { kind: 'event', descriptor, eventClass: classOf(news), handle, data: encoded }
 }

@@ -6,6 +6,7 @@ import {
   type GROUP,
   isEventClass,
   MEMB,
+  MEMB_SPECIAL,
   OC_EV_CONSTANTS,
   type OcEvClass,
 } from './descriptor.ts'
@@ -60,8 +61,8 @@ export interface HandleOwner {
   /** Takes data back at completion. */
   readonly isChecked: boolean
   readonly log: Pick<IocLog, 'warn'>
-  activated(handle: EventHandle, initial: readonly OcEvClass[]): void
-  wanted(handle: EventHandle, eventClass: OcEvClass, priority: number | null): void
+  activated(handle: EventHandle, initial: readonly number[]): void
+  wanted(handle: EventHandle, eventClass: number, priority: number | null): void
   started(handle: EventHandle, sequence: number): void
   completed(handle: EventHandle, sequence: number): void
   left(handle: EventHandle): void
@@ -106,6 +107,8 @@ export class EventHandle implements OcEvHandle {
   #offered: OfferedEvent | null = null
   #current: { readonly cookie: Cookie; readonly revoke: () => void } | null = null
   #isInCallback = false
+  /** Memberships without quorum are reported too. */
+  #isSpecial = false
 
   constructor(number: number, owner: HandleOwner) {
     this.number = number
@@ -120,9 +123,11 @@ export class EventHandle implements OcEvHandle {
     return this.#state === 'active'
   }
 
-  /** Priority of each class that has a callback. */
-  get priorities(): ReadonlyMap<OcEvClass, number> {
-    return new Map([...this.#callbacks].map(([eventClass, { priority }]) => [eventClass, priority]))
+  /** Priority of each class that has a callback, as the node knows it. */
+  get priorities(): ReadonlyMap<number, number> {
+    return new Map(
+      [...this.#callbacks].map(([eventClass, { priority }]) => [this.#inner(eventClass), priority]),
+    )
   }
 
   // --- what the program calls ---
@@ -145,8 +150,20 @@ export class EventHandle implements OcEvHandle {
     if (run !== null && typeof run !== 'function') throw refusal('the callback is no function')
     if (run === null) this.#callbacks.delete(eventClass)
     else this.#callbacks.set(eventClass, { priority, run })
-    this.#owner.wanted(this, eventClass, run === null ? null : priority)
+    this.#owner.wanted(this, this.#inner(eventClass), run === null ? null : priority)
     this.#skipUnwanted()
+  }
+
+  special(eventClass: number): void {
+    this.#checkOpen()
+    if (eventClass !== MEMB) {
+      const message = `special: class ${String(eventClass)} has no events without quorum`
+      throw new SdkError('INVALID_PARAMETER', message)
+    }
+    if (this.#state === 'active') {
+      throw new SdkError('INVALID_STATE', 'special: call it before activate')
+    }
+    this.#isSpecial = true
   }
 
   activate(style: number, argument: unknown): void {
@@ -165,7 +182,9 @@ export class EventHandle implements OcEvHandle {
     this.#state = 'active'
     this.#owner.activated(
       this,
-      ([CONN, MEMB] as const).filter((one) => this.#callbacks.has(one)),
+      ([CONN, MEMB] as const)
+        .filter((one) => this.#callbacks.has(one))
+        .map((one) => this.#inner(one)),
     )
   }
 
@@ -210,6 +229,11 @@ export class EventHandle implements OcEvHandle {
     if (this.#state === 'closed') return
     this.#state = 'ended'
     this.#activation?.end(OC_EV_CONSTANTS.OC_FAILURE)
+  }
+
+  /** The class by which the node gives out its events. */
+  #inner(eventClass: OcEvClass): number {
+    return eventClass === MEMB && this.#isSpecial ? MEMB_SPECIAL : eventClass
   }
 
   #checkOpen(): void {

@@ -124,10 +124,10 @@ export const ClusterEventService = defineInterface({
         session,
         /** Every item of the stream up to this one is complete. */
         completedUpTo: z.int(),
-        /** Classes that its active handles want, each with the best priority. */
+        /** Classes that its active handles want, each with the best priority; 4: `MEMB_SPECIAL`. */
         wanted: z
-          .array(z.strictObject({ eventClass: z.int().min(1).max(3), priority: z.int().min(0) }))
-          .max(3),
+          .array(z.strictObject({ eventClass: z.int().min(1).max(4), priority: z.int().min(0) }))
+          .max(4),
         /** Handles that are to become active, counted by `number`; with the classes whose state they are told first. */
         activating: z
           .array(
@@ -151,6 +151,8 @@ const streamItemSchema = z.discriminatedUnion('kind', [
     kind: z.literal('event'),
     sequence: z.int(),
     descriptor: z.int(),
+    /** What it goes by: that of the descriptor, or 4, `MEMB_SPECIAL`. */
+    eventClass: z.int(),
     /** null: every handle that wants the class. */
     handle: z.int().nullable(),
     /** See `eventDataCodec`; empty: no data. */

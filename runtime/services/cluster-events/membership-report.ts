@@ -23,13 +23,17 @@ export interface AgreedView {
  * that is reported. I3 After EVICTED nothing is known any more: the next report is a first one.
  */
 export class MembershipReport {
-  readonly #self: number
+  readonly #self: OcEvNode
+  /** What was last reported, and whether it had quorum. */
   #last: AgreedView | null = null
+  #hasQuorum = true
+  /** What the nodes last agreed on. */
+  #agreed: AgreedView | null = null
   #isUncertain = false
 
-  /** @param self - number of the local node. */
-  constructor(self: number) {
-    this.#self = self
+  /** @param self - the local node, as it is before anybody agreed on it. */
+  constructor(self: { readonly nodeId: number; readonly name: string }) {
+    this.#self = { ...self, bornOn: 0 }
   }
 
   get isUncertain(): boolean {
@@ -44,14 +48,9 @@ export class MembershipReport {
   /** The nodes have agreed. @param nodeCount - nodes of the model, for the places in the data. */
   agreed({ instance, members }: AgreedView, nodeCount: number): MembershipNews | null {
     const view = { instance, members: members.toSorted(byAge) }
-    if (!members.some(({ nodeId }) => nodeId === this.#self)) return this.#evicted()
-    const base = this.#last
-    this.#last = view
-    if (base !== null && isSame(base, view)) return this.settled(nodeCount)
-    this.#isUncertain = false
-    const data =
-      base === null ? firstMembership(view, nodeCount) : membership(view, base, nodeCount)
-    return { descriptor: EVENT.newMembership, data }
+    if (!members.some(({ nodeId }) => nodeId === this.#self.nodeId)) return this.#evicted()
+    this.#agreed = view
+    return this.#reported(view, true, nodeCount)
   }
 
   /** What the nodes last agreed on may be wrong by now. */
@@ -61,24 +60,64 @@ export class MembershipReport {
     return this.#present(EVENT.notPrimary, this.#last, nodeCount)
   }
 
+  /**
+   * A membership on which no quorum agreed. Only for reports that go to those who asked for these (`oc_ev_special` of
+   * the library that was shipped); others stay uncertain.
+   */
+  withoutQuorum({ instance, members }: AgreedView, nodeCount: number): MembershipNews | null {
+    return this.#reported({ instance, members: members.toSorted(byAge) }, false, nodeCount)
+  }
+
+  /** Who is left of what was agreed on. @param isConnected - whether the local node hears another one. */
+  left(isConnected: (nodeId: number) => boolean): AgreedView {
+    const { nodeId: self } = this.#self
+    const { instance, members } = this.#agreed ?? { instance: 0, members: [this.#self] }
+    return {
+      instance,
+      members: members.filter(({ nodeId }) => nodeId === self || isConnected(nodeId)),
+    }
+  }
+
   /** What the nodes last agreed on is right, and was. */
   settled(nodeCount: number): MembershipNews | null {
-    if (this.#last === null || !this.#isUncertain) return null
-    this.#isUncertain = false
-    return this.#present(EVENT.primaryRestored, this.#last, nodeCount)
+    if (this.#agreed === null) return null
+    if (!this.#hasQuorum) return this.#reported(this.#agreed, true, nodeCount)
+    return this.#restored(nodeCount)
   }
 
   /** What somebody is told who comes now. */
   initial(nodeCount: number): readonly MembershipNews[] {
     if (this.#last === null) return []
-    const first = { descriptor: EVENT.newMembership, data: firstMembership(this.#last, nodeCount) }
+    const descriptor = this.#hasQuorum ? EVENT.newMembership : EVENT.invalid
+    const first = { descriptor, data: firstMembership(this.#last, nodeCount) }
     if (!this.#isUncertain) return [first]
     return [first, this.#present(EVENT.notPrimary, this.#last, nodeCount)]
   }
 
+  /** The table of OCF events, section 7.3. */
+  #reported(view: AgreedView, hasQuorum: boolean, nodeCount: number): MembershipNews | null {
+    const base = this.#last
+    const isKnown = base !== null && isSame(base, view) && hasQuorum === this.#hasQuorum
+    this.#last = view
+    this.#hasQuorum = hasQuorum
+    if (isKnown) return this.#restored(nodeCount)
+    this.#isUncertain = false
+    const data =
+      base === null ? firstMembership(view, nodeCount) : membership(view, base, nodeCount)
+    return { descriptor: hasQuorum ? EVENT.newMembership : EVENT.invalid, data }
+  }
+
+  #restored(nodeCount: number): MembershipNews | null {
+    if (this.#last === null || !this.#isUncertain) return null
+    this.#isUncertain = false
+    return this.#present(EVENT.primaryRestored, this.#last, nodeCount)
+  }
+
   #evicted(): MembershipNews | null {
+    this.#agreed = null
     if (this.#last === null) return null
     this.#last = null
+    this.#hasQuorum = true
     this.#isUncertain = false
     return { descriptor: EVENT.evicted, data: null }
   }

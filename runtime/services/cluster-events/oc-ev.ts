@@ -105,6 +105,16 @@ class OcEv {
   }
 
   /**
+   * Memberships without quorum are reported to the handle too, as INVALID: who is left while nobody leads. Before
+   * `activate`; for the membership class.
+   * @param type - not looked at, as in the library that was shipped.
+   */
+  special(handle: OcEvHandle, eventClass: OcEvClass, type = 0): number {
+    void type
+    return this.#attempt(() => known(handle).special(eventClass))
+  }
+
+  /**
    * Events are delivered from here on; first of all, what is there now: the membership, and connectivity.
    * @param argument - GET_FD: an object whose `fd` is filled; SIGNAL: see {@link OcEvSignal}, SIGUSR2 when left out.
    */

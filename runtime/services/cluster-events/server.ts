@@ -8,16 +8,17 @@ import { groupServer } from '../group/server.ts'
 import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
 import { Connectivity } from './connectivity.ts'
-import { CONN, MEMB } from './descriptor.ts'
+import { CONN, MEMB, MEMB_SPECIAL } from './descriptor.ts'
 import { EventStream } from './event-stream.ts'
 import { GroupReport } from './group-report.ts'
 import { ClusterEventService } from './interface.ts'
-import { MembershipReport } from './membership-report.ts'
+import { type MembershipNews, MembershipReport } from './membership-report.ts'
 import { StreamClient } from './stream-client.ts'
 
 /** How often interfaces, nodes of the model and hung programs are looked at. */
 const LOOK_MS = 1_000
 const RETRY_MS = 500
+const QUORUM_LOST_MS = 2_000
 /** Programs may take so long to hear that the service ends. */
 const END_MS = 500
 
@@ -25,11 +26,17 @@ export interface ClusterEventServerOptions {
   /** Names of the network interfaces that work. */
   readonly interfaces: () => readonly string[]
   readonly lookMs: number
+  /** Nobody has led for so long: there is no quorum. */
+  readonly quorumLostMs: number
 }
 
 /** Group membership and cluster events of one node process: the events tell what groups and their views become. */
 export function clusterEventServers(host: ServiceHost): readonly NodeService[] {
-  const events = new ClusterEventServer(host, { interfaces: ownInterfaces, lookMs: LOOK_MS })
+  const events = new ClusterEventServer(host, {
+    interfaces: ownInterfaces,
+    lookMs: LOOK_MS,
+    quorumLostMs: QUORUM_LOST_MS,
+  })
   return [groupServer(host, (effect) => events.observe(effect)), events]
 }
 
@@ -55,6 +62,10 @@ export class ClusterEventServer implements NodeService, Replicated {
   readonly #clients = new Map<string, StreamClient>()
   readonly #stream: EventStream
   readonly #membership: MembershipReport
+  /** For those who asked for memberships without quorum. */
+  readonly #special: MembershipReport
+  /** Since when nobody is known to lead; null: somebody leads. */
+  #uncertainSinceMs: number | null
   readonly #connectivity: Connectivity
   readonly #groups = new GroupReport()
   readonly #dialing = new Set<number>()
@@ -67,7 +78,10 @@ export class ClusterEventServer implements NodeService, Replicated {
     this.#host = host
     this.#options = options
     this.#stream = new EventStream(host.log)
-    this.#membership = new MembershipReport(host.nodeId)
+    const self = { nodeId: host.nodeId, name: host.node }
+    this.#membership = new MembershipReport(self)
+    this.#special = new MembershipReport(self)
+    this.#uncertainSinceMs = host.nowMs()
     this.#connectivity = new Connectivity(host.nodeId)
     this.#stopPresence = host.rmd.onPresence((event) => this.#presence(event))
     this.#cancelLook = systemClock.after(0, () => this.#look())
@@ -88,22 +102,39 @@ export class ClusterEventServer implements NodeService, Replicated {
       .map(({ member: { memberId, name, initialViewNumber } }) => {
         return { nodeId: memberId, name, bornOn: initialViewNumber }
       })
-    const news = this.#membership.agreed({ instance: viewNumber, members }, this.#nodeCount())
-    if (news !== null) this.#stream.publish(news)
+    this.#uncertainSinceMs = null
+    this.#report((report, nodeCount) => report.agreed({ instance: viewNumber, members }, nodeCount))
     for (const nodeId of this.#membership.members) this.#dial(nodeId)
   }
 
   uncertain(): void {
-    const news = this.#membership.uncertain(this.#nodeCount())
-    if (news === null) return
-    this.#stream.publish(news)
-    void this.#settle()
+    this.#uncertainSinceMs ??= this.#host.nowMs()
+    this.#report((report, nodeCount) => report.uncertain(nodeCount))
+    if (this.#membership.isUncertain) void this.#settle()
+  }
+
+  /** Both reports, each to those who hear it. */
+  #report(take: (report: MembershipReport, nodeCount: number) => MembershipNews | null): void {
+    const nodeCount = this.#nodeCount()
+    const news = take(this.#membership, nodeCount)
+    if (news !== null) this.#stream.publish(news)
+    const special = take(this.#special, nodeCount)
+    if (special !== null) this.#stream.publish({ ...special, eventClass: MEMB_SPECIAL })
+  }
+
+  /** Who is left while nobody leads. */
+  #lookForQuorum(): void {
+    const sinceMs = this.#uncertainSinceMs
+    if (sinceMs === null || this.#host.nowMs() - sinceMs < this.#options.quorumLostMs) return
+    const left = this.#special.left((nodeId) => this.#connectivity.isConnected(nodeId))
+    const news = this.#special.withoutQuorum(left, this.#nodeCount())
+    if (news !== null) this.#stream.publish({ ...news, eventClass: MEMB_SPECIAL })
   }
 
   /** Somebody asks whether the order goes on: it does, and every view before this place was heard. */
   apply(): null {
-    const news = this.#membership.settled(this.#nodeCount())
-    if (news !== null) this.#stream.publish(news)
+    this.#uncertainSinceMs = null
+    this.#report((report, nodeCount) => report.settled(nodeCount))
     return null
   }
 
@@ -168,6 +199,7 @@ export class ClusterEventServer implements NodeService, Replicated {
     ]) {
       this.#stream.publish(news)
     }
+    this.#lookForQuorum()
     this.#stream.lookForHung(this.#host.nowMs())
     this.#cancelLook = systemClock.after(this.#options.lookMs, () => this.#look())
   }
@@ -195,6 +227,7 @@ export class ClusterEventServer implements NodeService, Replicated {
           this.#stream.activate(client, handle, [
             ...(initial.includes(CONN) ? this.#connectivity.initial() : []),
             ...(initial.includes(MEMB) ? this.#membership.initial(this.#nodeCount()) : []),
+            ...(initial.includes(MEMB_SPECIAL) ? this.#special.initial(this.#nodeCount()) : []),
           ])
         }
         return {}

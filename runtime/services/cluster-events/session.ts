@@ -1,7 +1,7 @@
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import { type IocAddress, type Rmd, systemClock } from '../../../ioc/index.ts'
 import { PushIntake } from '../push-queue.ts'
-import { EVENT, getClass, MEMB, type OcEvClass } from './descriptor.ts'
+import { EVENT, getClass, MEMB } from './descriptor.ts'
 import { EventBarrier } from './event-barrier.ts'
 import { EventHandle, type HandleOwner, type OfferedEvent } from './handle.ts'
 import {
@@ -45,7 +45,7 @@ export class EventSession implements HandleOwner {
   /** The others that shall be, with the classes whose state they are told first. */
   readonly #activating = new Map<
     number,
-    { readonly number: number; readonly initial: readonly OcEvClass[] }
+    { readonly number: number; readonly initial: readonly number[] }
   >()
   #lastActivation = 0
   #lastHandle = 0
@@ -128,11 +128,11 @@ export class EventSession implements HandleOwner {
     }
   }
 
-  #append({ sequence, descriptor, handle, data }: EventItem): void {
+  #append({ sequence, descriptor, eventClass, handle, data }: EventItem): void {
     this.#last = sequence
     this.#barrier.append({
       sequence,
-      eventClass: getClass(descriptor),
+      eventClass,
       only: handle,
       sizeBytes: data.byteLength,
       body: offered({ sequence, descriptor, data, isLast: false }),
@@ -151,12 +151,12 @@ export class EventSession implements HandleOwner {
 
   // --- what the handles tell ---
 
-  activated({ number }: EventHandle, initial: readonly OcEvClass[]): void {
+  activated({ number }: EventHandle, initial: readonly number[]): void {
     this.#activating.set(number, { number: ++this.#lastActivation, initial })
     void this.#report()
   }
 
-  wanted({ number }: EventHandle, eventClass: OcEvClass, priority: number | null): void {
+  wanted({ number }: EventHandle, eventClass: number, priority: number | null): void {
     if (this.#live.has(number)) this.#barrier.want(number, eventClass, priority)
     void this.#report()
   }
@@ -208,7 +208,7 @@ export class EventSession implements HandleOwner {
   #content(): {
     completedUpTo: number
     wanted: { eventClass: number; priority: number }[]
-    activating: { number: number; handle: number; initial: OcEvClass[] }[]
+    activating: { number: number; handle: number; initial: number[] }[]
   } {
     const best = new Map<number, number>()
     for (const handle of this.#handles.values()) {

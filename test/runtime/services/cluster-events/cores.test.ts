@@ -25,6 +25,7 @@ const NAMES = new Map<number, string>([
   [ocEv.OC_EV_MS_NOT_PRIMARY, 'NOT_PRIMARY'],
   [ocEv.OC_EV_MS_PRIMARY_RESTORED, 'PRIMARY_RESTORED'],
   [ocEv.OC_EV_MS_EVICTED, 'EVICTED'],
+  [ocEv.OC_EV_MS_INVALID, 'INVALID'],
 ])
 
 /** As the test client of the shipped library prints it: event, instance, members, in (index), out (index). */
@@ -48,7 +49,7 @@ function printed(news: MembershipNews | null): string {
 
 describe('membership', () => {
   it('prints what the test client prints', () => {
-    const report = new MembershipReport(1)
+    const report = new MembershipReport({ nodeId: 1, name: 'node1' })
     const steps: readonly (readonly [MembershipNews | null, string])[] = [
       [report.uncertain(NODE_COUNT), ''],
       [
@@ -89,8 +90,77 @@ describe('membership', () => {
     expect(steps.map(([news]) => printed(news))).toEqual(steps.map(([, text]) => text))
   })
 
+  /** OCF events, section 7.4, row by row; `-`: no quorum. */
+  it('reports memberships without quorum to who asked for them', () => {
+    const report = new MembershipReport({ nodeId: 1, name: 'node1' })
+    const without = (instance: number, text: string): string =>
+      printed(report.withoutQuorum(view(instance, text), NODE_COUNT))
+    const agreed = (instance: number, text: string): string =>
+      printed(report.agreed(view(instance, text), NODE_COUNT))
+    const negotiation = (): string => printed(report.uncertain(NODE_COUNT))
+    expect([
+      without(1, '0@1'),
+      agreed(2, '0@1 1@2'),
+      negotiation(),
+      agreed(3, '0@1 1@2'),
+      agreed(4, '0@1 1@2 2@4'),
+      agreed(5, '2@4 1@2'),
+      agreed(6, '2@4 1@2 0@6'),
+      agreed(7, '1@2 0@6 2@7'),
+      without(8, '1@2'),
+      negotiation(),
+      without(9, '1@2'),
+      agreed(10, '1@2 0@10'),
+      agreed(10, '0@10'),
+      agreed(11, '1@2 0@10 2@11'),
+    ]).toEqual([
+      'INVALID 1: 0@1 | 0 (0) | - (4)',
+      'NEW_MEMBERSHIP 2: 0@1 1@2 | 1 (2) | - (5)',
+      'NOT_PRIMARY 2: 0@1 1@2 | - (2) | - (5)',
+      'PRIMARY_RESTORED 3: 0@1 1@2 | - (2) | - (5)',
+      'NEW_MEMBERSHIP 4: 0@1 1@2 2@4 | 2 (3) | - (6)',
+      'NEW_MEMBERSHIP 5: 1@2 2@4 | - (2) | 0 (5)',
+      'NEW_MEMBERSHIP 6: 1@2 2@4 0@6 | 0 (3) | - (6)',
+      'NEW_MEMBERSHIP 7: 1@2 0@6 2@7 | - (3) | - (6)',
+      'INVALID 8: 1@2 | - (1) | 0,2 (4)',
+      'NOT_PRIMARY 8: 1@2 | - (1) | - (4)',
+      'PRIMARY_RESTORED 9: 1@2 | - (1) | - (4)',
+      'NEW_MEMBERSHIP 10: 1@2 0@10 | 0 (2) | - (5)',
+      'EVICTED',
+      'NEW_MEMBERSHIP 11: 1@2 0@10 2@11 | 1,0,2 (0) | - (6)',
+    ])
+  })
+
+  it('without quorum is who is left; with the same members again, quorum alone is news', () => {
+    const report = new MembershipReport({ nodeId: 1, name: 'node1' })
+    const left = (...ids: number[]): string => {
+      return printed(
+        report.withoutQuorum(
+          report.left((id) => ids.includes(id)),
+          NODE_COUNT,
+        ),
+      )
+    }
+    expect(left(2)).toBe('INVALID 0: 1@0 | 1 (0) | - (4)')
+    report.agreed(view(2, '0@1 1@2 2@2'), NODE_COUNT)
+    report.uncertain(NODE_COUNT)
+    expect(left(0)).toBe('INVALID 2: 0@1 1@2 | - (2) | 2 (5)')
+    expect(left(0)).toBe('')
+    expect(report.initial(NODE_COUNT).map(printed)).toEqual([
+      'INVALID 2: 0@1 1@2 | 0,1 (0) | - (5)',
+    ])
+    expect(printed(report.settled(NODE_COUNT))).toBe(
+      'NEW_MEMBERSHIP 2: 0@1 1@2 2@2 | 2 (3) | - (6)',
+    )
+    report.uncertain(NODE_COUNT)
+    expect(left(0, 2)).toBe('INVALID 2: 0@1 1@2 2@2 | - (3) | - (6)')
+    expect(printed(report.settled(NODE_COUNT))).toBe(
+      'NEW_MEMBERSHIP 2: 0@1 1@2 2@2 | - (3) | - (6)',
+    )
+  })
+
   it('is certain again without a view, and only when it was not', () => {
-    const report = new MembershipReport(1)
+    const report = new MembershipReport({ nodeId: 1, name: 'node1' })
     expect(report.settled(NODE_COUNT)).toBeNull()
     expect(report.initial(NODE_COUNT)).toEqual([])
     report.agreed(view(1, '1@1'), NODE_COUNT)

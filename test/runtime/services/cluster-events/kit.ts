@@ -27,12 +27,18 @@ export class EventRig {
   readonly rig: ServiceRig
   readonly servers = new Map<number, ClusterEventServer>()
   interfaces: readonly string[] = ['eth0']
+  /** May be changed while they run. */
+  quorumLostMs = 60_000
 
   constructor() {
     this.rig = new ServiceRig((host) => {
+      const quorumLostMs = (): number => this.quorumLostMs
       const server = new ClusterEventServer(host, {
         interfaces: () => this.interfaces,
-        lookMs: 20,
+        lookMs: 100,
+        get quorumLostMs() {
+          return quorumLostMs()
+        },
       })
       this.servers.set(host.nodeId, server)
       return [groupServer(host, (effect) => server.observe(effect)), server]

@@ -142,6 +142,34 @@ describe('several nodes', () => {
     await expect.poll(() => b.got).toEqual(['2.2 2,3', '2.1 2'])
   })
 
+  it('tell of memberships without quorum, but only whoever asked for them', async () => {
+    const rig = await EventRig.start(1, 2, 3)
+    const component = await rig.component(2, 'b')
+    const usual = direct(recorder(component, { classes: [MEMB] }))
+    const special = recorder(component, { classes: [MEMB] })
+    expect(ocEv.special(special.handle, CONN)).toBe(FAILED)
+    expect(ocEv.special(special.handle, MEMB)).toBe(OK)
+    direct(special)
+    expect(ocEv.special(special.handle, MEMB)).toBe(FAILED)
+    await expect
+      .poll(() => [usual, special].map(({ got }) => got.at(-1)))
+      .toEqual(Array(2).fill('2.1 1,2,3'))
+    for (const { got } of [usual, special]) got.length = 0
+    rig.quorumLostMs = 20
+    rig.rig.nodes.get(2)?.services.leaderLost()
+    await expect.poll(() => special.got.at(-1)).toBe('2.0 1,2,3')
+    const late = recorder(component, { classes: [MEMB] })
+    ocEv.special(late.handle, MEMB)
+    direct(late)
+    await expect.poll(() => late.got).toEqual(['2.0 1,2,3'])
+    expect(usual.got).toEqual(['2.2 1,2,3'])
+    rig.quorumLostMs = 60_000
+    rig.rig.lead(3)
+    // The members are the same: the quorum alone is news to those who knew that there was none.
+    await expect.poll(() => special.got.at(-1)).toBe('2.1 1,2,3')
+    await expect.poll(() => usual.got).toEqual(['2.2 1,2,3', '2.3 1,2,3'])
+  })
+
   it('tell what each of them can reach', async () => {
     const rig = await EventRig.start(1, 2, 3)
     const component = await rig.component(2, 'b')
