@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import type { ClusterStatus, NotificationRecord } from '../../dist/amf/director/interface.js'
 import { startCluster, type Cluster } from '../../dist/amf/testkit/index.js'
 import { processesOf } from '../../dist/amf/operator/processes.js'
-import { SEQUENCE_MODEL, SI, testCluster } from './support.ts'
+import { holdfast, SEQUENCE_MODEL, SI, testCluster } from './support.ts'
 
 const TOOL = fileURLToPath(new URL('../../dist/amf/cli/main.js', import.meta.url))
 const COMPONENT = fileURLToPath(
@@ -36,7 +36,7 @@ interface Ran {
 }
 
 /** Runs the tool as a shell does. Its streams must end with it: a background process that holds one fails the test. */
-function holdfast(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+function tool(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [TOOL, ...words], {
       env: { ...process.env, ...env },
@@ -87,8 +87,14 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
   }, TEST_MS)
   afterAll(() => cluster?.stop(), TEST_MS)
 
+  /** The same in this process: a shell need not start for each question. */
+  const ask = async (words: readonly string[]): Promise<Ran> => {
+    const ran = await holdfast(cluster, words)
+    return { ...ran, json: <T>() => JSON.parse(ran.stdout) as T }
+  }
+
   it('status: one document with the agreed members, and a table that says nothing is wrong', async () => {
-    const { code, json } = await holdfast(['status', '--json'], env)
+    const { code, json } = await tool(['status', '--json'], env)
     expect(code).toBe(0)
     const unit = (index: number) => ({
       name: `sequenceSU${index}`,
@@ -114,14 +120,14 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
           address: expect.stringMatching(/^\d+:\d+$/),
         },
       ])
-    const table = await holdfast(['status'], env)
+    const table = await tool(['status'], env)
     expect(table.stdout).toMatch(/nothing wrong\n$/)
     expect(table.stderr).toBe('')
   })
 
   it('state: every state of an entity; 3 for one that is not there', async () => {
     for (const entity of ['node1', 'sequenceSU1', 'sequence1', 'sequenceSG', SI]) {
-      const { code, json } = await holdfast(['state', entity, '--json'], env)
+      const { code, json } = await ask(['state', entity, '--json'])
       expect(code).toBe(0)
       expect(json()).toMatchObject({
         entity,
@@ -129,7 +135,7 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
         states: expect.any(Object),
       })
     }
-    const absent = await holdfast(['state', 'nothing', '--json'], env)
+    const absent = await ask(['state', 'nothing', '--json'])
     expect(absent.code).toBe(3)
     expect(absent.json()).toEqual({ error: { code: 'NOT_EXIST', message: expect.any(String) } })
     for (const words of [
@@ -137,29 +143,26 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
       ['wait', 'nothing', 'ACTIVE'],
       ['lock', 'nothing'],
     ])
-      expect((await holdfast(words, env)).code).toBe(3)
+      expect((await ask(words)).code).toBe(3)
   })
 
   it('wait: at once when it is so, 5 when it does not become so', async () => {
-    const good = await holdfast(['wait', SI, 'FULLY_ASSIGNED', 'UNASSIGNED', '--json'], env)
+    const good = await ask(['wait', SI, 'FULLY_ASSIGNED', 'UNASSIGNED', '--json'])
     expect([good.code, good.json()]).toEqual([0, { entity: SI, state: 'FULLY_ASSIGNED' }])
-    const late = await holdfast(['wait', SI, 'UNASSIGNED', '--timeout', '0.3', '--json'], env)
+    const late = await ask(['wait', SI, 'UNASSIGNED', '--timeout', '0.3', '--json'])
     expect([late.code, late.json().error.code]).toEqual([5, 'TIMEOUT'])
   })
 
   it('call: the method’s output, and a code for each way to be wrong', async () => {
-    const first = await holdfast(['call', '@sequence', 'next', '{"count": 3}'], env)
+    const first = await ask(['call', '@sequence', 'next', '{"count": 3}'])
     expect([first.code, first.stderr]).toEqual([0, ''])
-    const next = await holdfast(
-      ['call', '@sequence', 'Sequence.next', '{"count": 1}', '--json'],
-      env,
-    )
+    const next = await ask(['call', '@sequence', 'Sequence.next', '{"count": 1}', '--json'])
     expect(next.json()).toEqual({
       first: first.json<Numbers>().last + 1,
       last: first.json<Numbers>().last + 1,
     })
     const codes = async (words: string[]) => {
-      const { code, json } = await holdfast([...words, '--json'], env)
+      const { code, json } = await ask([...words, '--json'])
       return [code, json().error.code]
     }
     expect(await codes(['call', '@nobody', 'next'])).toEqual([3, 'NAME_NOT_FOUND'])
@@ -173,31 +176,31 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
       'INVALID_PARAMETER',
     ])
     expect(await codes(['call', '@sequence', 'next', 'nonsense'])).toEqual([2, 'USAGE'])
-    const amf = await holdfast(['call', '@amf', 'status'], env)
+    const amf = await ask(['call', '@amf', 'status'])
     expect(amf.json<ClusterStatus>().cluster).toBe('sequence')
-    const statistics = await holdfast(['call', '@sequence', 'EoManagement.statistics'], env)
+    const statistics = await ask(['call', '@sequence', 'EoManagement.statistics'])
     expect(statistics.json()).toMatchObject({ rmd: expect.any(Object), eo: expect.any(Object) })
   })
 
   it('swap, lock, unlock: done when they return; refused with the reason', async () => {
     const before = (await cluster.refresh()).active(SI)
-    expect((await holdfast(['swap', SI], env)).code).toBe(0)
+    expect((await tool(['swap', SI], env)).code).toBe(0)
     expect((await cluster.refresh()).active(SI)).not.toBe(before)
-    const lock = await holdfast(['lock', 'sequenceSU1', '--json'], env)
+    const lock = await ask(['lock', 'sequenceSU1', '--json'])
     expect([lock.code, lock.json()]).toMatchObject([0, { entity: 'sequenceSU1' }])
     expect((await cluster.refresh()).active(SI)).toBe('sequenceSU2')
-    const again = await holdfast(['lock', 'sequenceSU1', '--json'], env)
+    const again = await ask(['lock', 'sequenceSU1', '--json'])
     expect([again.code, again.json().error.code]).toEqual([4, 'NO_OP'])
-    const noStandby = await holdfast(['swap', SI, '--timeout', '1', '--json'], env)
+    const noStandby = await ask(['swap', SI, '--timeout', '1', '--json'])
     expect([4, 5]).toContain(noStandby.code)
-    const status = await holdfast(['status'], env)
+    const status = await ask(['status'])
     expect(status.stdout).toMatch(/! degraded: sequenceSI/)
-    expect((await holdfast(['unlock', 'sequenceSU1'], env)).code).toBe(0)
-    expect((await holdfast(['wait', SI, 'FULLY_ASSIGNED', '--timeout', '15'], env)).code).toBe(0)
+    expect((await ask(['unlock', 'sequenceSU1'])).code).toBe(0)
+    expect((await ask(['wait', SI, 'FULLY_ASSIGNED', '--timeout', '15'])).code).toBe(0)
   })
 
   it('adjust, eam-stop, eam-start; lock and unlock of an application, a node group, the cluster', async () => {
-    const codeOf = async (...words: string[]) => (await holdfast(words, env)).code
+    const codeOf = async (...words: string[]) => (await ask(words)).code
     // The first unit is the more preferred one.
     expect(await codeOf('adjust', 'sequenceSG')).toBe(0)
     expect((await cluster.refresh()).active(SI)).toBe('sequenceSU1')
@@ -218,11 +221,11 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
     const killed = before.activeComponent(SI)?.name ?? ''
     await cluster.kill(killed)
     await cluster.until((s) => s.active(SI) === before.standby(SI) && s.settled, 15_000)
-    const why = await holdfast(['why', before.standby(SI) ?? '', '--json'], env)
+    const why = await ask(['why', before.standby(SI) ?? '', '--json'])
     expect(JSON.stringify(why.json())).toContain(killed)
-    const text = await holdfast(['why', SI], env)
+    const text = await ask(['why', SI])
     expect(text.stdout).toContain('because')
-    const events = await holdfast(['events', '--json'], env)
+    const events = await ask(['events', '--json'])
     const kinds = events
       .json<{ notifications: NotificationRecord[] }>()
       .notifications.map((one) => one.kind)
@@ -245,7 +248,7 @@ describe('against a running cluster', { timeout: TEST_MS }, () => {
   it('a second up on the run directory is refused', async () => {
     for (const more of [[], ['--detach']]) {
       const words = ['up', SEQUENCE_MODEL, '--run-dir', cluster.runDir, '--json', ...more]
-      const { code, json } = await holdfast(words)
+      const { code, json } = await tool(words)
       expect([code, json().error.code]).toEqual([4, 'ALREADY_EXIST'])
     }
     expect((await cluster.refresh()).settled).toBe(true)
@@ -267,38 +270,32 @@ describe('up --detach and down', { timeout: TEST_MS }, () => {
     return dir
   }
 
-  it('returns 0 when all is assigned, holding no stream; down leaves nothing', async () => {
+  it('returns 0 when all is assigned, no stream held; down leaves what was acknowledged', async () => {
     const runDir = join(tempDir(), 'run')
     const env = { HOLDFAST_RUN_DIR: runDir }
-    const up = await holdfast(['up', SEQUENCE_MODEL, '--detach', '--json'], env)
+    const up = await tool(['up', SEQUENCE_MODEL, '--detach', '--json'], env)
     expect([up.code, up.json()]).toMatchObject([0, { cluster: 'sequence', result: 'ASSIGNED' }])
-    const status = await holdfast(['status', '--json'], env)
+    const status = await tool(['status', '--json'], env)
     expect(status.json<ClusterStatus>().serviceInstances[0]?.state).toBe('FULLY_ASSIGNED')
-    const down = await holdfast(['down', '--json'], env)
+    const one = await tool(['call', '@sequence', 'next', '{"count": 10}'], env)
+    const down = await tool(['down', '--json'], env)
     expect(down.code).toBe(0)
     expect(processesOf(runDir)).toEqual([])
-    expect((await holdfast(['status'], env)).code).toBe(3)
-    expect((await holdfast(['down'], env)).code).toBe(3)
-  })
+    expect((await tool(['status'], env)).code).toBe(3)
+    expect((await tool(['down'], env)).code).toBe(3)
 
-  it('comes back with what was acknowledged', async () => {
-    const runDir = join(tempDir(), 'run')
-    const env = { HOLDFAST_RUN_DIR: runDir }
-    expect((await holdfast(['up', SEQUENCE_MODEL, '--detach'], env)).code).toBe(0)
-    const one = await holdfast(['call', '@sequence', 'next', '{"count": 10}'], env)
-    expect((await holdfast(['down'], env)).code).toBe(0)
-    expect((await holdfast(['up', SEQUENCE_MODEL, '--detach'], env)).code).toBe(0)
-    const two = await holdfast(['call', '@sequence', 'next', '{"count": 1}'], env)
+    expect((await tool(['up', SEQUENCE_MODEL, '--detach'], env)).code).toBe(0)
+    const two = await tool(['call', '@sequence', 'next', '{"count": 1}'], env)
     expect(two.json<Numbers>().first).toBe(one.json<Numbers>().last + 1)
-    expect((await holdfast(['down'], env)).code).toBe(0)
+    expect((await tool(['down'], env)).code).toBe(0)
   })
 
   it('ends with 5 and names what is missing when the time is too short', async () => {
     const runDir = join(tempDir(), 'run')
     const env = { HOLDFAST_RUN_DIR: runDir }
-    const up = await holdfast(['up', SEQUENCE_MODEL, '--detach', '--timeout', '0.2', '--json'], env)
+    const up = await tool(['up', SEQUENCE_MODEL, '--detach', '--timeout', '0.2', '--json'], env)
     expect([up.code, up.json().error.code]).toEqual([5, 'TIMEOUT'])
-    await holdfast(['down'], env)
+    await tool(['down'], env)
     expect(processesOf(runDir)).toEqual([])
   })
 

@@ -2,23 +2,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { runCommandLine } from '../../dist/amf/cli/program.js'
 import type { Cluster } from '../../dist/amf/testkit/index.js'
 import { CompAServices } from '../../dist/samples/comp-a/comp-a.js'
-import { testCluster } from './support.ts'
+import { holdfast, testCluster } from './support.ts'
 
 const MODEL = fileURLToPath(new URL('../../samples/comp-a/cluster.yaml', import.meta.url))
 const SI = 'compASI'
 
-async function holdfast(cluster: Cluster, ...words: readonly string[]): Promise<string> {
-  let stdout = ''
-  const code = await runCommandLine(words, {
-    env: { HOLDFAST_RUN_DIR: cluster.runDir },
-    stdout: (text: string) => void (stdout += text),
-    stderr: () => undefined,
-    isTerminal: false,
-    signal: new AbortController().signal,
-  })
+async function done(cluster: Cluster, ...words: readonly string[]): Promise<string> {
+  const { code, stdout } = await holdfast(cluster, words)
   expect(code).toBe(0)
   return stdout
 }
@@ -54,7 +46,7 @@ describe("the original's sample, over its own names", () => {
     }
     expect(await next(20)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1))
     const first = (await both(cluster)).activeComponent(SI)
-    expect(await holdfast(cluster, 'debug', first?.name ?? '', 'compAShow')).toMatch(
+    expect(await done(cluster, 'debug', first?.name ?? '', 'compAShow')).toMatch(
       /^HA state 1\ncomponent id 0x[12]0[0-9a-f]{3}\nlast number 20\n$/,
     )
 
@@ -64,15 +56,15 @@ describe("the original's sample, over its own names", () => {
 
     // In order: quiesced, terminated, nothing left behind by its own doing.
     const second = (await both(cluster)).activeComponent(SI)
-    await holdfast(cluster, 'shutdown', second?.serviceUnit ?? '')
+    await done(cluster, 'shutdown', second?.serviceUnit ?? '')
     expect(second?.name).not.toBe(first?.name)
     const last = all.at(-1) ?? 0
     expect((await next(5))[0]).toBe(last + 1)
-    await holdfast(cluster, 'lock-instantiation', second?.serviceUnit ?? '')
+    await done(cluster, 'lock-instantiation', second?.serviceUnit ?? '')
     const { node = '', name = '' } = second ?? {}
     const file = join(cluster.runDir, 'nodes', node, 'components', `${name}.log`)
     expect(readFileSync(file, 'utf8')).toMatch(/QuiescingComplete[^]*Finalize before Exit/)
-    const roles = await holdfast(cluster, 'log', '--stream', 'appStream', '--level', 'NOTICE')
+    const roles = await done(cluster, 'log', '--stream', 'appStream', '--level', 'NOTICE')
     expect(roles).toMatch(
       /NOTICE\) HA state 1, the last number is 2[0-5] \{"service":"CompA_Service"\}/,
     )

@@ -1,32 +1,8 @@
-import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import type { Cluster } from '../../dist/amf/testkit/index.js'
 import type { Connection } from '../../dist/runtime/index.js'
 import { CheckpointProbe } from '../../dist/test/fixtures/services/checkpoints.js'
-import { testCluster } from './support.ts'
-
-const COMPONENT = fileURLToPath(
-  new URL('../../dist/test/fixtures/services/checkpoint-component.js', import.meta.url),
-)
-
-/** One component on each of three nodes: checkpoint1, checkpoint2, checkpoint3. */
-function model(): Record<string, unknown> {
-  const units = [1, 2, 3].map((n) => [
-    `checkpointSU${n}`,
-    { rank: n, node: `node${n}`, components: { [`checkpoint${n}`]: 'checkpoint' } },
-  ])
-  return {
-    cluster: 'checkpoints',
-    nodes: { node1: {}, node2: {}, node3: {} },
-    componentTypes: { checkpoint: { run: COMPONENT } },
-    serviceGroups: {
-      checkpointSG: {
-        redundancy: '2N',
-        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
-        serviceInstances: { checkpointSI: { csis: { checkpointCSI: {} } } },
-      },
-    },
-  }
-}
+import { startThree } from './support.ts'
 
 const probe = (connection: Connection, n: number) =>
   connection.rmd.client(CheckpointProbe, { to: `@checkpoint${n}`, timeoutMs: 15_000 })
@@ -39,8 +15,7 @@ const numbersOf = (texts: readonly string[], section: string): number[] =>
   })
 
 it('what was written is there, through the end of component, node and leading node', async () => {
-  const cluster = await testCluster(model())
-  await cluster.until((s) => s.settled && s.active('checkpointSI') !== null, 15_000)
+  const cluster = await startThree('checkpoint', 'services/checkpoint-component')
   const connection = await cluster.connect()
   const written = new Map([1, 2, 3].map((n) => [n, 0]))
   const write = async (n: number, count: number): Promise<void> => {
@@ -120,10 +95,7 @@ it('what was written is there, through the end of component, node and leading no
 }, 120_000)
 
 /** Writes one number after the other until all nodes are killed. @returns the last one that was acknowledged. */
-async function untilKilled(
-  connection: Connection,
-  cluster: Awaited<ReturnType<typeof testCluster>>,
-): Promise<number> {
+async function untilKilled(connection: Connection, cluster: Cluster): Promise<number> {
   let acknowledged = -1
   let isOver = false
   const writing = async (): Promise<void> => {

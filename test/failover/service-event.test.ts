@@ -1,34 +1,9 @@
-import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { runCommandLine } from '../../dist/amf/cli/program.js'
 import type { Connection } from '../../dist/runtime/index.js'
 import { EventProbe } from '../../dist/test/fixtures/services/events.js'
-import { testCluster } from './support.ts'
+import { holdfast, startThree } from './support.ts'
 
-const COMPONENT = fileURLToPath(
-  new URL('../../dist/test/fixtures/services/event-component.js', import.meta.url),
-)
 const NAMES = ['event1', 'event2', 'event3']
-
-/** One component on each of three nodes: event1, event2, event3. */
-function model(): Record<string, unknown> {
-  const units = [1, 2, 3].map((n) => [
-    `eventSU${n}`,
-    { rank: n, node: `node${n}`, components: { [`event${n}`]: 'event' } },
-  ])
-  return {
-    cluster: 'events',
-    nodes: { node1: {}, node2: {}, node3: {} },
-    componentTypes: { event: { run: COMPONENT } },
-    serviceGroups: {
-      eventSG: {
-        redundancy: '2N',
-        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
-        serviceInstances: { eventSI: { csis: { eventCSI: {} } } },
-      },
-    },
-  }
-}
 
 const probe = (connection: Connection, name: string) =>
   connection.rmd.client(EventProbe, { to: `@${name}`, timeoutMs: 10_000 })
@@ -43,8 +18,7 @@ const of = (texts: readonly string[], name: string): string[] =>
   texts.filter((text) => text.startsWith(`${name}:`))
 
 it('events come once, in order and without a gap, through the end of component and nodes', async () => {
-  const cluster = await testCluster(model())
-  await cluster.until((s) => s.settled && s.active('eventSI') !== null, 15_000)
+  const cluster = await startThree('event', 'services/event-component')
   const connection = await cluster.connect()
   const publish = (name: string, from: number, count: number, retentionMs = 0) =>
     probe(connection, name).publish({ from, count, retentionMs })
@@ -63,14 +37,11 @@ it('events come once, in order and without a gap, through the end of component a
   // An operator listens to a channel: what is retained comes first.
   const stop = new AbortController()
   const shown: string[] = []
-  const listen = (channel: string): Promise<number> =>
-    runCommandLine(['events', '--channel', channel, '--json'], {
-      env: { HOLDFAST_RUN_DIR: cluster.runDir },
-      stdout: (text: string) => void shown.push(text),
-      stderr: () => undefined,
-      isTerminal: false,
-      signal: stop.signal,
-    })
+  const listen = async (channel: string): Promise<number> => {
+    const words = ['events', '--channel', channel, '--json']
+    const onText = (text: string): void => void shown.push(text)
+    return (await holdfast(cluster, words, { signal: stop.signal, onText })).code
+  }
   expect(await listen('absent')).toBe(3)
   expect(JSON.parse(shown.splice(0).join(''))).toMatchObject({ error: { code: 'NOT_EXIST' } })
   const listening = listen('feed')

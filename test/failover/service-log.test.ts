@@ -1,17 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { runCommandLine } from '../../dist/amf/cli/program.js'
 import type { Cluster } from '../../dist/amf/testkit/index.js'
-import { testCluster } from './support.ts'
+import { holdfast, startThree } from './support.ts'
 
 /** Machines may be busy. */
 const SOON = { timeout: 10_000 }
 
-const COMPONENT = fileURLToPath(
-  new URL('../../dist/test/fixtures/services/logging.js', import.meta.url),
-)
 const NAMES = ['logger1', 'logger2', 'logger3'] as const
 const COUNT = 200
 
@@ -23,61 +18,18 @@ interface Shown {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** One component on each of three nodes, ACTIVE or not: all of them have debug commands and streams. */
-async function start(): Promise<Cluster> {
-  const units = NAMES.map((name, index) => [
-    `loggingSU${index + 1}`,
-    { rank: index + 1, node: `node${index + 1}`, components: { [name]: 'logging' } },
-  ])
-  const cluster = await testCluster({
-    cluster: 'logging',
-    nodes: { node1: {}, node2: {}, node3: {} },
-    componentTypes: { logging: { run: COMPONENT } },
-    serviceGroups: {
-      loggingSG: {
-        redundancy: '2N',
-        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
-        serviceInstances: { loggingSI: { csis: { loggingCSI: {} } } },
-      },
-    },
-  })
-  await cluster.until(
-    ({ settled, status }) =>
-      settled && status.serviceUnits.every(({ presence }) => presence === 'INSTANTIATED'),
-    15_000,
-  )
-  return cluster
-}
-
-/** The tool, in this process. */
-async function holdfast(cluster: Cluster, words: readonly string[], signal?: AbortSignal) {
-  const written = { stdout: '', stderr: '' }
-  const code = await runCommandLine(words, {
-    env: { HOLDFAST_RUN_DIR: cluster.runDir },
-    stdout: (text: string) => void (written.stdout += text),
-    stderr: (text: string) => void (written.stderr += text),
-    isTerminal: false,
-    signal: signal ?? new AbortController().signal,
-  })
-  return { code, ...written }
-}
-
 /** `holdfast log --follow`, until it is stopped. */
 function follow(cluster: Cluster, words: readonly string[]) {
   const shown: Shown[] = []
   const stop = new AbortController()
   let rest = ''
-  const ended = runCommandLine(['log', '--follow', '--json', ...words], {
-    env: { HOLDFAST_RUN_DIR: cluster.runDir },
-    stdout: (text: string) => {
-      const lines = (rest + text).split('\n')
-      rest = lines.pop() ?? ''
-      shown.push(...lines.map((line) => JSON.parse(line) as Shown))
-    },
-    stderr: () => undefined,
-    isTerminal: false,
-    signal: stop.signal,
-  })
+  const onText = (text: string): void => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    shown.push(...lines.map((line) => JSON.parse(line) as Shown))
+  }
+  const all = ['log', '--follow', '--json', ...words]
+  const ended = holdfast(cluster, all, { signal: stop.signal, onText })
   return {
     shown,
     of: (component: string) =>
@@ -119,7 +71,7 @@ const share = (cluster: Cluster, component: string, first: number) =>
 
 describe('debug commands and log streams of real components', () => {
   it('work from the command line, through the end of component and leading node', async () => {
-    const cluster = await start()
+    const cluster = await startThree('logger', 'services/logging')
 
     const list = await holdfast(cluster, ['debug', 'logger3'])
     expect(list.stdout).toContain('logger3>:')

@@ -1,35 +1,7 @@
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import type { Cluster } from '../../dist/amf/testkit/index.js'
 import type { Connection } from '../../dist/runtime/index.js'
 import { Probe } from '../../dist/test/fixtures/services/names.js'
-import { testCluster } from './support.ts'
-
-const COMPONENT = fileURLToPath(
-  new URL('../../dist/test/fixtures/services/component.js', import.meta.url),
-)
-
-/** One component on each of three nodes: service1, service2, service3. */
-async function start(): Promise<Cluster> {
-  const units = [1, 2, 3].map((n) => [
-    `serviceSU${n}`,
-    { rank: n, node: `node${n}`, components: { [`service${n}`]: 'service' } },
-  ])
-  const cluster = await testCluster({
-    cluster: 'services',
-    nodes: { node1: {}, node2: {}, node3: {} },
-    componentTypes: { service: { run: COMPONENT } },
-    serviceGroups: {
-      serviceSG: {
-        redundancy: '2N',
-        serviceUnits: Object.fromEntries(units) as Record<string, unknown>,
-        serviceInstances: { serviceSI: { csis: { serviceCSI: {} } } },
-      },
-    },
-  })
-  await cluster.until((s) => s.settled && s.active('serviceSI') !== null, 15_000)
-  return cluster
-}
+import { startThree } from './support.ts'
 
 const probe = (connection: Connection, to: string) =>
   connection.rmd.client(Probe, { to, timeoutMs: 5_000 })
@@ -53,7 +25,7 @@ const who = async (connection: Connection, to: string): Promise<string> =>
 
 describe('names of real components', () => {
   it('lead calls to the best provider, through the end of component and leading node', async () => {
-    const cluster = await start()
+    const cluster = await startThree('service', 'services/component')
     const connection = await cluster.connect()
     const names = ['@service1', '@service2', '@service3']
     expect(await Promise.all(names.map((name) => who(connection, name)))).toEqual([

@@ -1,33 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cluster, startCluster } from '../../dist/amf/testkit/index.js'
 import type { Connection } from '../../dist/runtime/index.js'
 import { Accounts, type Death } from '../../dist/test/fixtures/services/accounts.js'
+import { threeOf } from './support.ts'
 
-const COMPONENT = fileURLToPath(
-  new URL('../../dist/test/fixtures/services/accounts-component.js', import.meta.url),
-)
 const NODES = [1, 2, 3]
-const MODEL = {
-  cluster: 'accounts',
-  nodes: { node1: {}, node2: {}, node3: {} },
-  componentTypes: { account: { run: COMPONENT } },
-  serviceGroups: {
-    accountSG: {
-      redundancy: '2N',
-      serviceUnits: Object.fromEntries(
-        NODES.map((n) => [
-          `accountSU${n}`,
-          { rank: n, node: `node${n}`, components: { [`account${n}`]: 'account' } },
-        ]),
-      ),
-      serviceInstances: { accountSI: { csis: { accountCSI: {} } } },
-    },
-  },
-}
 
 /** Shared: ends of a transaction are what is looked at, not of a cluster. */
 let cluster: Cluster
@@ -36,7 +16,7 @@ let directory: string
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hf-txn-'))
-  cluster = await startCluster(MODEL)
+  cluster = await startCluster(threeOf('account', 'services/accounts-component'))
   connection = await cluster.connect()
 })
 

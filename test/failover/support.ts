@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, expect } from 'vitest'
+import { runCommandLine } from '../../dist/amf/cli/program.js'
 import type { Connection } from '../../dist/runtime/index.js'
 import { startCluster, type Cluster, type ClusterOptions } from '../../dist/amf/testkit/index.js'
 import { SequenceLoad } from '../../dist/samples/sequence/load.js'
@@ -44,6 +45,58 @@ export function sharedCluster(
   })
   afterAll(end)
   return () => (shared ??= startCluster(model, options))
+}
+
+/** A program of the fixtures, as built. */
+export const fixture = (path: string): string =>
+  fileURLToPath(new URL(`../../dist/test/fixtures/${path}.js`, import.meta.url))
+
+/** One component of a program on each of three nodes: NAME1 on node1 to NAME3 on node3, a 2N group for NAMESI. */
+export function threeOf(name: string, program: string): Record<string, unknown> {
+  const unit = (n: number) => ({
+    [`${name}SU${n}`]: { rank: n, node: `node${n}`, components: { [`${name}${n}`]: name } },
+  })
+  return {
+    cluster: name,
+    nodes: { node1: {}, node2: {}, node3: {} },
+    componentTypes: { [name]: { run: fixture(program) } },
+    serviceGroups: {
+      [`${name}SG`]: {
+        redundancy: '2N',
+        serviceUnits: { ...unit(1), ...unit(2), ...unit(3) },
+        serviceInstances: { [`${name}SI`]: { csis: { [`${name}CSI`]: {} } } },
+      },
+    },
+  }
+}
+
+/** A cluster of {@link threeOf}; all three are there when it resolves. */
+export async function startThree(name: string, program: string): Promise<Cluster> {
+  const cluster = await testCluster(threeOf(name, program))
+  await cluster.until(
+    ({ settled, status }) =>
+      settled && status.serviceUnits.every(({ presence }) => presence === 'INSTANTIATED'),
+    15_000,
+  )
+  return cluster
+}
+
+/** The tool on this cluster, in this process. What follows something ends with the signal. */
+export async function holdfast(
+  cluster: Cluster,
+  words: readonly string[],
+  following: { readonly signal?: AbortSignal; readonly onText?: (text: string) => void } = {},
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const { signal = new AbortController().signal, onText } = following
+  let [stdout, stderr] = ['', '']
+  const code = await runCommandLine(words, {
+    env: { HOLDFAST_RUN_DIR: cluster.runDir },
+    stdout: onText ?? ((text: string) => void (stdout += text)),
+    stderr: (text: string) => void (stderr += text),
+    isTerminal: false,
+    signal,
+  })
+  return { code, stdout, stderr }
 }
 
 /** Puts the sample's verifying load on the cluster. */

@@ -64,9 +64,12 @@ describe('table of at-most-once calls', () => {
   it('lets a call that the caller gave up finish, and keeps nothing of it', () => {
     const table = new DedupeTable()
     table.begin(request(1), 0)
+    table.begin(request(4), 0)
     table.acknowledge('a', 5, 0)
-    expect(table.begin(request(1), 0)).toEqual({ kind: 'inProgress' })
-    table.finish('a', 1, reply())
+    for (const id of [1, 4]) {
+      expect(table.begin(request(id), 0)).toEqual({ kind: 'inProgress' })
+      table.finish('a', id, reply())
+    }
     expect([table.entryCount, table.replyBytes]).toEqual([0, 0])
   })
 

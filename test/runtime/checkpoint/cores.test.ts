@@ -295,6 +295,25 @@ describe('pipeline of the primary', () => {
     expect(ask(pipeline, batchOf(1, 5, 1), 'c', 2).kind).toBe('queued')
   })
 
+  test('refuses the confirmation of a writer that does not know what is there', () => {
+    const pipeline = new CommitPipeline<string>()
+    const confirm = (firstSequence: number, epochHeld: number) =>
+      pipeline.admit(
+        {
+          batch: batchOf(2, firstSequence, 0),
+          payload: new Uint8Array(),
+          token: 't',
+          deadlineMs: 5,
+        },
+        7,
+        (epoch) => epoch === epochHeld,
+        0,
+      ).kind
+    expect(confirm(7, 1)).toBe('outOfSync')
+    expect(confirm(7, 2)).toBe('queued')
+    expect(confirm(8, 1)).toBe('queued')
+  })
+
   test('is bounded by count and by size; late askers leave, their batch stays', () => {
     const pipeline = new CommitPipeline<string>({ countMax: 3, sizeBytesMax: 25 })
     expect(ask(pipeline, batchOf(1, 1, 1), 'a').kind).toBe('queued')

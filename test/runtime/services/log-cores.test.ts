@@ -148,6 +148,18 @@ describe('filters', () => {
 })
 
 describe('pieces of files', () => {
+  it.each([
+    [1, 'here'],
+    [40, 'here'],
+    [41, 'nextPiece'],
+  ] as const)('a line of %i bytes where 40 are left goes %s', (bytes, place) => {
+    const rules = { sizeBytesMax: 100, countMax: 2 }
+    const last = { index: 1, first: 0, count: 1, sizeBytes: 60 }
+    expect(placeLine(rules, last, bytes)).toBe(place)
+    const only = placeLine({ ...rules, countMax: 1 }, last, bytes)
+    expect(only).toBe(place === 'here' ? 'here' : 'full')
+  })
+
   it('keep their bounds and every number, whatever lines come', () => {
     const rule = fc.record({
       fileFullAction: fc.constantFrom('ROTATE' as const, 'WRAP' as const, 'HALT' as const),
