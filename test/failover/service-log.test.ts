@@ -146,7 +146,7 @@ describe('debug commands and log streams of real components', () => {
   }, 60_000)
 
   it('loses no record that is not counted when the node dies that has the files', async () => {
-    const cluster = await start()
+    const cluster = await startThree('logger', 'services/logging')
     const count = 10_000
     const pouring = NAMES.map((name) =>
       holdfast(cluster, ['debug', name, 'pour', String(count), '--timeout', '30']),
