@@ -311,6 +311,11 @@ export interface CheckpointOptions {
   readonly replySizeBytesMax?: number
   /** Bytes of all sections at most; a write beyond throws `NO_SPACE`. @defaultValue 32 MiB, also the most */
   readonly sizeBytesMax?: number
+  /**
+   * A write counts when it is on the disk of every node in sync, so that it outlives a loss of power too. Each batch
+   * then waits for the disks. Once said of a CSI it stays so. @defaultValue false: writes outlive every process
+   */
+  readonly durable?: boolean
   /** On the standby: sections that changed, in the order of the active's commits. */
   readonly onUpdate?: (sections: ReadonlyMap<string, unknown>) => void
 }

@@ -204,6 +204,7 @@ export class World {
   #load(disk: MemoryDatabase): StoredReplica {
     return new StoredReplica({
       csi: CSI,
+      isDurable: false,
       database: disk.asLmdb(),
       batches: disk.batchLog(CSI),
       log: {

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import {
   closeSync,
   constants,
+  fdatasyncSync,
+  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -10,7 +12,7 @@ import {
   unlinkSync,
   writevSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { FRAME_HEADER_SIZE_BYTES, readFrame, writeFrameHeader } from './batch-frame.ts'
 import type { BatchLog, BatchLogs } from './batch-log.ts'
 
@@ -19,18 +21,20 @@ const OPEN_COUNT_MAX = 256
 const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT
 
 /**
- * Logs of batches as files of one directory, a file for each piece, without fsync. A write to the kernel costs a small
- * part of a transaction of the store, and each commit waits for one on every node.
+ * Logs of batches as files of one directory, a file for each piece. A write to the kernel costs a small part of a
+ * transaction of the store, and each commit waits for one on every node; if `isDurable`, for the disk as well.
  */
 export class BatchFiles implements BatchLogs {
   readonly #directory: string
+  readonly #isDurable: boolean
   /** Pieces that were there at the start, by the first part of their names. */
   readonly #found = new Map<string, number[]>()
   readonly #open = new Set<FileBatchLog>()
 
   /** @param directory - made when missing (0700). @throws Error when it cannot be made or read. */
-  constructor(directory: string) {
+  constructor(directory: string, isDurable: boolean) {
     this.#directory = directory
+    this.#isDurable = isDurable
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     for (const file of readdirSync(directory)) {
       const [, stem, piece] = /^([0-9a-f]+)\.(\d+)$/.exec(file) ?? []
@@ -46,9 +50,12 @@ export class BatchFiles implements BatchLogs {
     const stem = createHash('sha256').update(name).digest('hex').slice(0, 32)
     const pieces = (this.#found.get(stem) ?? []).toSorted((a, b) => a - b)
     this.#found.delete(stem)
-    const log: FileBatchLog = new FileBatchLog(join(this.#directory, stem), pieces, (isOpen) =>
-      this.#note(log, isOpen),
-    )
+    const log: FileBatchLog = new FileBatchLog({
+      path: join(this.#directory, stem),
+      isDurable: this.#isDurable,
+      pieces,
+      onOpen: (isOpen) => this.#note(log, isOpen),
+    })
     return log
   }
 
@@ -65,9 +72,16 @@ export class BatchFiles implements BatchLogs {
   }
 }
 
+interface FileBatchLogOptions {
+  /** Without the number of the piece. */
+  readonly path: string
+  readonly isDurable: boolean
+  readonly pieces: number[]
+  readonly onOpen: (isOpen: boolean) => void
+}
+
 class FileBatchLog implements BatchLog {
-  readonly #path: string
-  readonly #onOpen: (isOpen: boolean) => void
+  readonly #options: FileBatchLogOptions
   readonly #header = Buffer.alloc(FRAME_HEADER_SIZE_BYTES)
   /** Those that have a file, ascending. */
   #pieces: number[]
@@ -79,11 +93,10 @@ class FileBatchLog implements BatchLog {
   /** Something may follow them: the rest of a write that failed. */
   #hasRest = false
 
-  constructor(path: string, pieces: number[], onOpen: (isOpen: boolean) => void) {
-    this.#path = path
-    this.#pieces = pieces
-    this.#newest = pieces.at(-1) ?? 1
-    this.#onOpen = onOpen
+  constructor(options: FileBatchLogOptions) {
+    this.#options = options
+    this.#pieces = options.pieces
+    this.#newest = options.pieces.at(-1) ?? 1
   }
 
   append(payload: Uint8Array): void {
@@ -98,6 +111,7 @@ class FileBatchLog implements BatchLog {
         `${this.#fileOf(this.#newest)}: only ${written} of ${sizeBytes} bytes written`,
       )
     }
+    if (this.#options.isDurable) fdatasyncSync(descriptor)
     this.#hasRest = false
     this.#sizeBytes += sizeBytes
   }
@@ -147,19 +161,32 @@ class FileBatchLog implements BatchLog {
     if (this.#descriptor === null) return
     closeSync(this.#descriptor)
     this.#descriptor = null
-    this.#onOpen(false)
+    this.#options.onOpen(false)
   }
 
   #open(): number {
     const descriptor = openSync(this.#fileOf(this.#newest), OPEN_FLAGS, 0o600)
     this.#descriptor = descriptor
-    if (!this.#pieces.includes(this.#newest)) this.#pieces.push(this.#newest)
-    this.#onOpen(true)
+    if (!this.#pieces.includes(this.#newest)) {
+      this.#pieces.push(this.#newest)
+      if (this.#options.isDurable) syncDirectory(dirname(this.#options.path))
+    }
+    this.#options.onOpen(true)
     return descriptor
   }
 
   #fileOf(piece: number): string {
-    return `${this.#path}.${piece}`
+    return `${this.#options.path}.${piece}`
+  }
+}
+
+/** A new file is there after a loss of power only when its directory says so. */
+function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, constants.O_RDONLY)
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
   }
 }
 

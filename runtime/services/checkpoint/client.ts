@@ -25,6 +25,7 @@ class ComponentCheckpoints implements CheckpointService {
   readonly #options: CheckpointServiceOptions
   readonly #agent: ClientOf<(typeof Checkpoint)['spec'], RmdCallOptions>
   readonly #checkpoints = new Map<string, CsiCheckpoint>()
+  readonly #durable = new Set<string>()
   /** Present while the content of a CSI is being fetched. */
   readonly #held = new Map<string, Push[]>()
   readonly #fetching = new Map<string, Promise<void>>()
@@ -117,6 +118,7 @@ class ComponentCheckpoints implements CheckpointService {
       onGap: () => this.#refetch(csi),
     })
     this.#checkpoints.set(csi, checkpoint)
+    if (options.durable === true) this.#durable.add(csi)
     return checkpoint
   }
 
@@ -132,8 +134,9 @@ class ComponentCheckpoints implements CheckpointService {
   async #fetchNow(csi: string): Promise<void> {
     const pushes: Push[] = []
     this.#held.set(csi, pushes)
+    const request = this.#durable.has(csi) ? { csi, durable: true } : { csi }
     try {
-      const snapshot = await this.#agent.attach({ csi }, { timeoutMs: ATTACH_TIMEOUT_MS })
+      const snapshot = await this.#agent.attach(request, { timeoutMs: ATTACH_TIMEOUT_MS })
       this.#checkpoints.get(csi)?.replace(snapshot)
     } finally {
       this.#held.delete(csi)

@@ -88,6 +88,11 @@ export class CsiReplicaServer {
     this.#subscriptions = new Subscriptions({ ...options, onBehind: options.onBusy })
   }
 
+  /** Whether what it takes waits for the disk. */
+  get isDurable(): boolean {
+    return this.#stored.isDurable
+  }
+
   get needsTick(): boolean {
     return this.#primary?.needsTick === true || this.#subscriptions.hasBehind
   }

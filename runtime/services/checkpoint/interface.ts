@@ -70,7 +70,12 @@ export const Checkpoint = defineInterface({
      * pushed on the same connection, in order, before any later callback of the agent. Error: `NOT_SUPPORTED` for a CSI
      * that several components are ACTIVE for at the same time.
      */
-    attach: { serviceId: 0, input: z.strictObject({ csi: z.string() }), output: snapshotSchema },
+    attach: {
+      serviceId: 0,
+      /** `durable`: its batches are to wait for the disk. */
+      input: z.strictObject({ csi: z.string(), durable: z.boolean().optional() }),
+      output: snapshotSchema,
+    },
     /**
      * Commits a batch of the ACTIVE component. Answered when every in-sync replica holds it.
      * Errors: `STALE_EPOCH` (the role is gone: the process must end), `TRY_AGAIN`, `NO_SPACE`.
@@ -125,7 +130,12 @@ export const CheckpointReplica = defineInterface({
     /** The primary opens its stream under `epoch`; the secondary refuses an older one and says where it stands. */
     open: {
       serviceId: 0,
-      input: z.strictObject({ csi: z.string(), epoch: z.int() }),
+      input: z.strictObject({
+        csi: z.string(),
+        epoch: z.int(),
+        /** The primary's batches wait for the disk: the secondary's are to do so too. */
+        durable: z.boolean().optional(),
+      }),
       output: z.strictObject({
         /**
          * Last record held: its epoch and sequence. The primary checks that it is a prefix of its own history.

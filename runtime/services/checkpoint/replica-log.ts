@@ -16,6 +16,8 @@ export interface ReplicaLogOptions {
   /** Monotonic, in milliseconds. */
   readonly clock: () => number
   readonly limits?: StoredReplicaLimits
+  /** What is written is on the disk when it counts. @defaultValue false: in the kernel's pages */
+  readonly isDurable?: boolean
   /** An environment that is open already: a simulation hands in its own. @defaultValue the one of `directory` */
   readonly environment?: ReplicaEnvironment
 }
@@ -27,8 +29,9 @@ export interface ReplicaEnvironment {
 }
 
 /**
- * The checkpoints of one node in one LMDB environment, and their logs of batches in its folder `batches`, all without
- * fsync: they survive the death of every process, not of the machine. Exactly one process opens them, the node process.
+ * Checkpoints of one node in one LMDB environment, and their logs of batches in its folder `batches`: without fsync, so
+ * that they survive the death of every process, or durable, so that they survive that of the machine. Exactly one
+ * process opens them, the node process.
  *
  * An environment that cannot be opened is put aside as `DIRECTORY.damaged` (the one before it goes), and every replica
  * starts as lost: it is rebuilt from a peer.
@@ -52,8 +55,9 @@ export class ReplicaLog {
   replica(csi: string): StoredReplica {
     let replica = this.#replicas.get(csi)
     if (replica === undefined) {
-      const { log, clock, limits } = this.#options
-      const common = { csi, database: this.#database, batches: this.#batches.log(csi), log, clock }
+      const { log, clock, limits, isDurable = false } = this.#options
+      const [database, batches] = [this.#database, this.#batches.log(csi)]
+      const common = { csi, isDurable, database, batches, log, clock }
       replica = new StoredReplica(limits === undefined ? common : { ...common, limits })
       this.#replicas.set(csi, replica)
     }
@@ -121,7 +125,8 @@ function openEnvironment(options: ReplicaLogOptions): ReplicaEnvironment {
     const problem = existsSync(file) && statSync(file).size > 0 ? lmdbFileProblem(file) : undefined
     if (problem !== undefined) putAside(options, problem)
     const database = openOrPutAside(options)
-    return { database, batches: new BatchFiles(join(directory, 'batches')) }
+    const batches = new BatchFiles(join(directory, 'batches'), options.isDurable === true)
+    return { database, batches }
   } catch (cause) {
     const message = `the checkpoint store ${directory} cannot be opened; check its owner and the space left on its disk`
     log.error({ err: cause }, message)
@@ -131,10 +136,10 @@ function openEnvironment(options: ReplicaLogOptions): ReplicaEnvironment {
 
 function openOrPutAside(options: ReplicaLogOptions): RootDatabase<Buffer> {
   try {
-    return openDatabase(options.directory)
+    return openDatabase(options)
   } catch (error) {
     putAside(options, error instanceof Error ? error.message : String(error))
-    return openDatabase(options.directory)
+    return openDatabase(options)
   }
 }
 
@@ -149,11 +154,11 @@ function putAside({ directory, log }: ReplicaLogOptions, why: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
 }
 
-function openDatabase(directory: string): RootDatabase<Buffer> {
+function openDatabase({ directory, isDurable }: ReplicaLogOptions): RootDatabase<Buffer> {
   const database = open<Buffer>({
     path: directory,
     noSubdir: false,
-    noSync: true,
+    noSync: isDurable !== true,
     overlappingSync: false,
     encoding: 'binary',
     keyEncoding: 'ordered-binary',

@@ -26,10 +26,10 @@ export class ReplicaPeers {
   }
 
   open(node: number, epoch: number): Promise<{ lastEpoch: number; lastSequence: number }> {
-    const { csi, rmd, replicaTimeoutMs: timeoutMs } = this.#options
+    const { csi, rmd, replicaTimeoutMs: timeoutMs, stored } = this.#options
     return rmd
       .client(CheckpointReplica, { to: addressOf(node), timeoutMs, epoch })
-      .open({ csi, epoch })
+      .open({ csi, epoch, ...(stored.isDurable ? { durable: true } : {}) })
   }
 
   append(node: number, epoch: number, payload: Uint8Array): Promise<unknown> {

@@ -10,11 +10,12 @@ import {
   type CheckpointSnapshot,
   type InSyncAuthority,
 } from './interface.ts'
-import { ReplicaLog, type ReplicaEnvironment } from './replica-log.ts'
+import type { ReplicaEnvironment } from './replica-log.ts'
+import { ReplicaStores } from './replica-stores.ts'
 
 export interface CheckpointServerOptions {
   readonly nodeId: number
-  /** Directory of the node's LMDB environment; made when missing. */
+  /** Directory of the node's LMDB environment; made when missing, as is `DIRECTORY-durable` when that is needed. */
   readonly directory: string
   /** The agent's: calls other replicas and pushes to components. */
   readonly rmd: Rmd
@@ -117,7 +118,7 @@ export function createCheckpointServer(options: CheckpointServerOptions): Checkp
 class NodeCheckpoints implements CheckpointServer {
   readonly #options: CheckpointServerOptions
   readonly #clock: () => number
-  readonly #store: ReplicaLog
+  readonly #store: ReplicaStores
   readonly #servers = new Map<string, CsiReplicaServer>()
   readonly #stopPresence: () => void
   readonly #owners: StreamOwner[] = []
@@ -131,7 +132,7 @@ class NodeCheckpoints implements CheckpointServer {
     this.#options = options
     this.#clock = options.clock ?? (() => performance.now())
     const own = environment === undefined ? {} : { environment }
-    this.#store = new ReplicaLog({ directory, log, clock: this.#clock, ...own })
+    this.#store = new ReplicaStores({ directory, log, clock: this.#clock, ...own })
     this.#stopPresence = options.rmd.onPresence(({ kind, address }) => {
       if (address.port !== IOC_PORT.agent) return
       for (const server of this.#servers.values()) server.peerChanged(address.node, kind)
@@ -196,7 +197,7 @@ class NodeCheckpoints implements CheckpointServer {
 
   standing(name: string): ReplicaStanding | null {
     if (this.#removed.has(name) || !this.#store.has(name)) return null
-    const { isReliable, replica } = this.#store.replica(name)
+    const { isReliable, replica } = this.#store.replica(name, false)
     return { isSound: isReliable, lastEpoch: replica.lastEpoch, sequence: replica.sequence }
   }
 
@@ -227,10 +228,10 @@ class NodeCheckpoints implements CheckpointServer {
     const { attach, commit, detach, status } = Checkpoint.methods
     switch (call.functionNumber) {
       case attach.functionNumber: {
-        const { csi } = attach.input.decode(call.payload)
+        const { csi, durable } = attach.input.decode(call.payload)
         const refusal = this.#options.refusal?.(csi) ?? null
         if (refusal !== null) throw new SdkError('NOT_SUPPORTED', refusal)
-        this.#known(csi).attach(call)
+        this.#known(csi, durable).attach(call)
         break
       }
       case commit.functionNumber: {
@@ -258,8 +259,8 @@ class NodeCheckpoints implements CheckpointServer {
         break
       }
       case open.functionNumber: {
-        const { csi, epoch } = open.input.decode(call.payload)
-        this.#server(csi).open(call, epoch)
+        const { csi, epoch, durable } = open.input.decode(call.payload)
+        this.#server(csi, durable).open(call, epoch)
         break
       }
       case replace.functionNumber: {
@@ -278,14 +279,18 @@ class NodeCheckpoints implements CheckpointServer {
   }
 
   /** What local programs may ask about. A replica that is there stays reachable when its CSI left the model. */
-  #known(csi: string): CsiReplicaServer {
+  #known(csi: string, isDurable = false): CsiReplicaServer {
     const isKnown = this.#servers.has(csi) || this.#options.hasCsi(csi)
-    if (isKnown && this.#ownerOf(csi) === undefined) return this.#server(csi)
+    if (isKnown && this.#ownerOf(csi) === undefined) return this.#server(csi, isDurable)
     throw new SdkError('NOT_EXIST', `checkpoint: the model has no CSI ${csi}`)
   }
 
-  #server(csi: string): CsiReplicaServer {
+  #server(csi: string, isDurable = false): CsiReplicaServer {
     let server = this.#servers.get(csi)
+    if (server !== undefined && isDurable && !server.isDurable) {
+      const message = `checkpoint ${csi}: its writes wait for the disk once this node process was started again`
+      this.#options.log.warn({ csi }, message)
+    }
     if (server === undefined) {
       if (this.#removed.has(csi)) {
         throw new SdkError('STALE_EPOCH', `checkpoint ${csi} was deleted on this node`)
@@ -295,7 +300,7 @@ class NodeCheckpoints implements CheckpointServer {
       server = new CsiReplicaServer({
         csi,
         nodeId,
-        stored: this.#store.replica(csi),
+        stored: this.#store.replica(csi, isDurable),
         rmd,
         authority: owner?.authority ?? authority,
         replicaTimeoutMs,

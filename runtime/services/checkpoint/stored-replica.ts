@@ -30,6 +30,8 @@ export const STORED_REPLICA_LIMITS: StoredReplicaLimits = {
 
 export interface StoredReplicaOptions {
   readonly csi: string
+  /** What is written waits for the disk. */
+  readonly isDurable: boolean
   readonly database: RootDatabase<Buffer>
   /** Of this replica; closed by whoever made it. */
   readonly batches: BatchLog
@@ -75,7 +77,7 @@ export interface StoredBatch {
  * A {@link Replica} that outlives its process: batches go to a log, and from time to time the content to the store.
  * Keys of the store, for a CSI: `m` meta; `s` and the name: a section; `r`, caller and id: a reply.
  *
- * I1 What a method answers is in the log or the store before it returns (in the kernel's pages: no fsync).
+ * I1 What a method answers is in the log or the store before it returns: in the kernel's pages, if durable on the disk.
  * I2 Content written out may be newer than `writtenOut` says: replaying the log over it gives the same end, since a
  *    record says values, not differences.
  * I3 A piece of the log is forgotten only after `writtenOut` and `logFrom` say that it is not needed.
@@ -107,6 +109,10 @@ export class StoredReplica {
   /** True when the content is what this node held when it last answered; false when new, or damaged. */
   get isReliable(): boolean {
     return this.#isReliable
+  }
+
+  get isDurable(): boolean {
+    return this.#options.isDurable
   }
 
   /** Refuses older epochs from now on, also after a restart. @returns false when a newer one was promised. */
