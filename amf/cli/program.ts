@@ -1,18 +1,4 @@
 import { Command, CommanderError } from 'commander'
-import { addAdminCommands } from './commands/admin.ts'
-import { addApplyCommand } from './commands/apply.ts'
-import { addCallCommand } from './commands/call.ts'
-import { addCheckCommand } from './commands/check.ts'
-import { addDebugCommand } from './commands/debug.ts'
-import { addEventsCommand } from './commands/events.ts'
-import { addIdlCommand } from './commands/idl.ts'
-import { addImportCommand } from './commands/import.ts'
-import { addLaunchCommands } from './commands/launch.ts'
-import { addLogCommand } from './commands/log.ts'
-import { addQueryCommands } from './commands/query.ts'
-import { addSimulateCommand } from './commands/simulate.ts'
-import { addUpCommands } from './commands/up.ts'
-import { addWaitCommand } from './commands/wait.ts'
 import { parseSeconds, type CliIo } from './context.ts'
 import { codeOf, EXIT, exitCodeOf, PrintedFailure, type ExitCode } from './exit-code.ts'
 
@@ -28,8 +14,97 @@ Something is wrong?   holdfast status              what is up, what is not, whom
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused (with the reason), 5 timed out.
 With --json: one JSON document on standard output; errors as {"error":{"code","message"}}.`
 
-/** Builds the whole command line. */
-export function buildProgram(io: CliIo): Command {
+type AddCommands = (program: Command, io: CliIo) => void
+
+/** Commands that are loaded together. In the order of the help. */
+interface CommandPart {
+  readonly names: readonly string[]
+  readonly load: () => Promise<AddCommands>
+}
+
+const PARTS: readonly CommandPart[] = [
+  {
+    names: ['up', 'down'],
+    load: async () => (await import('./commands/up.ts')).addUpCommands,
+  },
+  {
+    names: ['status', 'state', 'why'],
+    load: async () => (await import('./commands/query.ts')).addQueryCommands,
+  },
+  {
+    names: ['wait'],
+    load: async () => (await import('./commands/wait.ts')).addWaitCommand,
+  },
+  {
+    names: [
+      'lock',
+      'unlock',
+      'shutdown',
+      'restart',
+      'swap',
+      'adjust',
+      'repair',
+      'lock-instantiation',
+      'unlock-instantiation',
+      'eam-start',
+      'eam-stop',
+    ],
+    load: async () => (await import('./commands/admin.ts')).addAdminCommands,
+  },
+  {
+    names: ['apply'],
+    load: async () => (await import('./commands/apply.ts')).addApplyCommand,
+  },
+  {
+    names: ['call'],
+    load: async () => (await import('./commands/call.ts')).addCallCommand,
+  },
+  {
+    names: ['events'],
+    load: async () => (await import('./commands/events.ts')).addEventsCommand,
+  },
+  {
+    names: ['debug'],
+    load: async () => (await import('./commands/debug.ts')).addDebugCommand,
+  },
+  {
+    names: ['log'],
+    load: async () => (await import('./commands/log.ts')).addLogCommand,
+  },
+  {
+    names: ['check'],
+    load: async () => (await import('./commands/check.ts')).addCheckCommand,
+  },
+  {
+    names: ['import'],
+    load: async () => (await import('./commands/import.ts')).addImportCommand,
+  },
+  {
+    names: ['simulate'],
+    load: async () => (await import('./commands/simulate.ts')).addSimulateCommand,
+  },
+  {
+    names: ['idl'],
+    load: async () => (await import('./commands/idl.ts')).addIdlCommand,
+  },
+  {
+    names: ['node', 'component'],
+    load: async () => (await import('./commands/launch.ts')).addLaunchCommands,
+  },
+]
+
+/** The parts that have a command of this name among the words of a command line; null: it takes all of them. */
+function partsFor(words: readonly string[]): readonly CommandPart[] | null {
+  if (words.includes('help')) return null
+  const parts = PARTS.filter(({ names }) => names.some((name) => words.includes(name)))
+  return parts.length === 0 ? null : parts
+}
+
+/**
+ * Builds the command line: with `words` only the commands that they may mean, since loading all takes longer than most
+ * of them run; without, the whole.
+ */
+export async function buildProgram(io: CliIo, words: readonly string[] = []): Promise<Command> {
   const program = new Command('holdfast')
   program
     .description('High availability for Node.js: runs, watches and moves components.')
@@ -39,20 +114,8 @@ export function buildProgram(io: CliIo): Command {
     .option('--timeout <seconds>', 'give up after this time, up to 600', parseSeconds)
     .option('--debug', 'print stack traces')
     .addHelpText('after', OVERVIEW)
-  addUpCommands(program, io)
-  addQueryCommands(program, io)
-  addWaitCommand(program, io)
-  addAdminCommands(program, io)
-  addApplyCommand(program, io)
-  addCallCommand(program, io)
-  addEventsCommand(program, io)
-  addDebugCommand(program, io)
-  addLogCommand(program, io)
-  addCheckCommand(program, io)
-  addImportCommand(program, io)
-  addSimulateCommand(program, io)
-  addIdlCommand(program, io)
-  addLaunchCommands(program, io)
+  const adds = await Promise.all((partsFor(words) ?? PARTS).map(({ load }) => load()))
+  for (const add of adds) add(program, io)
   const nested = program.commands.flatMap(({ commands }) => commands)
   for (const command of [program, ...program.commands, ...nested]) {
     command.exitOverride().showSuggestionAfterError(true).configureHelp({ showGlobalOptions: true })
@@ -73,7 +136,7 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
   const report = { json: flags.includes('--json'), debug: flags.includes('--debug') }
   try {
     if (argv.length === 0) throw new CommanderError(EXIT.usage, 'holdfast.empty', NO_COMMAND)
-    await buildProgram(io).parseAsync([...argv], { from: 'user' })
+    await parse(argv, io, flags)
     return EXIT.done
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -87,6 +150,17 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
     reportError(io, report, codeOf(error), message)
     if (report.debug && error instanceof Error) io.stderr(`${stackOf(error)}\n`)
     return exitCodeOf(error)
+  }
+}
+
+/** A word that is no command, beside one that is: what was meant may be any of them. */
+async function parse(argv: readonly string[], io: CliIo, words: readonly string[]): Promise<void> {
+  try {
+    await (await buildProgram(io, words)).parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownCommand'
+    if (!isUnknown || partsFor(words) === null) throw error
+    await (await buildProgram(io)).parseAsync([...argv], { from: 'user' })
   }
 }
 

@@ -75,9 +75,15 @@ describe('help', () => {
     expect(stdout).toContain('--json')
   })
 
-  it('has no command beyond the documented ones', () => {
-    const names = buildProgram(capture().io).commands.map((command) => command.name())
-    expect(names.toSorted()).toEqual(COMMANDS.toSorted())
+  it('has no command beyond the documented ones', async () => {
+    const { commands } = await buildProgram(capture().io)
+    expect(commands.map((command) => command.name()).toSorted()).toEqual(COMMANDS.toSorted())
+  })
+
+  it.each(COMMANDS)('%s is loaded without the others', async (name) => {
+    const { commands } = await buildProgram(capture().io, ['--run-dir', 'x', name])
+    expect(commands.map((command) => command.name())).toContain(name)
+    expect(commands.length).toBeLessThan(COMMANDS.length)
   })
 })
 
@@ -109,6 +115,8 @@ describe('usage errors end with 2', () => {
 
   it('suggests what may have been meant', async () => {
     expect((await run(['statsu'])).stderr).toContain('status')
+    // Beside the name of another command, of which only that one is loaded at first.
+    expect((await run(['statsu', 'idl'])).stderr).toContain('status')
   })
 })
 
