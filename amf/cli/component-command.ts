@@ -1,4 +1,4 @@
-import { runComponentFile } from '../../runtime/internal.ts'
+import { runComponentFile } from '../../runtime/light.ts'
 import { codeOf, exitCodeOf } from './exit-code.ts'
 
 /**

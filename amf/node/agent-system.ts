@@ -31,6 +31,8 @@ export function agentSystem(options: AgentSystemOptions): AgentSystem {
   ): LaunchOptions => ({
     argv: command.argv,
     env: {
+      // Two places to take memory from instead of one for each thread: 1.2 MiB less of an idle component.
+      MALLOC_ARENA_MAX: '2',
       ...process.env,
       ...component.env,
       ...assignedEnvironment(assigned),

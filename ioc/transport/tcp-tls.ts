@@ -1,5 +1,6 @@
 import { constants, type X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls'
+import type * as Tls from 'node:tls'
+import type { SecureContext, TLSSocket, TlsOptions } from 'node:tls'
 import { invalidParameter } from '../errors.ts'
 import type { RefusalReason } from './transport.ts'
 
@@ -12,6 +13,9 @@ export interface TcpTls {
   readonly key: string | Uint8Array
 }
 
+/** Loaded with the first key: it takes 2 MiB of every process, and most have no use for it. */
+export const nodeTls = (): typeof Tls => process.getBuiltinModule('node:tls')
+
 /** The name under which a certificate knows a node. Exact: no wildcard, no common name. */
 export const certificateName = (node: number): string => `node-${node}`
 
@@ -23,7 +27,11 @@ export function tlsBasis(tls: TcpTls): { readonly secureContext: SecureContext }
   const pems = { ca: bytes(ca), cert: bytes(cert), key: bytes(key) }
   const options = { minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET } as const
   try {
-    return { ...pems, ...options, secureContext: createSecureContext({ ...pems, ...options }) }
+    return {
+      ...pems,
+      ...options,
+      secureContext: nodeTls().createSecureContext({ ...pems, ...options }),
+    }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw invalidParameter(`tls: ca, cert and key are no matching PEM texts (${why})`, { cause })

@@ -1,11 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { connect, createServer, type Socket } from 'node:net'
-import {
-  type ConnectionOptions,
-  connect as connectTls,
-  createServer as createTlsServer,
-  type Server as TlsServer,
-} from 'node:tls'
+import type { ConnectionOptions, Server as TlsServer } from 'node:tls'
 import { SdkError } from '../../idl/index.ts'
 import { addressKey, addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
@@ -17,6 +12,7 @@ import { errorCode, SocketLink, startServer, stopServer } from './socket-link.ts
 import {
   certificateName,
   namesNode,
+  nodeTls,
   reasonOf,
   refusalOf,
   type TcpTls,
@@ -168,7 +164,7 @@ function tlsServer(
   // Judged below, so that each refusal has its reason: Node.js itself would close without a word.
   const mutual = { requestCert: true, rejectUnauthorized: false }
   const handshakeTimeout = setup.connectTimeoutMs
-  const server = createTlsServer({ ...basis, ...mutual, handshakeTimeout }, (socket) => {
+  const server = nodeTls().createServer({ ...basis, ...mutual, handshakeTimeout }, (socket) => {
     const reason = refusalOf(socket)
     if (reason === null) {
       return adopt(setup, socket, new SocketLink(END_GRACE_MS, voucher(socket)), accept)
@@ -215,7 +211,7 @@ function connectTo(setup: Setup, address: IocAddress): Link {
       socket = connect(endpoint)
       link = new SocketLink(END_GRACE_MS)
     } else {
-      const secure = connectTls({ ...clientOptions(setup.tls, address.node), ...endpoint })
+      const secure = nodeTls().connect({ ...clientOptions(setup.tls, address.node), ...endpoint })
       socket = secure
       link = new SocketLink(END_GRACE_MS, (node) => voucher(secure)(node))
     }

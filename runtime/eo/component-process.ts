@@ -31,7 +31,13 @@ import {
   namedCheckpointLibrary,
 } from '../services/named-checkpoint/client.ts'
 import type { ServiceLibrary } from '../services/service.ts'
-import { type Libraries, openLibraries, type OpenLibraries } from '../services/libraries.ts'
+import {
+  type Libraries,
+  type LoadedLibraries,
+  loadLibraries,
+  openLibraries,
+  type OpenLibraries,
+} from '../services/libraries.ts'
 import type { App, CheckpointClient } from './app.ts'
 import type { CallContext } from './call-context.ts'
 import type { ComponentEnvironment } from './component-env.ts'
@@ -62,6 +68,14 @@ export interface ComponentProcessOptions {
   readonly transport?: Transport
 }
 
+/** What is there before the parts of a {@link ComponentProcess}. */
+interface Opened {
+  readonly port: Port
+  readonly rmd: Rmd
+  readonly names: NameWatch
+  readonly libraries: LoadedLibraries
+}
+
 const STOP_CALLS_MS = 1_000
 const AGENT_TIMEOUT_MS = 10_000
 
@@ -87,6 +101,7 @@ export class ComponentProcess {
   /** Opens the port and makes the parts; serves nothing yet. @throws SdkError ALREADY_EXIST when the port is taken. */
   static async open(options: ComponentProcessOptions): Promise<ComponentProcess> {
     const { env, config, log } = options
+    const libraries = await loadLibraries(config.clientLibs)
     const names = new NameWatch()
     const port = await openPort({
       transport: options.transport ?? unixTransport({ runDir: env.runDir }),
@@ -104,16 +119,13 @@ export class ComponentProcess {
       dedupe: (number, version) => parts.eo?.dedupes(number, version) ?? true,
       onAcknowledged: (caller, below) => parts.checkpoint?.acknowledged(caller, below),
     })
-    const process = new ComponentProcess(options, { port, rmd, names })
+    const process = new ComponentProcess(options, { port, rmd, names, libraries })
     parts.eo = process.#eo
     parts.checkpoint = process.#checkpoint
     return process
   }
 
-  private constructor(
-    options: ComponentProcessOptions,
-    { port, rmd, names }: { port: Port; rmd: Rmd; names: NameWatch },
-  ) {
+  private constructor(options: ComponentProcessOptions, { port, rmd, names, libraries }: Opened) {
     const { env, config, log, context } = options
     this.#options = options
     this.#port = port
@@ -162,7 +174,7 @@ export class ComponentProcess {
       agent: this.#agent,
       log,
     }
-    this.#libraries = openLibraries(libraryContext, config.clientLibs)
+    this.#libraries = openLibraries(libraryContext, libraries)
     const epochOf = (csi: string): number => this.#eo.roles.epochOf(csi)
     this.#named = namedCheckpointLibrary({ ...libraryContext, epochOf })
     const app: Omit<App, keyof Libraries> = {
@@ -175,8 +187,8 @@ export class ComponentProcess {
       checkpoint: checkpointsOf(this.#checkpoint.client, this.#named.client),
       ioc: port,
     }
-    const libraries = Object.getOwnPropertyDescriptors(this.#libraries.app)
-    this.app = Object.freeze(Object.defineProperties(app, libraries) as App)
+    const places = Object.getOwnPropertyDescriptors(this.#libraries.app)
+    this.app = Object.freeze(Object.defineProperties(app, places) as App)
   }
 
   /** Serves management, connects to the agent, and runs the author's `initialize`. */

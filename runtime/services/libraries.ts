@@ -1,13 +1,12 @@
 import { SdkError } from '../../idl/index.ts'
-import { type DebugClient, debugLibrary } from './debug/client.ts'
-import { clusterEventLibrary, type ClusterEvents } from './cluster-events/client.ts'
-import { type EventClient, eventLibrary } from './event/client.ts'
-import { type GroupClient, groupLibrary } from './group/client.ts'
-import { logLibrary } from './log/client.ts'
+import type { ClusterEvents } from './cluster-events/client.ts'
+import type { DebugClient } from './debug/client.ts'
+import type { EventClient } from './event/client.ts'
+import type { GroupClient } from './group/client.ts'
 import { carryStreams, type ComponentLog } from './log/component-log.ts'
-import { type NameClient, nameLibrary } from './name/client.ts'
+import type { NameClient } from './name/client.ts'
 import type { LibraryContext, ServiceLibrary } from './service.ts'
-import { type TransactionClient, transactionLibrary } from './transaction/client.ts'
+import type { TransactionClient } from './transaction/client.ts'
 
 /** Client libraries that a component switches on in `clEoClientLibs`, by their place in `app`. */
 export interface Libraries {
@@ -20,26 +19,42 @@ export interface Libraries {
   readonly log: ComponentLog
 }
 
-/** The flag of each library in `clEoClientLibs` (null: it is always there), and what makes it. */
+type CreateLibrary<K extends keyof Libraries> = (
+  context: LibraryContext,
+) => ServiceLibrary<Libraries[K]>
+
+/**
+ * The flag of each library in `clEoClientLibs` (null: it is always there), and where what makes it comes from: a
+ * component does not load what it has not switched on.
+ */
 interface Library<K extends keyof Libraries> {
   readonly flag: string | null
-  readonly create: (context: LibraryContext) => ServiceLibrary<Libraries[K]>
+  readonly load: () => Promise<CreateLibrary<K>>
   /** What is in its place while it is switched off. @defaultValue reading it throws NOT_INITIALIZED */
   readonly without?: (context: LibraryContext) => Libraries[K]
 }
 
 const LIBRARIES: { readonly [K in keyof Libraries]: Library<K> } = {
-  name: { flag: 'name', create: nameLibrary },
-  group: { flag: 'gms', create: groupLibrary },
-  transaction: { flag: 'transaction', create: transactionLibrary },
-  debug: { flag: 'debug', create: debugLibrary },
-  clusterEvents: { flag: null, create: clusterEventLibrary },
-  event: { flag: 'event', create: eventLibrary },
+  name: { flag: 'name', load: async () => (await import('./name/client.ts')).nameLibrary },
+  group: { flag: 'gms', load: async () => (await import('./group/client.ts')).groupLibrary },
+  transaction: {
+    flag: 'transaction',
+    load: async () => (await import('./transaction/client.ts')).transactionLibrary,
+  },
+  debug: { flag: 'debug', load: async () => (await import('./debug/client.ts')).debugLibrary },
+  clusterEvents: {
+    flag: null,
+    load: async () => (await import('./cluster-events/client.ts')).clusterEventLibrary,
+  },
+  event: { flag: 'event', load: async () => (await import('./event/client.ts')).eventLibrary },
   log: {
     flag: 'log',
-    create: (context) => {
-      const library = logLibrary(context)
-      return { ...library, client: carryStreams(context.log, library.client) }
+    load: async () => {
+      const { logLibrary } = await import('./log/client.ts')
+      return (context) => {
+        const library = logLibrary(context)
+        return { ...library, client: carryStreams(context.log, library.client) }
+      }
     },
     without: ({ log }) => carryStreams(log, null),
   },
@@ -57,13 +72,26 @@ export interface OpenLibraries {
   readonly open: readonly ServiceLibrary<unknown>[]
 }
 
-/** Makes the libraries whose flags are set. */
-export function openLibraries(context: LibraryContext, flags: ReadonlySet<string>): OpenLibraries {
+/** What makes the libraries whose flags are set. */
+export type LoadedLibraries = ReadonlyMap<string, CreateLibrary<keyof Libraries>>
+
+/** Loads the libraries whose flags are set. */
+export async function loadLibraries(flags: ReadonlySet<string>): Promise<LoadedLibraries> {
+  const wanted = Object.entries<Library<keyof Libraries>>(LIBRARIES).filter(
+    ([, { flag }]) => flag === null || flags.has(flag),
+  )
+  return new Map(
+    await Promise.all(wanted.map(async ([place, { load }]) => [place, await load()] as const)),
+  )
+}
+
+/** Makes the libraries that were loaded. */
+export function openLibraries(context: LibraryContext, loaded: LoadedLibraries): OpenLibraries {
   const app = {}
   const open: ServiceLibrary<unknown>[] = []
   for (const [place, library] of Object.entries<Library<keyof Libraries>>(LIBRARIES)) {
-    const { flag, create, without } = library
-    const made = flag === null || flags.has(flag) ? create(context) : null
+    const { flag, without } = library
+    const made = loaded.get(place)?.(context) ?? null
     if (made !== null) open.push(made)
     const client = made === null ? without?.(context) : made.client
     const get = (): unknown => {
