@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { isSdkError, SdkError } from '../../idl/index.ts'
 import { loadModel } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
+import { toolPath } from '../model/tool-path.ts'
 import { effectiveModel } from '../node/node-model.ts'
 import { openLink } from '../operator/link.ts'
 import { runDirOfCluster } from '../operator/run-dir.ts'
@@ -45,7 +45,7 @@ async function launchSupervisor(
   timeoutMs: number,
 ): Promise<number> {
   const log = openSync(join(runDir, 'up.log'), 'a', 0o600)
-  const tool = fileURLToPath(new URL('./main.js', import.meta.url))
+  const tool = toolPath()
   const child = spawn(
     process.execPath,
     [tool, 'up', modelPath, '--supervise', '--run-dir', runDir],

@@ -1,8 +1,8 @@
 import { mkdirSync, realpathSync, watch } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { loadModel } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
+import { toolPath } from '../model/tool-path.ts'
 import { APPLIED_MODEL_FILE, effectiveModel } from '../node/node-model.ts'
 import {
   startSupervisor,
@@ -111,7 +111,7 @@ interface Place {
 }
 
 function nodesOf(model: Model, { modelPath, runDir }: Place): SupervisedNode[] {
-  const tool = fileURLToPath(new URL('./main.js', import.meta.url))
+  const tool = toolPath()
   return [...model.nodes.keys()].map((name) => ({
     name,
     argv: [process.execPath, tool, 'node', name, '--model', modelPath, '--run-dir', runDir],

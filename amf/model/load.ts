@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { SdkError } from '../../idl/index.ts'
 import type { Model } from './model.ts'
 import { parseModel } from './parse.ts'
 import type { ModelSource } from './source.ts'
+import { toolPath } from './tool-path.ts'
 
 /**
- * Reads and parses a model file. `cliPath` is by default the program built beside this module.
+ * Reads and parses a model file. `cliPath` is the program as built, by default.
  * @throws SdkError NOT_EXIST when there is no such file; INVALID_PARAMETER with every problem of its text.
  */
 export function loadModel(path: string, options: { readonly cliPath?: string } = {}): Model {
@@ -31,7 +31,7 @@ export function parseSource({ text, path }: Pick<ModelSource, 'text' | 'path'>):
 function parseHere(text: string, path: string, cliPath?: string): Model {
   return parseModel(text, {
     path,
-    cliPath: cliPath ?? fileURLToPath(new URL('../cli/main.js', import.meta.url)),
+    cliPath: cliPath ?? toolPath(),
     nodePath: process.execPath,
     fileExists: existsSync,
   })

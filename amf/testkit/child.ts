@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { toolPath } from '../model/tool-path.ts'
 
 /** One process that the testkit started. */
 export interface Child {
@@ -18,15 +18,6 @@ export interface ChildOptions {
   readonly words: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly logFile: string
-}
-
-/** The command line tool as built; from sources run by a loader it is found in the build output. */
-export function toolPath(): string {
-  const here = fileURLToPath(import.meta.url)
-  const built = here.endsWith('.ts')
-    ? new URL('../../dist/amf/cli/main.js', import.meta.url)
-    : new URL('../cli/main.js', import.meta.url)
-  return fileURLToPath(built)
 }
 
 /**

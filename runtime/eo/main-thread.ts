@@ -60,7 +60,7 @@ export function startEoThread(options: EoThreadOptions): Promise<EoThread> {
   const { env, url, where, log, watchdogCells, crash } = options
   const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_COUNT))
   const data: EoThreadData = { env, url, where, watchdogCells, control }
-  const worker = new Worker(new URL('./eo-thread.js', import.meta.url), {
+  const worker = new Worker(new URL(import.meta.resolve('#dist/runtime/eo/eo-thread.js')), {
     workerData: data,
     name: 'eo',
   })

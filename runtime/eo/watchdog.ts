@@ -26,8 +26,6 @@ export interface WatchdogOptions {
   readonly parentPid: number
   /** The watchdog itself failed: nobody would notice a hang any more, so the process must end. */
   readonly onFailure: (error: Error) => void
-  /** The compiled thread entry, where this code runs from sources. */
-  readonly entry?: URL
 }
 
 /** The watchdog as the thread has it that it judges. */
@@ -71,7 +69,7 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
     cells,
   }
   const stopStamping = keepStamping(cells)
-  const worker = new Worker(options.entry ?? new URL('./watchdog-thread.js', import.meta.url), {
+  const worker = new Worker(new URL(import.meta.resolve('#dist/runtime/eo/watchdog-thread.js')), {
     workerData: data,
     execArgv: [],
     name: 'watchdog',

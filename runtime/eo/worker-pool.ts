@@ -55,8 +55,6 @@ export interface WorkerPoolOptions {
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
-  /** The compiled worker entry, where this code runs from sources. */
-  readonly entry?: URL
 }
 
 /** A worker gets as many jobs at once as it should finish in this time. */
@@ -391,7 +389,7 @@ export class WorkerPool {
     // Loaded on first use: components without worker functions do not pay for it.
     const { Piscina } = await import('piscina')
     const piscina = new Piscina({
-      filename: (this.#options.entry ?? new URL('./worker-thread.js', import.meta.url)).href,
+      filename: import.meta.resolve('#dist/runtime/eo/worker-thread.js'),
       minThreads: 0,
       maxThreads: this.#options.threads,
       idleTimeout: 60_000,

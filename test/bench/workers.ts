@@ -4,7 +4,6 @@ import { median, type Bench } from './bench.ts'
 
 const DIST = new URL('../../dist/', import.meta.url)
 const WORK = new URL('test/fixtures/runtime/work.js', DIST)
-const ENTRY = new URL('runtime/eo/worker-thread.js', DIST)
 const IN_FLIGHT = 64
 const ROUNDS = 5
 
@@ -79,7 +78,6 @@ function pool(threads: number): Contender {
     heapMiB: 128,
     clock: () => performance.now(),
     log: () => undefined,
-    entry: ENTRY,
   })
   workers.place(WORK.href)
   const call = {

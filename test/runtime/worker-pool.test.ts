@@ -16,7 +16,6 @@ function start(options: { threads?: number; queueCountMax?: number; heapMiB?: nu
     clock: () => performance.now(),
     log: () => undefined,
     identity: () => ({ component: 'toy', node: 'node1', address: { node: 1, port: 64 } }),
-    entry: new URL('runtime/eo/worker-thread.js', DIST),
     ...options,
   })
   pool.place(WORK)
