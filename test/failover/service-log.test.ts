@@ -137,7 +137,7 @@ describe('debug commands and log streams of real components', () => {
     await cluster.kill(victim)
     await share(cluster, survivor ?? '', 1_000)
     await expect
-      .poll(() => shared.of(survivor ?? ''), { timeout: 10_000 })
+      .poll(() => shared.of(survivor ?? ''), { timeout: 20_000 })
       .toEqual([...numbers(0), ...numbers(1_000)])
     const handled = async (): Promise<unknown> =>
       JSON.parse((await holdfast(cluster, ['debug', survivor ?? '', 'handled'])).stdout)

@@ -3,7 +3,7 @@ import { LOG_LIMITS, type LogFileInfo, type LogRead, type LogReadAnswer } from '
 import type { StoredRecord } from './interface.ts'
 
 /** So long at most until it looks for files again: the second line, news of files are told. */
-const LOOK_MS = 10_000
+const LOOK_MS = 5_000
 const RETRY_MS = 300
 /** How long a node keeps a reader waiting that has everything. */
 const WAIT_MS = 2_000
