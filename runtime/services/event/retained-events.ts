@@ -12,7 +12,7 @@ export interface RetainedEvent {
   readonly record: Uint8Array
 }
 
-/** A node keeps so many times the bound: publishers of several nodes may pass it together, and all nodes keep the same. */
+/** A node keeps so many times the bound: publishers of several nodes may pass it together. */
 const SLACK = 2
 /** How long events are remembered that are kept no more: so long a copy of one may still be on its way. */
 const GONE_MS = 60_000
