@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -86,8 +86,8 @@ function daemon(path: string): {
   return { got: () => received.split('\n').filter((line) => line !== ''), stop }
 }
 
-const childrenOf = (name: string): string[] => {
-  const { stdout } = spawnSync('ps', ['--ppid', String(process.pid), '-o', 'pid=,comm='])
+const childrenOf = (name: string, parent: number | undefined = process.pid): string[] => {
+  const { stdout } = spawnSync('ps', ['--ppid', String(parent), '-o', 'pid=,comm='])
   return String(stdout)
     .split('\n')
     .flatMap((line) => (line.trim().endsWith(name) ? (line.trim().split(' ')[0] ?? []) : []))
@@ -188,7 +188,7 @@ describe('syslog behind a unix socket', () => {
     const path = join(directory, 'log')
     const { got } = daemon(path)
     await expect.poll(got, SOON).toEqual(['ready'])
-    const file = new URL('../../../dist/runtime/services/log/syslog-local.js', import.meta.url)
+    const file = new URL('../../../runtime/services/log/syslog-local.ts', import.meta.url)
     const program = `
       const { openLocalSyslog } = await import(${JSON.stringify(file.href)})
       const way = await openLocalSyslog(process.argv[1], { onDrain() {}, onDown() {} })
@@ -196,13 +196,11 @@ describe('syslog behind a unix socket', () => {
       setInterval(() => undefined, 1_000)`
     const child: ChildProcess = spawn(
       process.execPath,
-      ['--input-type=module', '-e', program, path],
+      ['--import', 'tsx', '--input-type=module', '-e', program, path],
       { stdio: 'inherit' },
     )
     await expect.poll(() => got().at(-1), SOON).toMatch(/ by a child$/)
-    const pid = execFileSync('ps', ['--ppid', String(child.pid), '-o', 'pid='])
-      .toString()
-      .trim()
+    const [pid = 'none'] = childrenOf('logger', child.pid)
     expect(pid).toMatch(/^\d+$/)
     child.kill('SIGKILL')
     await expect.poll(() => spawnSync('ps', ['-p', pid]).status, SOON).toBe(1)
