@@ -3,8 +3,8 @@ import { CHANNEL, NODES, World } from './event-world.ts'
 
 /**
  * One life of a channel, and the death of each node before every single step of it: of a message, an answer or an entry
- * of the order. Each node does each operation, so each death meets the publisher's node, the leading one's successor and
- * a bystander, in the middle of open, publish, retain, clear, close and unlink.
+ * of the order. Each node does each operation, so each death meets the publisher's node, the leading one's successor
+ * and a bystander, in the middle of open, publish, retain, clear, close and unlink.
  */
 const FOREVER_MS = 10_000_000
 const START_MS = 200
