@@ -151,7 +151,8 @@ describe('a command that leaves a program running', () => {
   it('bounds the output of that, as long as it writes', async () => {
     const logFile = join(directory, 'daemon.log')
     const size = { logFile, logSizeBytesMax: 10_000 }
-    const script = '(i=0; while [ $i -lt 6000 ]; do echo "line $i"; i=$((i+1)); done; echo end) &'
+    const line = `line $i ${'-'.repeat(40)}`
+    const script = `(i=0; while [ $i -lt 1200 ]; do echo "${line}"; i=$((i+1)); done; echo end) &`
     const one = launch(shell(script), { ...size, leavesProcesses: true })
     expect(await one.exited).toEqual({ code: 0, signal: null })
     const text = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '')
