@@ -34,8 +34,11 @@ export interface CpmComponentOptions {
   readonly log: Logger
   /** The terminate callback is done and answered: the process is to end. */
   readonly onTerminated: () => void
-  /** Told of each role of the component itself, before its callback runs. */
-  readonly onRole?: (haState: HaState) => void
+  /**
+   * Told of each role of the component itself as it comes, before its callback runs. STANDBY is answered when what it
+   * returns has resolved too; it must not reject.
+   */
+  readonly onRole?: (haState: HaState) => Promise<void>
 }
 
 type Handlers = HandlersOf<(typeof CpmCallbacks)['spec'], IncomingCall>
@@ -54,6 +57,7 @@ interface CsiSetAsk {
   readonly invocation: number
   readonly haState: HaState
   readonly timeoutMs: number
+  readonly prepared: Promise<void> | undefined
 }
 /** Terminate waits this long for running calls. */
 const DRAIN_MS = 1_000
@@ -228,7 +232,8 @@ export class CpmComponent implements CpmClient {
           )
           return {}
         }
-        const ask = { invocation, haState, timeoutMs }
+        const prepared = this.#options.onRole?.(haState)
+        const ask = { invocation, haState, timeoutMs, prepared }
         const run = (): Promise<void> => this.#csiSet(ask, descriptor)
         const by = haState === 'QUIESCING' ? 'quiescingComplete' : 'response'
         this.#inTurn(descriptor.csi, invocation, run, by)
@@ -312,13 +317,12 @@ export class CpmComponent implements CpmClient {
   }
 
   async #csiSet(
-    { invocation, haState, timeoutMs }: CsiSetAsk,
+    { invocation, haState, timeoutMs, prepared }: CsiSetAsk,
     descriptor: CsiDescriptor,
   ): Promise<void> {
     const callbacks = this.#required()
-    const { eo, checkpoint, onRole } = this.#options
+    const { eo, checkpoint } = this.#options
     const { csi, epoch } = descriptor
-    onRole?.(haState)
     if (haState === 'ACTIVE') {
       eo.setRole(csi, 'promoting', epoch)
       try {
@@ -353,6 +357,7 @@ export class CpmComponent implements CpmClient {
     if (haState === 'QUIESCED') await this.#committed(csi, endMs)
     await checkpoint.roleChanged(csi, haState, epoch)
     await callbacks.csiSet(haState, descriptor, this.#options.component)
+    if (haState === 'STANDBY') await prepared
   }
 
   async #csiRemove(csi: string, timeoutMs: number): Promise<void> {

@@ -61,7 +61,7 @@ export interface ComponentProcessOptions {
   /** The agent asked for an orderly end, and the terminate callback is answered. */
   readonly onTerminated: () => void
   /** See {@link CpmComponent}'s. */
-  readonly onRole?: (haState: HaState) => void
+  readonly onRole?: (haState: HaState) => Promise<void>
   readonly watchdog: Pick<WatchdogLink, 'setActive' | 'setRunning' | 'statistics'>
   readonly workerEntry?: URL
   /** @defaultValue unix sockets in the run directory */

@@ -1,4 +1,4 @@
-import { setImmediate as turn, setTimeout as rest } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import type { Logger } from 'pino'
 import { z } from 'zod'
@@ -24,8 +24,6 @@ import { parseComponentModule, type ClEoConfig } from './config.schema.ts'
 const ROUND_COUNT = 4
 /** Calls that wait for the role in each of them. */
 const CALL_COUNT = 64
-/** The standby's own start comes first. */
-const REST_MS = 200
 const NODE = 1
 const CSI = 'rehearsal'
 const SECTION = 'last'
@@ -47,31 +45,33 @@ const Rehearsal = defineInterface({
 
 /**
  * Plays promotions on the calling thread when the component becomes STANDBY for the first time; between rounds the
- * event loop turns, and the real promotion ends it. One that fails is a line in the log: the first calls after a real
- * promotion are slower then, and that is all. @returns what is to be told of each role.
+ * event loop turns, and another role ends it. One that fails is a line in the log: the first calls after a real
+ * promotion are slower then, and that is all.
+ * @returns what is to be told of each role; its promise resolves when nothing is played any more, and never rejects.
  */
-export function rehearsing(log: Logger): (haState: HaState) => void {
+export function rehearsing(log: Logger): (haState: HaState) => Promise<void> {
   let isStandby = false
-  let isBegun = false
+  let done: Promise<void> | null = null
   return (haState) => {
     isStandby = haState === 'STANDBY'
-    if (!isStandby || isBegun) return
-    isBegun = true
-    rehearse(log, () => isStandby).catch((error: unknown) => {
+    if (!isStandby) return Promise.resolve()
+    done ??= rehearse(log, () => isStandby).catch((error: unknown) => {
       log.warn({ err: error }, 'the promotion was not rehearsed')
     })
+    return done
   }
 }
 
 async function rehearse(log: Logger, isWanted: () => boolean): Promise<void> {
-  await rest(REST_MS, undefined, { ref: false })
-  if (!isWanted()) return
   // V8 drops code that did not run for some collections; a standby waits for weeks.
   setFlagsFromString('--no-flush-bytecode')
+  // What is played leaves nothing behind: the space for young objects is not to grow for it.
+  setFlagsFromString('--semi-space-growth-factor=1')
   const stage = await Stage.open(log.child({ part: 'rehearsal' }, { level: 'silent' }))
   let roundCount = 0
   while (roundCount < ROUND_COUNT && isWanted()) await stage.promote(++roundCount)
   await stage.close()
+  setFlagsFromString('--semi-space-growth-factor=2')
   log.debug({ roundCount }, 'a promotion was rehearsed')
 }
 
