@@ -248,6 +248,19 @@ const turn: fc.Arbitrary<Turn> = fc.record({
   back: nodes(),
 })
 
+describe('the node that adds a replica is killed before it hears of the addition', () => {
+  it('waits, when it is back first, for the one that went on alone', async () => {
+    // In some of these steps of the first write the others have heard already.
+    for (let steps = 20; steps <= 44; steps += 2) {
+      world = new CheckpointWorld()
+      const first = { node: 2, section: 'a', steps, victims: [1], back: [] }
+      await play([first, { node: 1, section: 'a', steps: 0, victims: [1, 2, 3], back: [1] }], {})
+      await world.close()
+    }
+    world = new CheckpointWorld()
+  })
+})
+
 describe('while any nodes are killed at any step, and come back in any order', () => {
   it.each([
     ['on two nodes', {}],

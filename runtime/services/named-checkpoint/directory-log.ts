@@ -37,7 +37,8 @@ export interface DirectoryLogOptions {
  * are. First it tells what it has from before; from then on it follows the directory.
  *
  * I1 What an operation changes is stored before anything follows from it. A write that fails is reported, and done with
- * the next one: other nodes have it.
+ * the next one: other nodes have it. I2 That this node asks to add another one to those in sync is stored before it
+ * asks: the others may hear of the addition, and go on with it, when this node is dead already.
  */
 export class DirectoryLog {
   readonly #options: DirectoryLogOptions
@@ -71,7 +72,7 @@ export class DirectoryLog {
       const stored = this.#entries.get(id)
       const idleMs = stored?.idleSince ? elapsedMs(stored.idleSince, now) : 0
       const entry = stored === undefined ? null : { ...stored.entry, idleMs }
-      return { id, entry, replica: streams.standing(id) }
+      return { id, entry, joining: stored?.joining ?? [], replica: streams.standing(id) }
     })
     const parts: DirectoryOperation[] = []
     for (let at = 0; at === 0 || at < told.length; at += TOLD_COUNT) {
@@ -89,6 +90,28 @@ export class DirectoryLog {
     const ids = new Set(directory.ids())
     this.write(directory, members, new Set([...ids, ...this.#entries.keys()]))
     return [...this.#replicas].filter((id) => !ids.has(id))
+  }
+
+  /**
+   * This node is going to ask that another one counts as in sync: I2.
+   * @throws Error of the store: then it must not ask.
+   */
+  joining(id: string, epoch: number, node: number): void {
+    const known = this.#entries.get(id)
+    // Under another epoch it will be refused.
+    if (known?.entry.epoch !== epoch || known.joining.includes(node)) return
+    const stored = { ...known, joining: [...known.joining, node] }
+    const { streams, prefix } = this.#options
+    streams.putRecords(prefix, new Map([[`${ENTRY}${id}`, entryCodec.encode(stored)]]))
+    this.#entries.set(id, stored)
+  }
+
+  /** This node has heard what came of it; stored with the entry. */
+  joined(id: string, node: number): void {
+    const known = this.#entries.get(id)
+    if (known?.joining.includes(node) !== true) return
+    this.#entries.set(id, { ...known, joining: known.joining.filter((one) => one !== node) })
+    this.#dirty.add(id)
   }
 
   /** Stores what has changed: I1. */
@@ -128,7 +151,9 @@ export class DirectoryLog {
     const isSame = known?.entry.generation === entry.generation
     const since = isSame ? (known?.idleSince ?? null) : null
     const idleSince = entry.openers.length > 0 ? null : (since ?? before(now, entry.idleMs))
-    return { entry: { ...entry, openers: [] }, idleSince }
+    // What was asked under an older epoch has come to nothing, or is part of the entry.
+    const joining = known?.entry.epoch === entry.epoch ? known.joining : []
+    return { entry: { ...entry, openers: [] }, joining, idleSince }
   }
 
   #load(): StoredDirectory | null {

@@ -40,6 +40,8 @@ const recoveredSchema = z.strictObject({
   id: z.string(),
   /** As the node heard of it last; null: it holds a replica, and had not heard of it. */
   entry: entrySchema.nullable(),
+  /** Nodes that it had asked to add to those in sync, under the epoch of the entry, without hearing what came of it. */
+  joining: z.array(z.int()),
   /** Its replica: `isSound` false: what was stored does not check. null: it has none. */
   replica: z
     .strictObject({ isSound: z.boolean(), lastEpoch: z.int(), sequence: z.int() })
@@ -121,6 +123,9 @@ const recoverySchema = z.strictObject({
           node: z.int(),
           /** The node had heard of it. */
           isKnown: z.boolean(),
+          /** Nodes that it had asked to add under this epoch. */
+          joining: recoveredSchema.shape.joining,
+          epoch: z.int(),
           replica: recoveredSchema.shape.replica,
         }),
       ),
@@ -149,6 +154,8 @@ export const directoryCodec = makeMethodCodec('checkpoint directory', directoryS
 /** A checkpoint as a node's store has it. */
 export const storedEntrySchema = z.strictObject({
   entry: entrySchema,
+  /** See {@link RecoveredCheckpoint}. */
+  joining: recoveredSchema.shape.joining,
   /** Since when nobody has it open; null: somebody has. */
   idleSince: z
     .strictObject({ bootId: z.string(), monotonicMs: z.number(), wallMs: z.number() })

@@ -35,11 +35,13 @@ const BURIED_COUNT_MAX = 4_096
 /**
  * What becomes of checkpoints after all nodes had ended, from what their stores say. A core.
  *
- * Whoever changes who is in sync has stored that before anything follows from it, and is itself in sync before and
- * after. So the newest entry that is known is the last one as soon as every node that it names as in sync has been
- * heard. R1 Before that a checkpoint is shown to nobody. R2 A node that has heard everything up to some place of the
- * order, and does not know a checkpoint that stood there, has seen its end. R3 A node whose store was lost says nothing
- * of either: then all others are waited for, and the best that is there counts.
+ * Whoever changes who is in sync is itself in sync before and after. It has stored that a node goes before anything
+ * follows from it, and that a node is to join (`joining`) before it asks for that: the node that joins may become the
+ * active one, and go on alone, without the other ever having heard that it joined. So the newest entry that is known is
+ * the last one as soon as every node has been heard that it names as in sync, or that one of these was adding. R1
+ * Before that a checkpoint is shown to nobody. R2 A node that has heard everything up to some place of the order, and
+ * does not know a checkpoint that stood there, has seen its end. R3 A node whose store was lost says nothing of either:
+ * then all others are waited for, and the best that is there counts.
  */
 export class Recovery {
   #incarnation: string | null = null
@@ -158,13 +160,15 @@ export class Recovery {
       const nodes = this.awaited
       return nodes.length > 0 ? { kind: 'waits', nodes } : { kind: 'found', entry, sound: null }
     }
-    const unheard = inSync.filter((node) => !this.#isSettled(node))
-    const known = inSync.filter((node) => this.#heard.has(node))
+    const holders = [...new Set([...inSync, ...joiningOf(entry, inSync, reports)])]
+    const unheard = holders.filter((node) => !this.#isSettled(node))
+    const known = holders.filter((node) => this.#heard.has(node))
     // R3
     const isDoubtful = known.some((node) => !reports.has(node))
     const nodes = isDoubtful ? [...new Set([...unheard, ...this.#awaited])] : unheard
     if (nodes.length > 0) return { kind: 'waits', nodes: nodes.sort(byNumber) }
-    const sound = known.filter((node) => reports.get(node)?.replica?.isSound === true)
+    const isSound = (node: number): boolean => reports.get(node)?.replica?.isSound === true
+    const sound = known.filter((node) => inSync.includes(node) && isSound(node))
     if (sound.length === 0) return { kind: 'lost', nodes: inSync }
     return { kind: 'found', entry, sound: sound.sort((a, b) => byContent(reports, a, b)) }
   }
@@ -206,11 +210,12 @@ export class Recovery {
     return this.#heard.has(node) || this.#departed.has(node)
   }
 
-  #merge(node: number, { id, entry, replica }: RecoveredCheckpoint): void {
+  #merge(node: number, { id, entry, joining, replica }: RecoveredCheckpoint): void {
     const known = this.#pending.get(id)
     const isNewer = entry !== null && entry.revision > (known?.entry?.revision ?? -1)
     const reports = new Map(known?.reports)
-    reports.set(node, { node, isKnown: entry !== null, replica })
+    const epoch = entry?.epoch ?? 0
+    reports.set(node, { node, isKnown: entry !== null, joining, epoch, replica })
     this.#pending.set(id, { id, entry: isNewer ? entry : (known?.entry ?? null), reports })
   }
 
@@ -232,6 +237,18 @@ export class Recovery {
     }
     return false
   }
+}
+
+/** Nodes that one in sync was adding: under an older epoch than the entry's it came to nothing, or is part of it. */
+function joiningOf(
+  { epoch }: DirectoryEntry,
+  inSync: readonly number[],
+  reports: Pending['reports'],
+): number[] {
+  return inSync.flatMap((node) => {
+    const report = reports.get(node)
+    return report !== undefined && report.epoch >= epoch ? report.joining : []
+  })
 }
 
 function byNumber(a: number, b: number): number {

@@ -103,10 +103,11 @@ class NamedCheckpointServer implements NodeService, Replicated {
 
   // --- the order ---
 
-  apply(payload: Uint8Array, { at }: MessageMeta): DirectoryEntry | null {
+  apply(payload: Uint8Array, { at, isOwn }: MessageMeta): DirectoryEntry | null {
     const operation = directoryOperationCodec.decode(payload)
     const result = this.#directory.apply(operation, revisionOf(at))
     if (operation.kind === 'reported' && operation.life === this.#host.self.life) this.#begin()
+    if (operation.kind === 'inSync' && isOwn) this.#log.joined(operation.id, operation.node)
     this.#follow()
     return result
   }
@@ -127,6 +128,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
 
   readonly #authority: InSyncAuthority = {
     change: async ({ csi: id, epoch, node, inSync }) => {
+      if (inSync && node !== this.#host.nodeId) this.#log.joining(id, epoch, node)
       await this.#submit({ kind: 'inSync', id, epoch, node, inSync })
     },
   }
