@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 /**
- * LMDB maps its file and does not look how long it is: reading a page beyond the end ends the process by SIGBUS. So
- * the file is looked at by ordinary reads before LMDB gets it.
+ * LMDB maps its file and believes what is in it: reading a page beyond the end ends the process by SIGBUS, and so does
+ * following what a torn page says. So the file is looked at by ordinary reads before LMDB gets it.
  *
  * The newest meta page counts pages up to the last one that was ever used. Pages that are free again at the end need
- * not be in the file. So a short file is damaged only when a page that can still be reached is missing.
+ * not be in the file, and whatever is in free ones does not count. So every page that can be reached is looked at.
  *
  * Layout: LMDB, data version 2 (`mdb.c`: MDB_meta, MDB_db, MDB_page, MDB_node, MDB_ovpage), little-endian.
  */
@@ -47,7 +47,7 @@ export function lmdbFileProblem(path: string): string | undefined {
     for (let left = WALK_COUNT_MAX; ; left--) {
       const meta = newestMeta(file)
       if (typeof meta === 'string') return meta
-      const problem = shortFileProblem(file, meta)
+      const problem = tableProblem(file, meta)
       if (problem === undefined || left <= 1) return problem
       // What a transaction left free is written over by later ones only.
       const again = newestMeta(file)
@@ -81,15 +81,14 @@ function readMeta(file: number, position: number): Meta | undefined {
   }
 }
 
-function shortFileProblem(file: number, meta: Meta): string | undefined {
+function tableProblem(file: number, meta: Meta): string | undefined {
   if (meta.version !== DATA_VERSION) return undefined
-  // After the meta pages: pages are written before the meta that counts them.
   const sizeBytes = fstatSync(file).size
   const pageCount = BigInt(Math.floor(sizeBytes / meta.pageSize))
-  if (meta.lastPage < pageCount) return undefined
-  const missing = new TreeWalk(file, meta.pageSize, pageCount).missingPage(meta.roots)
-  if (missing === undefined) return undefined
-  return `its end is cut off: it has ${sizeBytes} bytes, and page ${missing}, which is in use, is not among them`
+  const bad = new TreeWalk(file, meta.pageSize, pageCount).badPage(meta.roots)
+  if (bad === undefined) return undefined
+  if (bad < pageCount) return `its page ${bad}, which is in use, is torn`
+  return `its end is cut off: it has ${sizeBytes} bytes, and page ${bad}, which is in use, is not among them`
 }
 
 /** Looks at every page that can be reached, from the roots down. */
@@ -107,14 +106,14 @@ class TreeWalk {
   }
 
   /** The first page met that is not in the file, or is not what it should be. */
-  missingPage(roots: readonly bigint[]): bigint | undefined {
+  badPage(roots: readonly bigint[]): bigint | undefined {
     this.#left = roots.filter((root) => root !== NO_PAGE)
     for (let number = this.#left.pop(); number !== undefined; number = this.#left.pop()) {
       if (this.#seen.has(number)) continue
       this.#seen.add(number)
       if (!this.#isIn(number, 1n) || !this.#read(number)) return number
-      const missing = this.#visitNodes()
-      if (missing !== undefined) return missing
+      const bad = this.#visitNodes()
+      if (bad !== undefined) return bad
     }
     return undefined
   }
@@ -143,8 +142,8 @@ class TreeWalk {
       if (pointer + 2 > page.length) return number
       const node = PAGE.headerBytes + page.readUInt16LE(pointer)
       if (node + NODE.headerBytes > page.length) return number
-      const missing = isBranch ? this.#visitChild(node) : this.#visitValue(node, number)
-      if (missing !== undefined) return missing
+      const bad = isBranch ? this.#visitChild(node) : this.#visitValue(node, number)
+      if (bad !== undefined) return bad
     }
     return undefined
   }
@@ -164,6 +163,9 @@ class TreeWalk {
       const first = page.readBigUInt64LE(value + BIG.first)
       return this.#isIn(first, page.readBigUInt64LE(value + BIG.count)) ? undefined : first
     }
+    const sizeBytes =
+      page.readUInt16LE(node + NODE.low) + 65_536 * page.readUInt16LE(node + NODE.high)
+    if (value + sizeBytes > page.length) return number
     if ((flags & NODE_FLAG.table) !== 0) {
       if (value + TABLE.root + 8 > page.length) return number
       const root = page.readBigUInt64LE(value + TABLE.root)

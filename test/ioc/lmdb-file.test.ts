@@ -113,3 +113,20 @@ test.each([
   writeFileSync(file, damage())
   expect(lmdbFileProblem(file)).toMatch(/page/)
 })
+
+test('a page that was torn is damage, one that is free is not', async () => {
+  await makeShort()
+  const whole = readFileSync(file)
+  const problems = Array.from({ length: whole.length / PAGE - 2 }, (_, i) => {
+    const torn = Buffer.from(whole)
+    torn.fill(0xa5, (i + 2) * PAGE, (i + 3) * PAGE)
+    writeFileSync(file, torn)
+    return lmdbFileProblem(file)
+  })
+  // Pages of keys are looked at; what big values hold is not, and a checksum of their own tells it.
+  const told = problems.filter((problem) => problem !== undefined)
+  expect(told.length).toBeGreaterThan(5)
+  expect(told.every((problem) => /its page \d+, which is in use, is torn/.test(problem))).toBe(true)
+  writeFileSync(file, whole)
+  expect(lmdbFileProblem(file)).toBeUndefined()
+})
