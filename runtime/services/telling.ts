@@ -6,7 +6,8 @@ const RETRY_MS = 500
 
 /**
  * What all nodes have to hear, however long it takes: submitted one after the other, and again while the order does not
- * take it. What is refused for good is left out. An operation that timed out may stand in the order twice.
+ * take it. What is refused for good is left out. What timed out is not submitted again: the order has it, or takes it
+ * before all that this node submits later, and a second one would undo what came between.
  */
 export class Telling<T extends { readonly kind: string }> {
   readonly #submit: (operation: T) => Promise<unknown>
@@ -46,7 +47,7 @@ export class Telling<T extends { readonly kind: string }> {
         await this.#submit(next)
       } catch (err) {
         this.#log.debug({ err, kind: next.kind }, 'not taken by the order')
-        if (isSdkError(err) && (err.code === 'TRY_AGAIN' || err.code === 'TIMEOUT')) {
+        if (isSdkError(err, 'TRY_AGAIN')) {
           if (this.#isClosed) break
           this.#cancelRetry = systemClock.after(RETRY_MS, () => void this.#tellAll())
           break

@@ -3,6 +3,7 @@ import { createRmd, IOC_PORT, openPort, type Rmd } from '../../ioc/index.ts'
 import { NameWatch } from '../../runtime/cpm/name-watch.ts'
 import { createCheckpointServer } from '../../runtime/services/checkpoint/server.ts'
 import { Dispatcher } from '../../runtime/services/dispatcher.ts'
+import { type GroupClient, groupLibrary } from '../../runtime/services/group/client.ts'
 import { type NameClient, nameLibrary } from '../../runtime/services/name/client.ts'
 import { nameServer } from '../../runtime/services/name/server.ts'
 import {
@@ -10,7 +11,7 @@ import {
   namedCheckpointLibrary,
 } from '../../runtime/services/named-checkpoint/client.ts'
 import { namedCheckpointServer } from '../../runtime/services/named-checkpoint/server.ts'
-import { NodeServices } from '../../runtime/services/node-services.ts'
+import { type CreateServices, NodeServices } from '../../runtime/services/node-services.ts'
 import { MemoryDatabase } from './memory-database.ts'
 import { Process, Steps } from './stepped.ts'
 
@@ -32,6 +33,7 @@ export interface Component {
   readonly rmd: Rmd
   readonly checkpoint: NamedCheckpointClient
   readonly names: NameClient
+  readonly groups: GroupClient
 }
 
 /**
@@ -46,6 +48,12 @@ export class ServiceWorld {
   leader = 0
   #term = 0
   readonly #disks = new Map<number, MemoryDatabase>()
+  readonly #services: readonly CreateServices[]
+
+  /** @param services - what each node serves. */
+  constructor(services: readonly CreateServices[] = [nameServer, namedCheckpointServer]) {
+    this.#services = services
+  }
 
   async node(id: number): Promise<void> {
     const process = new Process(this.steps)
@@ -82,7 +90,7 @@ export class ServiceWorld {
       namesRegistered: () => undefined,
       rmd,
       log: quiet,
-      services: [nameServer, namedCheckpointServer],
+      services: this.#services,
     })
     rmd.serve((call) => {
       if (process.isAlive && !store.dispatch(call)) services.dispatch(call)
@@ -109,10 +117,10 @@ export class ServiceWorld {
     const context = { component: name, node: `node${id}`, nodeId: id, rmd, agent, log: quiet }
     const checkpoints = namedCheckpointLibrary({ ...context, epochOf: () => 0 })
     const nameService = nameLibrary(context)
+    const groups = groupLibrary(context)
     const dispatcher = new Dispatcher(quiet)
-    for (const { face, handlers } of [...checkpoints.pushes, ...nameService.pushes]) {
-      dispatcher.install(face, handlers)
-    }
+    const pushes = [checkpoints, nameService, groups].flatMap((library) => library.pushes)
+    for (const { face, handlers } of pushes) dispatcher.install(face, handlers)
     rmd.serve((call) => {
       if (process.isAlive) dispatcher.serve(call)
     })
@@ -123,6 +131,7 @@ export class ServiceWorld {
       rmd,
       checkpoint: checkpoints.client,
       names: nameService.client,
+      groups: groups.client,
     }
     this.nodes.get(id)?.components.add(component)
     return component

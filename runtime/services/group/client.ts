@@ -75,7 +75,10 @@ export interface GroupHandle {
   groupDestroy(group: number): Promise<void>
   /** @throws SdkError DOESNT_EXIST, NO_SPACE; ALREADY_EXIST when the member id is in the group. */
   groupJoin(request: GroupJoin): Promise<void>
-  /** @throws SdkError GROUP_DOESNT_EXIST; DOESNT_EXIST for no member of this component. */
+  /**
+   * After a TIMEOUT the member leaves as soon as that can be ordered; it may join again at once.
+   * @throws SdkError GROUP_DOESNT_EXIST; DOESNT_EXIST for no member of this component.
+   */
   groupLeave(request: { readonly group: number; readonly memberId: number }): Promise<void>
   /** As `clusterTrack`. @throws SdkError NOT_EXIST for an unknown group. */
   groupTrack(request: {
@@ -228,8 +231,21 @@ class Handle implements GroupHandle {
     readonly group: number
     readonly memberId: number
   }): Promise<void> {
-    await this.#service().groupLeave({ group, memberId })
-    this.#joined.delete(`${group} ${memberId}`)
+    const service = this.#service()
+    const key = `${group} ${memberId}`
+    const joined = this.#joined.get(key)
+    try {
+      await service.groupLeave({ group, memberId })
+    } catch (error) {
+      if (!isStillMember(error)) this.#forget(key, joined)
+      throw error
+    }
+    this.#forget(key, joined)
+  }
+
+  /** Unless it has joined again meanwhile. */
+  #forget(key: string, joined: GroupJoin | undefined): void {
+    if (this.#joined.get(key) === joined) this.#joined.delete(key)
   }
 
   groupTrack({
@@ -341,4 +357,10 @@ class Handle implements GroupHandle {
     if (this.#isOpen) return this.#groups.service
     throw new SdkError('INVALID_HANDLE', 'the handle was finalized: initialize another one')
   }
+}
+
+/** After a leave that failed so. One that may have run takes the member out, if late; it may join again. */
+function isStillMember(error: unknown): boolean {
+  if (!isSdkError(error)) return true
+  return !error.mayHaveRun && error.code !== 'DOESNT_EXIST' && error.code !== 'GROUP_DOESNT_EXIST'
 }

@@ -1,0 +1,431 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isSdkError } from '../../idl/index.ts'
+import type { GroupHandle, GroupJoin } from '../../runtime/services/group/client.ts'
+import type { GroupNotification } from '../../runtime/services/group/interface.ts'
+import { groupServer } from '../../runtime/services/group/server.ts'
+import { CheckpointWorld } from './recovery-kit.ts'
+import type { Component } from './service-world.ts'
+
+/**
+ * Each operation on groups, cut short before each step of its messages by the death of a node or of the caller, for
+ * good or with a return. Servers, libraries and the order are the real ones.
+ */
+
+/** A component that tracks the cluster and, but for a caller that begins to, the group. */
+interface Program {
+  readonly component: Component
+  /** The life of its node. */
+  readonly node: unknown
+  readonly handle: GroupHandle
+  readonly views: GroupNotification[]
+  /** Views and messages of the group, in the order in which they came. */
+  readonly heard: string[]
+}
+
+/** Whoever has the number of its node as its member id and as its credential. */
+type Who = 1 | 2 | 3
+
+interface Scene {
+  readonly name: string
+  readonly group: number
+  /** Without members. */
+  readonly spare: number
+  readonly programs: Readonly<Record<Who, Program>>
+  /** A node that does not lead the cluster. */
+  readonly preferred: number
+}
+
+interface Known {
+  /** Oldest first. */
+  readonly members: readonly Who[]
+  readonly hasSpare: boolean
+  readonly hasFresh: boolean
+  readonly isSent: boolean
+  readonly isPreferred: boolean
+}
+
+interface Operation {
+  readonly title: string
+  run(caller: GroupHandle, scene: Scene): Promise<unknown>
+  /** Of what was before. */
+  readonly changes?: Partial<Known>
+  /** The caller is no member yet. */
+  readonly isOutside?: boolean
+  /** The caller does not track the group yet. */
+  readonly isNew?: boolean
+  /** The caller's callbacks end with it. */
+  readonly isEnd?: boolean
+}
+
+const BEFORE: Known = {
+  members: [1, 2, 3],
+  hasSpare: true,
+  hasFresh: false,
+  isSent: false,
+  isPreferred: false,
+}
+const CALLER = 3
+
+const OPERATIONS: readonly Operation[] = [
+  {
+    title: 'create',
+    run: (caller, { name }) => caller.groupCreate(`${name} fresh`),
+    changes: { hasFresh: true },
+  },
+  {
+    title: 'join',
+    run: (caller, scene) => caller.groupJoin(joining(scene.programs[CALLER], scene.group, CALLER)),
+    isOutside: true,
+  },
+  {
+    title: 'leave',
+    run: (caller, { group }) => caller.groupLeave({ group, memberId: CALLER }),
+    changes: { members: [1, 2] },
+  },
+  {
+    title: 'track',
+    run: (caller, { group }) => caller.groupTrack({ group, flags: ['CURRENT', 'CHANGES'] }),
+    isNew: true,
+  },
+  {
+    title: 'send to all',
+    run: (caller, { group }) =>
+      caller.sendAll({ group, memberId: CALLER, data: new Uint8Array([7]) }),
+    changes: { isSent: true },
+  },
+  {
+    title: 'elect a preferred leader',
+    run: (caller, { preferred }) => caller.clusterLeaderElect({ preferred }),
+    changes: { isPreferred: true },
+  },
+  {
+    title: 'destroy',
+    run: (caller, { spare }) => caller.groupDestroy(spare),
+    changes: { hasSpare: false },
+  },
+  {
+    title: 'finalize',
+    run: (caller) => caller.finalize(),
+    changes: { members: [1, 2] },
+    isEnd: true,
+  },
+]
+
+const VICTIMS = ['caller', 1, 2, 3, 'leader without heir'] as const
+type Victim = (typeof VICTIMS)[number]
+const KNOWN_ERRORS = ['TRY_AGAIN', 'TIMEOUT', 'COMP_UNREACHABLE']
+const DEADLINE_MS = 15_100
+/** Longer than an operation waits for the order, twice. */
+const NO_HEIR_MS = 25_000
+/** The new leader waits for what the dead one had, in vain. */
+const RETURN_MS = 5_000
+
+let world: CheckpointWorld
+let count = 0
+beforeAll(async () => {
+  world = new CheckpointWorld([(host) => groupServer(host)])
+  await world.start(1, 2, 3)
+  // Until then nobody leads the cluster.
+  await world.steps.pass(6_000)
+})
+afterAll(() => world.close())
+
+function joining({ heard }: Program, group: number, memberId: number): GroupJoin {
+  return {
+    group,
+    memberId,
+    credential: memberId,
+    deliver: ({ from, data }, lost) => heard.push(`message ${from} ${data.join()} lost ${lost}`),
+  }
+}
+
+async function programOn(node: number, track: boolean): Promise<Program> {
+  const component = await world.steps.wait(world.component(node, `program${++count}`))
+  const [views, heard]: [GroupNotification[], string[]] = [[], []]
+  const note = (view: GroupNotification, lost: number): void => {
+    views.push(view)
+    if (view.group !== null) heard.push(`view ${view.viewNumber} lost ${lost}`)
+  }
+  const handle = component.groups.initialize({ clusterTrack: note, groupTrack: note })
+  if (track) {
+    const now = await world.steps.wait(handle.clusterTrack(['CURRENT', 'CHANGES']))
+    if (now !== null) views.push(now)
+  }
+  return { component, node: world.nodes.get(node), handle, views, heard }
+}
+
+async function sceneOf({ isOutside = false, isNew = false }: Operation): Promise<Scene> {
+  const name = `group${++count}`
+  const first = await programOn(1, true)
+  const programs = { 1: first, 2: await programOn(2, true), 3: await programOn(CALLER, true) }
+  const group = await world.steps.wait(first.handle.groupCreate(name))
+  const spare = await world.steps.wait(first.handle.groupCreate(`${name} spare`))
+  for (const node of [1, 2, CALLER] as const) {
+    const { handle, views } = programs[node]
+    if (node !== CALLER || !isNew) {
+      const now = await world.steps.wait(
+        handle.groupTrack({ group, flags: ['CURRENT', 'CHANGES'] }),
+      )
+      if (now !== null) views.push(now)
+    }
+    if (node === CALLER && isOutside) continue
+    await world.steps.wait(handle.groupJoin(joining(programs[node], group, node)))
+  }
+  await world.steps.drain()
+  for (const { heard } of Object.values(programs)) heard.length = 0
+  const leader = first.views.findLast((view) => view.group === null)?.leader
+  return { name, group, spare, programs, preferred: [1, 2, 3].find((id) => id !== leader) ?? 0 }
+}
+
+interface Seen {
+  readonly groups: readonly string[]
+  readonly cluster: GroupNotification | null
+  readonly group: GroupNotification | null
+}
+
+/** What a node says. */
+async function seen(node: number, { name, group }: Scene): Promise<Seen> {
+  const { component, handle } = await programOn(node, false)
+  const all = async (): Promise<Seen> => ({
+    groups: (await handle.groupList()).flatMap((info) =>
+      info.name.startsWith(name) ? info.name : [],
+    ),
+    cluster: await handle.clusterTrack('CURRENT'),
+    group: await handle.groupTrack({ group, flags: 'CURRENT' }),
+  })
+  const found = await world.steps.wait(all())
+  world.kill(component)
+  return found
+}
+
+type Ending =
+  | { readonly answer: unknown }
+  | { readonly error: string }
+  | { readonly ended: true }
+  /** Of an unsure outcome: the caller has joined after it. */
+  | { readonly again: true }
+
+interface Cut {
+  readonly victim: Victim
+  readonly isBackSoon: boolean
+  /** The node that hears everything last; 0: all are equally fast. */
+  readonly slow: number
+}
+
+/** One operation, cut short after so many steps. @returns false when it had ended before. */
+async function cutShort(operation: Operation, after: number, cut: Cut): Promise<boolean> {
+  const { isBackSoon, slow } = cut
+  const isLeaderless = cut.victim === 'leader without heir'
+  const victim = cut.victim === 'leader without heir' ? 1 : cut.victim
+  const scene = await sceneOf(operation)
+  await world.slow(slow)
+  const what = `${operation.title}, cut after ${after} steps, ${JSON.stringify(cut)}`
+  const caller = scene.programs[CALLER]
+  let ending: Ending | null = null
+  const isOver = (): boolean => ending !== null
+  const end = (how: Ending): void => {
+    ending ??= how
+  }
+  operation.run(caller.handle, scene).then(
+    (answer) => end({ answer }),
+    (error: unknown) => end({ error: isSdkError(error) ? error.code : String(error) }),
+  )
+  for (let step = 0; step < after && !isOver(); step++) await world.steps.step()
+  const wasOver = isOver()
+  if (victim === 'caller') world.kill(caller.component)
+  else if (isLeaderless) world.killNode(1)
+  else world.killNodes(victim)
+  if (!caller.component.process.isAlive) end({ ended: true })
+  if (isBackSoon && victim !== 'caller' && !isLeaderless) {
+    for (let step = 0; step < 5; step++) await world.steps.step()
+    await world.start(victim)
+  }
+  expect(await world.steps.run(isOver, DEADLINE_MS), `${what}: no answer`).toBe(true)
+  let how: Ending = ending ?? { ended: true }
+  if (isLeaderless) how = await succeed(operation, scene, how)
+  await world.slow(0)
+  await world.steps.pass(700)
+  await check(operation, scene, how, what)
+  if (victim !== 'caller' && !world.nodes.has(victim)) {
+    await world.start(victim)
+    await check(operation, scene, how, `${what}, ${victim} is back`)
+  }
+  for (const { components } of world.nodes.values()) {
+    for (const component of [...components]) world.kill(component)
+  }
+  await clear()
+  return !wasOver
+}
+
+/** The order is led again, late; a caller that could not join or leave for sure joins again meanwhile. */
+async function succeed(operation: Operation, scene: Scene, how: Ending): Promise<Ending> {
+  const { [CALLER]: caller } = scene.programs
+  await world.steps.pass(NO_HEIR_MS - DEADLINE_MS)
+  const isAgain = 'error' in how && ['join', 'leave'].includes(operation.title)
+  const again = isAgain ? caller.handle.groupJoin(joining(caller, scene.group, CALLER)) : null
+  again?.catch(() => undefined)
+  await world.steps.pass(1)
+  world.lead(2)
+  await world.steps.pass(RETURN_MS)
+  if (again === null) return how
+  await world.steps.wait(again)
+  return { again: true }
+}
+
+/** Groups stay until they are destroyed. */
+async function clear(): Promise<void> {
+  const { component, handle } = await programOn(1, false)
+  for (const { group } of await world.steps.wait(handle.groupList())) {
+    await world.steps.wait(handle.groupDestroy(group))
+  }
+  world.kill(component)
+}
+
+async function check(
+  operation: Operation,
+  scene: Scene,
+  how: Ending,
+  where: string,
+): Promise<void> {
+  const [node = 0, ...others] = world.nodes.keys()
+  const found = await seen(node, scene)
+  for (const other of others) expect(await seen(other, scene), where).toEqual(found)
+  if ('error' in how) {
+    const errors = isThere(scene) ? KNOWN_ERRORS : [...KNOWN_ERRORS, 'INVALID_PARAMETER']
+    expect(errors, `${where}: ${how.error}`).toContain(how.error)
+  }
+  checkListeners(operation, scene, found, how, where)
+  checkLeader(found, where)
+  const isMember = operation.isOutside !== true
+  const before = { ...BEFORE, members: isMember ? BEFORE.members : ([1, 2] as const) }
+  const done = { ...BEFORE, ...operation.changes }
+  const present = known(scene, found)
+  const expected = [expectedOf(done, scene), expectedOf(before, scene)]
+  if ('again' in how) expect(present.members, where).toContain(CALLER)
+  else if ('answer' in how) expect(present, where).toEqual(expected[0])
+  // Who was told that it has not joined, or that it may not have left, is no member.
+  else if ('error' in how && (isMember ? operation.title === 'leave' : true)) {
+    expect(present.members, where).toEqual(expectedOf({ ...done, members: [1, 2] }, scene).members)
+  } else expect(expected, where).toContainEqual(present)
+}
+
+/** The node that is preferred has not died. */
+function isThere({ programs, preferred }: Scene): boolean {
+  return programs[preferred as Who].node === world.nodes.get(preferred)
+}
+
+/** What is left of it with those that live. */
+function expectedOf(state: Known, scene: Scene): Known {
+  const isAlive = (who: Who): boolean => scene.programs[who].component.process.isAlive
+  return {
+    ...state,
+    members: state.members.filter(isAlive),
+    isPreferred: state.isPreferred && isThere(scene),
+    isSent: state.isSent && ([1, 2, 3] as const).some(isAlive),
+  }
+}
+
+function known({ name, programs, preferred }: Scene, { groups, group, cluster }: Seen): Known {
+  const heard = Object.values(programs).filter(({ component }) => component.process.isAlive)
+  const sent = heard.map(({ heard: of }) => of.filter((one) => one.startsWith('message')).length)
+  expect(sent, 'once for all or for none').toEqual(sent.map(() => Math.min(1, sent[0] ?? 0)))
+  const isPreferred = cluster?.items.some(
+    ({ member }) => member.memberId === preferred && member.isPreferredLeader,
+  )
+  if (isPreferred === true) expect(cluster?.leader).toBe(preferred)
+  return {
+    members: (group?.items ?? []).map(({ member }) => member.memberId as Who),
+    hasSpare: groups.includes(`${name} spare`),
+    hasFresh: groups.includes(`${name} fresh`),
+    isSent: sent[0] === 1,
+    isPreferred: isPreferred === true,
+  }
+}
+
+/** Each view once, none skipped, the same for all, down to the present one. */
+function checkListeners(
+  { isNew, isEnd }: Operation,
+  { group, programs }: Scene,
+  found: Seen,
+  how: Ending,
+  where: string,
+): void {
+  const texts = new Map<string, string>()
+  const [heard, ...others] = [1, 2, 3].flatMap((who) => {
+    const { component, views, heard: of } = programs[who as Who]
+    if (!component.process.isAlive) return []
+    const isCaller = who === CALLER
+    const answer = isCaller && isNew && 'answer' in how ? (how.answer as GroupNotification) : null
+    for (const present of [found.cluster, found.group]) {
+      const all = [...(answer === null ? [] : [answer]), ...views]
+      const mine = all.filter((view) => view.group === present?.group)
+      if (isCaller && isNew && present?.group === group && answer === null) continue
+      const numbers = mine.map(({ viewNumber }) => viewNumber)
+      const first = numbers[0] ?? 0
+      const last = isCaller && isEnd ? (numbers.at(-1) ?? 0) : (present?.viewNumber ?? 0)
+      expect(numbers, `${where}: ${who} sees each view`).toEqual(
+        Array.from({ length: last - first + 1 }, (_, at) => first + at),
+      )
+      for (const view of mine.slice(1)) {
+        const text = JSON.stringify(view)
+        const key = `${view.group} ${view.viewNumber}`
+        expect(text, `${where}: ${who}, ${key}`).toBe(texts.get(key) ?? text)
+        texts.set(key, text)
+      }
+    }
+    return isCaller && (isNew === true || !isIn(found, CALLER)) ? [] : [of]
+  })
+  for (const other of others) expect(other, `${where}: in one order`).toEqual(heard)
+  for (const one of heard ?? []) expect(one, where).toMatch(/lost 0$/)
+}
+
+function isIn({ group }: Seen, memberId: number): boolean {
+  return group?.items.some(({ member }) => member.memberId === memberId) === true
+}
+
+function checkLeader({ cluster, group }: Seen, where: string): void {
+  for (const view of [cluster, group]) {
+    const ids = (view?.items ?? []).map(({ member }) => member.memberId)
+    const leading = view?.items.filter(({ member }) => member.isCurrentLeader)
+    expect(
+      leading?.map(({ member }) => member.memberId),
+      where,
+    ).toEqual(ids.length === 0 ? [] : [view?.leader])
+  }
+  const ids = cluster?.items.map(({ member }) => member.nodeId)
+  expect(new Set(ids), where).toEqual(new Set(world.nodes.keys()))
+}
+
+const isEvery = process.env['EVERY'] !== undefined
+
+/** Each step is cut short once, by all in turn; with EVERY in all ways. */
+function cutsAt(turn: number): readonly Cut[] {
+  const of = <T>(items: readonly T[], at: number): T[] => items.slice(at % items.length).slice(0, 1)
+  const chosen = isEvery ? VICTIMS : of(VICTIMS, turn)
+  const slow = of([0, 1, 2, 3], turn >> 1)
+  return chosen.flatMap((victim) =>
+    slow.flatMap((node) => {
+      const times = isEvery && victim !== 'caller' ? [true, false] : [turn % 2 === 0]
+      return times.map((isBackSoon) => ({ victim, isBackSoon, slow: node }))
+    }),
+  )
+}
+
+describe('an operation on groups, cut short after each step of its messages', () => {
+  it.each(OPERATIONS.map((operation, index) => [operation.title, operation, index] as const))(
+    '%s',
+    { timeout: 600_000 },
+    async (_, operation, index) => {
+      let isUnderWay = true
+      let cases = 0
+      for (let after = 0; isUnderWay; after++) {
+        isUnderWay = false
+        for (const cut of cutsAt(after + index)) {
+          isUnderWay = (await cutShort(operation, after, cut)) || isUnderWay
+          cases++
+        }
+      }
+      expect(cases).toBeGreaterThan(2)
+    },
+  )
+})
