@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isSdkError } from '../../idl/index.ts'
 import type { NamedCheckpointHandle } from '../../runtime/index.ts'
 import type { CreationFlag } from '../../runtime/services/named-checkpoint/interface.ts'
+import { type Cut, cutEachStep, cutsAt } from './cutting.ts'
 import { bytes, CheckpointWorld } from './recovery-kit.ts'
 import type { Component } from './service-world.ts'
 
@@ -208,18 +209,11 @@ async function seenBy(observer: Component, name: string): Promise<Seen | null> {
 
 type Ending = { readonly answer: string } | { readonly error: string } | { readonly ended: true }
 
-interface Cut {
-  readonly victim: Victim
-  readonly isBackSoon: boolean
-  /** The node that hears everything last; 0: all are equally fast. */
-  readonly slow: number
-}
-
 /** One operation, cut short after so many steps. @returns false when it had ended before. */
 async function cutShort(
   operation: Operation,
   after: number,
-  { victim, isBackSoon, slow }: Cut,
+  { victim, isBackSoon, slow }: Cut<Victim>,
 ): Promise<boolean> {
   const scene = await sceneOf(operation)
   await world.slow(slow)
@@ -292,35 +286,15 @@ async function clear({ name }: Scene): Promise<void> {
 }
 
 const victims = Object.keys(VICTIMS) as Victim[]
-const isEvery = process.env['EVERY'] !== undefined
-
-/** Each step is cut short once, by all in turn; with EVERY in all ways. */
-function cutsAt(turn: number): readonly Cut[] {
-  const of = <T>(items: readonly T[], at: number): T[] => items.slice(at % items.length).slice(0, 1)
-  const chosen = isEvery ? victims : of(victims, turn)
-  const slow = isEvery ? [0, 1, 2, 3] : of([0, 1, 2, 3], turn >> 1)
-  return chosen.flatMap((victim) =>
-    slow.flatMap((node) => {
-      const times = isEvery && Array.isArray(VICTIMS[victim]) ? [true, false] : [turn % 2 === 0]
-      return times.map((isBackSoon) => ({ victim, isBackSoon, slow: node }))
-    }),
-  )
-}
-
 describe('an operation on a checkpoint, cut short after each step of its messages', () => {
   it.each(OPERATIONS.map((operation, index) => [operation.title, operation, index] as const))(
     '%s',
     { timeout: 600_000 },
     async (_, operation, index) => {
-      let isUnderWay = true
-      let cases = 0
-      for (let after = 0; isUnderWay; after++) {
-        isUnderWay = false
-        for (const cut of cutsAt(after + index)) {
-          isUnderWay = (await cutShort(operation, after, cut)) || isUnderWay
-          cases++
-        }
-      }
+      const cases = await cutEachStep(
+        (steps) => cutsAt(steps + index, victims, (victim) => Array.isArray(VICTIMS[victim])),
+        (steps, cut) => cutShort(operation, steps, cut),
+      )
       expect(cases).toBeGreaterThan(2)
     },
   )

@@ -16,6 +16,7 @@ import {
   type CheckpointServer,
   createCheckpointServer,
 } from '../../runtime/services/checkpoint/server.ts'
+import { cutEachStep, isEvery } from './cutting.ts'
 import { MemoryDatabase } from './memory-database.ts'
 import { Process, Steps } from './stepped.ts'
 
@@ -329,7 +330,6 @@ interface Cut {
   readonly slow: number
 }
 
-const isEvery = process.env['EVERY'] !== undefined
 const victims = Object.keys(VICTIMS)
 
 function cutsAt(turn: number): readonly Cut[] {
@@ -347,15 +347,10 @@ describe('an operation on the checkpoint of a CSI, cut short after each step', (
       await world.heal()
       await world.steps.wait(world.gate()?.write('value', 0) ?? Promise.resolve())
       await world.heal()
-      let isUnderWay = true
-      let cases = 0
-      for (let after = 0; isUnderWay; after++) {
-        isUnderWay = false
-        for (const cut of cutsAt(after + index * 3)) {
-          isUnderWay = (await cutShort(operation, after, cut)) || isUnderWay
-          cases++
-        }
-      }
+      const cases = await cutEachStep(
+        (steps) => cutsAt(steps + index * 3),
+        (steps, cut) => cutShort(operation, steps, cut),
+      )
       expect(cases).toBeGreaterThan(4)
     },
   )

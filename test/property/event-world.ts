@@ -92,15 +92,7 @@ export class World {
         send: (to, records) => this.#send(life, to, records),
         clock: {
           nowMs: () => this.clock.nowMs,
-          after: (delayMs, run) => {
-            let isCancelled = false
-            this.clock.after(delayMs, () => {
-              if (!isCancelled) run()
-            })
-            return () => {
-              isCancelled = true
-            }
-          },
+          after: (delayMs, run) => this.clock.after(delayMs, run),
         },
       }),
     }
@@ -135,7 +127,7 @@ export class World {
     const wait = (): void => {
       if (this.lives.get(member.node) !== life) return
       const isKnown = this.#view.every(({ node }) => (this.lives.get(node)?.place ?? at) >= at)
-      if (!isKnown || life.isCut || life.place < at) return this.clock.after(5, wait)
+      if (!isKnown || life.isCut || life.place < at) return void this.clock.after(5, wait)
       life.hub.subscribe(CHANNEL, program, {
         number: 1,
         filter: { kind: 'patterns', filters: [] },
@@ -258,10 +250,10 @@ export class World {
       const fail = (): void => reject(new SdkError('COMP_UNREACHABLE', 'lost'))
       const target = this.lives.get(to.node)
       const isGone = target?.member.life !== to.life || target.isCut || from.isCut
-      if (isGone) return this.clock.after(2, fail)
+      if (isGone) return void this.clock.after(2, fail)
       const isLost = this.faults && this.random.chance(0.05)
       const isAnswerLost = this.faults && this.random.chance(0.05)
-      if (isLost) return this.clock.after(20, fail)
+      if (isLost) return void this.clock.after(20, fail)
       this.clock.after(1 + this.random.below(5), () => {
         if (this.lives.get(to.node) !== target || target.isCut || target.place < revision) {
           return fail()

@@ -3,6 +3,7 @@ import { isSdkError } from '../../idl/index.ts'
 import type { GroupHandle, GroupJoin } from '../../runtime/services/group/client.ts'
 import type { GroupNotification } from '../../runtime/services/group/interface.ts'
 import { groupServer } from '../../runtime/services/group/server.ts'
+import { type Cut, cutEachStep, cutsAt } from './cutting.ts'
 import { CheckpointWorld } from './recovery-kit.ts'
 import type { Component } from './service-world.ts'
 
@@ -205,15 +206,8 @@ type Ending =
   /** Of an unsure outcome: the caller has joined after it. */
   | { readonly again: true }
 
-interface Cut {
-  readonly victim: Victim
-  readonly isBackSoon: boolean
-  /** The node that hears everything last; 0: all are equally fast. */
-  readonly slow: number
-}
-
 /** One operation, cut short after so many steps. @returns false when it had ended before. */
-async function cutShort(operation: Operation, after: number, cut: Cut): Promise<boolean> {
+async function cutShort(operation: Operation, after: number, cut: Cut<Victim>): Promise<boolean> {
   const { isBackSoon, slow } = cut
   const isLeaderless = cut.victim === 'leader without heir'
   const victim = cut.victim === 'leader without heir' ? 1 : cut.victim
@@ -396,35 +390,15 @@ function checkLeader({ cluster, group }: Seen, where: string): void {
   expect(new Set(ids), where).toEqual(new Set(world.nodes.keys()))
 }
 
-const isEvery = process.env['EVERY'] !== undefined
-
-/** Each step is cut short once, by all in turn; with EVERY in all ways. */
-function cutsAt(turn: number): readonly Cut[] {
-  const of = <T>(items: readonly T[], at: number): T[] => items.slice(at % items.length).slice(0, 1)
-  const chosen = isEvery ? VICTIMS : of(VICTIMS, turn)
-  const slow = of([0, 1, 2, 3], turn >> 1)
-  return chosen.flatMap((victim) =>
-    slow.flatMap((node) => {
-      const times = isEvery && victim !== 'caller' ? [true, false] : [turn % 2 === 0]
-      return times.map((isBackSoon) => ({ victim, isBackSoon, slow: node }))
-    }),
-  )
-}
-
 describe('an operation on groups, cut short after each step of its messages', () => {
   it.each(OPERATIONS.map((operation, index) => [operation.title, operation, index] as const))(
     '%s',
     { timeout: 600_000 },
     async (_, operation, index) => {
-      let isUnderWay = true
-      let cases = 0
-      for (let after = 0; isUnderWay; after++) {
-        isUnderWay = false
-        for (const cut of cutsAt(after + index)) {
-          isUnderWay = (await cutShort(operation, after, cut)) || isUnderWay
-          cases++
-        }
-      }
+      const cases = await cutEachStep(
+        (steps) => cutsAt(steps + index, VICTIMS, (victim) => victim !== 'caller'),
+        (steps, cut) => cutShort(operation, steps, cut),
+      )
       expect(cases).toBeGreaterThan(2)
     },
   )

@@ -78,15 +78,7 @@ class World {
       log: QUIET,
       clock: {
         nowMs: () => this.clock.nowMs,
-        after: (delayMs, run) => {
-          let isCancelled = false
-          this.clock.after(delayMs, () => {
-            if (!isCancelled) run()
-          })
-          return () => {
-            isCancelled = true
-          }
-        },
+        after: (delayMs, run) => this.clock.after(delayMs, run),
       },
     })
     ordered.add(chronicle)

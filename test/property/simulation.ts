@@ -48,8 +48,15 @@ export class Clockwork {
     this.#due.splice(low, 0, due)
   }
 
-  after(delayMs: number, run: () => void): void {
-    this.at(this.nowMs + delayMs, run)
+  /** @returns what cancels it. */
+  after(delayMs: number, run: () => void): () => void {
+    let isCancelled = false
+    this.at(this.nowMs + delayMs, () => {
+      if (!isCancelled) run()
+    })
+    return () => {
+      isCancelled = true
+    }
   }
 
   every(periodMs: number, run: () => void): () => void {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { cutText } from './make-record.ts'
@@ -31,15 +32,10 @@ export async function openLocalSyslog(path: string, events: SyslogWayEvents): Pr
   }
 }
 
-function connected(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path)
-    socket.once('error', reject)
-    socket.once('connect', () => {
-      socket.off('error', reject)
-      resolve(socket)
-    })
-  })
+async function connected(path: string): Promise<Socket> {
+  const socket = connect(path)
+  await once(socket, 'connect')
+  return socket
 }
 
 class StreamWay implements SyslogWay {
@@ -70,23 +66,18 @@ class StreamWay implements SyslogWay {
 }
 
 /** `logger` lives as long as this process at most: it reads its end, and the kernel kills it with its parent. */
-function startedLogger(path: string): Promise<ChildProcess> {
+async function startedLogger(path: string): Promise<ChildProcess> {
   const size = ['--size', String(2 * LINE_BYTES_MAX)]
   const words = ['--prio-prefix', '--tag', 'holdfast', ...size, '--socket', path]
   // Without this it would lose lines silently while nobody listens.
   words.push('--socket-errors=on')
   const { PATH, TZ } = process.env
-  return new Promise((resolve, reject) => {
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'logger', ...words], {
-      env: { PATH, TZ },
-      stdio: ['pipe', 'ignore', 'pipe'],
-    })
-    child.once('error', reject)
-    child.once('spawn', () => {
-      child.off('error', reject)
-      resolve(child)
-    })
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'logger', ...words], {
+    env: { PATH, TZ },
+    stdio: ['pipe', 'ignore', 'pipe'],
   })
+  await once(child, 'spawn')
+  return child
 }
 
 class LoggerWay implements SyslogWay {
