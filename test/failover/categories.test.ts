@@ -46,11 +46,19 @@ describe('a program by its commands', () => {
         },
       },
     })
+    // Such a program is ACTIVE once it is started: what it does by then shows in its log only.
+    const runs = async (count: number): Promise<void> => {
+      const written = (): number => (existsSync(log) ? lines(log).length : 0)
+      await expect.poll(written, { timeout: 10_000 }).toBe(count)
+    }
     await cluster.until((s) => s.active('serverSI') === 'serverSU1', 10_000)
+    await runs(1)
     await cluster.kill('server1')
     await cluster.until((s) => s.active('serverSI') === 'serverSU2' && s.settled, 10_000)
+    await runs(2)
     await cluster.admin('swap', 'serverSI')
     const view = await cluster.until((s) => s.active('serverSI') === 'serverSU1', 10_000)
+    await runs(3)
     expect(view.component('server2').pid).toBeNull()
     expect(lines(log)).toEqual(['server1', 'server2', 'server1'].map((n) => `${n} serverCSI 8080`))
     await cluster.stop()
