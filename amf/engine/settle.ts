@@ -168,6 +168,10 @@ function swapped(draft: Draft, operation: OperationState): AdminResult | null {
   // The swap is over; without it planning keeps whoever is active now.
   if (group.swap) draft.group(instance.serviceGroup).swap = null
   if (to && unitRole(group, to, instance, 'confirmed') === 'ACTIVE') return { ok: true }
+  const broken = [swap.from, swap.to]
+    .flatMap((name) => draft.model.serviceUnits.get(name)?.components ?? [])
+    .find((model) => hasFailedPresence(componentState(group, model)))
+  if (broken) return repairPending(draft, broken)
   return refuse(
     'FAILED_OPERATION',
     `${swap.to} could not take over; ${swap.from} or another one serves`,
