@@ -21,14 +21,18 @@ export const CL_CPM_EO_DEAD = 'dead'
 export const CL_EO_USE_THREAD_FOR_RECV = 'recv'
 export const CL_EO_USE_THREAD_FOR_APP = 'app'
 
-/** Installs a function table: `app.eo.clientInstall`. Installed again, it covers the earlier one. */
+/**
+ * Installs a function table: `app.eo.clientInstall`. Installed again, it covers the earlier one. Functions that are
+ * left out are a worker module's.
+ */
 export function clEoClientInstall<M extends MethodSpecs>(
   eo: App,
   face: Interface<M>,
-  functions: HandlersOf<M, Call> | null,
+  functions: Partial<HandlersOf<M, Call>> | null,
   options?: ClientInstallOptions,
 ): ClRcT {
-  return rcOfCall(() => eo.eo.clientInstall(face, functions, options))
+  // What is missing is found out, and named, where it is installed.
+  return rcOfCall(() => eo.eo.clientInstall(face, functions as HandlersOf<M, Call>, options))
 }
 
 /** Removes the latest function table: `app.eo.clientUninstall`. */

@@ -211,7 +211,10 @@ export interface CpmClient {
 
 /** Where and under which role the functions of a table run. */
 export interface ClientInstallOptions {
-  /** The functions are those that the module at this URL exports, and run on worker threads. */
+  /**
+   * The module at this URL exports the functions that are not given to `clientInstall`; they run on worker threads,
+   * which import nothing else of the component.
+   */
   readonly worker?: URL
   /**
    * The functions answer only while the component is ACTIVE for this CSI, and keep their at-most-once replies in its
@@ -225,15 +228,21 @@ export interface ClientInstallOptions {
 
 export interface EoClient {
   /**
-   * Installs the functions of an interface. `functions` is null where `options.worker` is given. Several versions of an
-   * interface stand side by side; the same version again covers the earlier table until it is uninstalled.
+   * Installs the functions of an interface. With `options.worker`, those that are left out of `functions` (all: null)
+   * are the worker module's. Several versions of an interface stand side by side; the same version again covers the
+   * earlier table until it is uninstalled.
    * @throws SdkError ALREADY_EXIST when the client id belongs to another interface; INVALID_CLIENTID for a platform id;
    * NO_SPACE beyond `clEoConfig.userClients`; INVALID_PARAMETER when functions and methods do not match.
    */
   clientInstall<M extends MethodSpecs>(
     face: Interface<M>,
-    functions: HandlersOf<M, Call> | null,
+    functions: HandlersOf<M, Call>,
     options?: ClientInstallOptions,
+  ): void
+  clientInstall<M extends MethodSpecs>(
+    face: Interface<M>,
+    functions: Partial<HandlersOf<M, Call>> | null,
+    options: ClientInstallOptions & { readonly worker: URL },
   ): void
   /**
    * Removes the latest table of an interface and version: what it covered answers again.

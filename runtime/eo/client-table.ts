@@ -77,7 +77,7 @@ export class ClientTable {
    * Installs the functions of one version of an interface.
    * @throws SdkError ALREADY_EXIST when the client id belongs to another interface; INVALID_CLIENTID
    * for one outside the user's range; NO_SPACE beyond `userClients`; INVALID_PARAMETER when a method has no function,
-   * or a function no method.
+   * or a function no method. With a worker module, the methods without a function are the module's.
    */
   install(
     face: Interface,
@@ -95,7 +95,8 @@ export class ClientTable {
     for (const [name, method] of Object.entries(face.methods)) {
       const run = (functions?.[name] as AnyFunction | undefined) ?? null
       const since = versionNumber(method.since ?? '')
-      services[method.serviceId] = { face, method, placement, run, since, cookie }
+      const place = run === null ? placement : onEo(placement)
+      services[method.serviceId] = { face, method, placement: place, run, since, cookie }
     }
     const version = versionNumber(face.version)
     this.#tables.set(face.clientId, [{ face, version, services, cookie }, ...present])
@@ -187,6 +188,11 @@ export class ClientTable {
   }
 }
 
+/** Where a function runs that is given beside a worker module. */
+function onEo(placement: Placement): Placement {
+  return placement.kind === 'worker' ? { kind: 'eo', csi: placement.csi } : placement
+}
+
 const isSame = (a: Interface, b: Interface): boolean => a.name === b.name && a.version === b.version
 
 function checkFree(face: Interface, present: readonly Table[]): void {
@@ -226,22 +232,27 @@ function checkFunctions(
   functions: Readonly<Record<string, unknown>> | null,
   placement: Placement,
 ): void {
+  const isGiven = (name: string): boolean => functions?.[name] !== undefined
+  const names = Object.keys(face.methods)
   if (placement.kind === 'worker') {
-    const stream = Object.values(face.methods).find((method) => method.stream)
+    const stream = Object.values(face.methods).find(({ name, stream: is }) => is && !isGiven(name))
     if (stream !== undefined) {
       throw new SdkError(
         'NOT_SUPPORTED',
-        `${face.name}.${stream.name}: streams run on the EO's own thread: install it without a worker`,
+        `${face.name}.${stream.name}: streams run on the EO's own thread: give its function here`,
       )
     }
-    if (functions === null) return
-    throw new SdkError(
-      'INVALID_PARAMETER',
-      `${face.name}: functions must be null when a worker module is given: it exports them`,
-    )
+    if (names.every(isGiven)) {
+      throw new SdkError(
+        'INVALID_PARAMETER',
+        `${face.name}: every method has a function here, none is left for the worker module: ` +
+          'leave out those that it exports, or the worker',
+      )
+    }
   }
-  for (const name of Object.keys(face.methods)) {
+  for (const name of names) {
     if (typeof functions?.[name] === 'function') continue
+    if (placement.kind === 'worker' && !isGiven(name)) continue
     throw new SdkError('INVALID_PARAMETER', `${face.name}.${name}: no function is given for it`)
   }
   for (const name of Object.keys(functions ?? {})) {

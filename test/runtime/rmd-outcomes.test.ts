@@ -209,6 +209,21 @@ test.each(OUTCOMES)('%s: %s at once, and nothing ran', async (_, code, retryable
   expect(log.slice(before).filter((line) => line === 'add 1')).toEqual([])
 })
 
+test('functions that are given run here, those left out of the worker module', async () => {
+  const square = ({ n }: { n: number }) => ({ n: n + n, thread: 0 })
+  eo.client.clientInstall(Work, { square }, { worker: WORK })
+  const mixed = caller.client(Work, { to: '1:64', ...LONG })
+  expect(await mixed.square({ n: 5 })).toEqual({ n: 10, thread: 0 })
+  expect(await mixed.later({ ms: 1 })).toEqual({})
+  eo.client.clientUninstall(Work)
+  const all = { square, later: () => ({}), untilAborted: () => ({}), reasonSeen: () => seen }
+  const seen = { reason: '' }
+  expect(() => eo.client.clientInstall(Work, all, { worker: WORK })).toThrow(/none is left/)
+  expect(() => eo.client.clientInstall(Work, { square } as never)).toThrow(
+    /Work.later: no function/,
+  )
+})
+
 describe('on workers', () => {
   beforeEach(() => eo.client.clientInstall(Work, null, { worker: WORK }))
   const work = (options: object = {}): ReturnType<typeof caller.client<(typeof Work)['spec']>> =>
