@@ -100,6 +100,12 @@ describe('debug commands and log streams of real components', () => {
     await holdfast(cluster, ['debug', 'logger1', 'speak', 'unheard'])
     const set = await holdfast(cluster, ['log', '--level', 'debug', 'logger1'])
     expect(set.stdout).toBe('debug: logger1\n')
+    // It shows what comes after its start, and may take long to start.
+    const isFollowing = async (): Promise<number> => {
+      await holdfast(cluster, ['debug', 'logger1', 'speak', 'anybody there'])
+      return app.shown.length
+    }
+    await expect.poll(isFollowing, { timeout: 20_000 }).toBeGreaterThan(0)
     await holdfast(cluster, ['debug', 'logger1', 'speak', 'heard', 'well'])
     await holdfast(cluster, ['debug', 'logger2', 'speak', 'unheard'])
     expect((await holdfast(cluster, ['log', '--level', 'debug', '--all'])).code).toBe(0)
