@@ -89,10 +89,12 @@ export type { ChannelScope, FilterType } from './services/event/interface.ts'
 export type {
   GroupCallbacks,
   GroupClient,
+  GroupEjection,
   GroupHandle,
   GroupJoin,
 } from './services/group/client.ts'
 export type {
+  GroupEjectReason,
   GroupInfo,
   GroupMember,
   GroupMemberChange,

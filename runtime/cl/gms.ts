@@ -2,6 +2,7 @@ import { CL_CID, CL_OK, isSdkError, rcError, rcOf, SdkError, type ClRcT } from '
 import type { TrackFlag } from '../cpm/protection-group.ts'
 import type { GroupHandle } from '../services/group/client.ts'
 import type {
+  GroupEjectReason,
   GroupInfo,
   GroupMember,
   GroupMessage,
@@ -17,6 +18,12 @@ export const CL_GMS_TRACK_CHANGES_ONLY = 4
 
 /** Stands for the own node. */
 export const CL_GMS_LOCAL_NODE_ID = 0xffff_ffff
+
+/** Why a node was ejected. SAFplus GMS, `ClGmsMemberEjectReasonT`. */
+export const CL_GMS_MEMBER_EJECT_REASON_UNKNOWN = 0
+export const CL_GMS_MEMBER_EJECT_REASON_API_REQUEST = 1
+
+const REASONS: readonly GroupEjectReason[] = ['UNKNOWN', 'API_REQUEST']
 
 const FLAGS: ReadonlyMap<number, TrackFlag> = new Map([
   [CL_GMS_TRACK_CURRENT, 'CURRENT'],
@@ -46,8 +53,16 @@ export interface ClGmsCallbacksT {
   ) => void
 }
 
+/** What `clGmsClusterJoin` is given. */
+export interface ClGmsClusterManageCallbacksT {
+  /** The node was ejected. @param reason - CL_GMS_MEMBER_EJECT_REASON_... */
+  readonly clGmsMemberEjectCallback: (reason: number) => void
+}
+
 /** Handles that are open, with their callbacks. */
 const USERS = new WeakMap<GroupHandle, ClGmsCallbacksT>()
+/** Of those that joined. */
+const MANAGERS = new WeakMap<GroupHandle, ClGmsClusterManageCallbacksT>()
 
 /** `app.group.initialize`; a version that is not served is replaced by the one that is. */
 export function clGmsInitialize(
@@ -61,9 +76,11 @@ export function clGmsInitialize(
     const app = boundApp()
     if (app === undefined) throw new SdkError('NOT_INITIALIZED', 'this thread has no EO')
     const { clGmsClusterTrackCallback: cluster, clGmsGroupTrackCallback: group } = callbacks ?? {}
-    const user = versioned(wanted, () =>
+    const user: GroupHandle = versioned(wanted, () =>
       app.group.initialize(
         {
+          clusterMemberEject: ({ reason }) =>
+            MANAGERS.get(user)?.clGmsMemberEjectCallback(REASONS.indexOf(reason)),
           ...(cluster !== undefined && {
             clusterTrack: (view) => cluster(view, memberCount(view), CL_OK),
           }),
@@ -155,6 +172,77 @@ export function clGmsClusterLeaderElect(
     leader.value = elected.leader
     deputy.value = elected.deputy
     leadershipChanged.value = elected.leadershipChanged
+  })
+}
+
+/**
+ * `handle.clusterJoin`, for the own node only. A node is a member from the start: then it has this name and these
+ * credentials from now on, and `manage` is told of an ejection. @param credentials - 0: never leads.
+ */
+export function clGmsClusterJoin(
+  handle: GroupHandle,
+  manage: ClGmsClusterManageCallbacksT,
+  credentials: number,
+  _timeout: bigint,
+  nodeId: number,
+  nodeName: string,
+): Promise<ClRcT> {
+  return wait(() => join(handle, manage, credentials, nodeId, nodeName))
+}
+
+/** The same; what becomes of it is told by tracking. */
+export function clGmsClusterJoinAsync(
+  handle: GroupHandle,
+  manage: ClGmsClusterManageCallbacksT,
+  credentials: number,
+  nodeId: number,
+  nodeName: string,
+): ClRcT {
+  return run(() => {
+    unwatched('join', join(handle, manage, credentials, nodeId, nodeName))
+  })
+}
+
+/** `handle.clusterLeave`, for the own node only. */
+export function clGmsClusterLeave(
+  handle: GroupHandle,
+  _timeout: bigint,
+  nodeId: number,
+): Promise<ClRcT> {
+  return wait(() => {
+    const user = userOf(handle)
+    checkOwn(nodeId)
+    return user.clusterLeave()
+  })
+}
+
+/** The same; what becomes of it is told by tracking. */
+export function clGmsClusterLeaveAsync(handle: GroupHandle, nodeId: number): Promise<ClRcT> {
+  return wait(async () => {
+    const user = userOf(handle)
+    checkOwn(nodeId)
+    const { items } = (await user.clusterTrack('CURRENT')) ?? { items: [] }
+    const own = ownNode()
+    if (!items.some(({ member }) => member.memberId === own)) {
+      throw new SdkError('INVALID_PARAMETER', `node ${own} is no member of the cluster`)
+    }
+    unwatched('leave', user.clusterLeave())
+  })
+}
+
+/** `handle.clusterMemberEject`. @param reason - CL_GMS_MEMBER_EJECT_REASON_... */
+export function clGmsClusterMemberEject(
+  handle: GroupHandle,
+  nodeId: number,
+  reason: number,
+): Promise<ClRcT> {
+  return wait(() => {
+    const user = userOf(handle)
+    const word = REASONS[reason]
+    if (word !== undefined) {
+      return user.clusterMemberEject({ nodeId: nodeOf(nodeId) ?? ownNode(), reason: word })
+    }
+    throw new SdkError('INVALID_PARAMETER', `${reason} is no reason: 0 (unknown), 1 (API request)`)
   })
 }
 
@@ -280,6 +368,42 @@ export function clTmsSendAll(
 function userOf(handle: GroupHandle): GroupHandle {
   if (handle !== null && handle !== undefined && USERS.has(handle)) return handle
   throw new SdkError('INVALID_HANDLE', 'this is no handle of clGmsInitialize')
+}
+
+/** @throws SdkError as the parameters are, before anything is awaited. */
+function join(
+  handle: GroupHandle,
+  manage: ClGmsClusterManageCallbacksT,
+  credential: number,
+  nodeId: number,
+  nodeName: string,
+): Promise<void> {
+  const user = userOf(handle)
+  given('manage.clGmsMemberEjectCallback', given('manage', manage).clGmsMemberEjectCallback)
+  const name = given('nodeName', nodeName)
+  checkOwn(nodeId)
+  MANAGERS.set(user, manage)
+  return user.clusterJoin({ name, credential })
+}
+
+function ownNode(): number {
+  const app = boundApp()
+  if (app === undefined) throw new SdkError('NOT_INITIALIZED', 'this thread has no EO')
+  return app.address.node
+}
+
+/** @throws SdkError INVALID_PARAMETER: a node joins and leaves by itself only. */
+function checkOwn(nodeId: number): void {
+  const own = ownNode()
+  if (nodeId === own || nodeId === CL_GMS_LOCAL_NODE_ID) return
+  const message = `node ${nodeId} is not this one (${own}): use clGmsClusterMemberEject for others`
+  throw new SdkError('INVALID_PARAMETER', message)
+}
+
+function unwatched(what: string, outcome: Promise<void>): void {
+  outcome.catch((err: unknown) => {
+    boundApp()?.log.warn({ err }, `the node did not ${what} the cluster`)
+  })
 }
 
 /** @returns undefined for the own node. */

@@ -299,10 +299,17 @@ export type {
 } from './event.ts'
 export {
   CL_GMS_LOCAL_NODE_ID,
+  CL_GMS_MEMBER_EJECT_REASON_API_REQUEST,
+  CL_GMS_MEMBER_EJECT_REASON_UNKNOWN,
   CL_GMS_TRACK_CHANGES,
   CL_GMS_TRACK_CHANGES_ONLY,
   CL_GMS_TRACK_CURRENT,
+  clGmsClusterJoin,
+  clGmsClusterJoinAsync,
   clGmsClusterLeaderElect,
+  clGmsClusterLeave,
+  clGmsClusterLeaveAsync,
+  clGmsClusterMemberEject,
   clGmsClusterMemberGet,
   clGmsClusterMemberGetAsync,
   clGmsClusterTrack,
@@ -319,7 +326,12 @@ export {
   clTmsListGroups,
   clTmsSendAll,
 } from './gms.ts'
-export type { ClGmsCallbacksT, ClGmsHandleT, ClTmsGroupJoinT } from './gms.ts'
+export type {
+  ClGmsCallbacksT,
+  ClGmsClusterManageCallbacksT,
+  ClGmsHandleT,
+  ClTmsGroupJoinT,
+} from './gms.ts'
 export {
   CL_HEAP_NATIVE_MODE,
   clHeapAllocate,

@@ -12,6 +12,7 @@ interface Row {
   readonly eo: string
   readonly life: string
   readonly credential: number
+  readonly turn: number
 }
 
 /** The group service as a list of members, oldest first. */
@@ -23,6 +24,11 @@ class NaiveGroups {
   messages: string[] = []
   hasElected = false
   preferred: number | null = null
+  /** Lives of nodes that came, with their credentials, and those of them that left or were ejected. */
+  readonly #came = new Map<string, number>()
+  readonly #out = new Set<string>()
+  /** What the components of an ejected node lost, by EO and turn. */
+  ejected: string[] = []
   #nextGroup = 1
 
   members(group: number | null): readonly Row[] {
@@ -32,10 +38,19 @@ class NaiveGroups {
   apply(operation: GroupOperation): number | string {
     switch (operation.kind) {
       case 'nodeJoin': {
-        const { nodeId: memberId, owner } = operation
-        if (this.members(null).some((row) => row.life === owner.life)) return 0
-        this.#remove((row) => row.group === null && row.memberId === memberId)
-        this.#add({ group: null, memberId, ...owner, credential: 1 })
+        const { nodeId, life: of } = operation
+        if (this.#out.has(of)) return 0
+        return this.#enter(nodeId, of, this.#came.get(of) ?? 1)
+      }
+      case 'clusterJoin':
+        return this.#enter(operation.nodeId, operation.life, operation.credential)
+      case 'clusterEject': {
+        const { life: of, reason, leaver } = operation
+        if (!this.members(null).some((row) => row.life === of)) return 'INVALID_PARAMETER'
+        this.#out.add(of)
+        const lost = this.rows.filter((row) => row.group !== null && row.life === of)
+        this.ejected.push(ejectionOf(of, reason, leaver, lost))
+        this.#remove((row) => row.life === of)
         return 0
       }
       case 'bootElection':
@@ -66,6 +81,7 @@ class NaiveGroups {
       case 'join': {
         const { group, memberId, owner, credential } = operation
         if (!this.names.has(group)) return 'DOESNT_EXIST'
+        if (this.#out.has(owner.life)) return 'OP_NOT_PERMITTED'
         if (this.#find(group, memberId) !== undefined) return 'ALREADY_EXIST'
         this.#add({ group, memberId, ...owner, credential })
         return 0
@@ -81,7 +97,7 @@ class NaiveGroups {
         const { group, memberId, eo, data } = operation
         if (!this.names.has(group)) return 'DOESNT_EXIST'
         if (this.#find(group, memberId)?.eo !== eo) return 'DOESNT_EXIST'
-        const to = new Set(this.members(group).map((row) => row.eo))
+        const to = this.members(group).map((row) => `${row.eo} ${row.turn}`)
         this.messages.push(textOf(group, memberId, data, to))
         return 0
       }
@@ -93,6 +109,29 @@ class NaiveGroups {
 
   keepNodes(lives: ReadonlySet<string>): void {
     this.#remove((row) => !lives.has(row.life))
+  }
+
+  #enter(memberId: number, of: string, credential: number): number {
+    // Each node is at its last life only.
+    for (const other of [...this.#came.keys()]) {
+      if (other !== of && nodeOf(other) === memberId) {
+        this.#came.delete(other)
+        this.#out.delete(other)
+      }
+    }
+    this.#out.delete(of)
+    this.#came.set(of, credential)
+    const known = this.members(null).find((row) => row.life === of)
+    if (known !== undefined) {
+      if (known.credential !== credential) {
+        this.rows = this.rows.map((row) => (row === known ? { ...row, credential } : row))
+        this.#next(null)
+      }
+      return 0
+    }
+    this.#remove((row) => row.group === null && row.memberId === memberId)
+    this.#add({ group: null, memberId, life: of, eo: '', turn: 0, credential })
+    return 0
   }
 
   #find(group: number, memberId: number): Row | undefined {
@@ -127,6 +166,16 @@ class NaiveGroups {
 const textOf = (group: number, from: number, data: Uint8Array, to: Iterable<string>): string =>
   `${group} ${from} ${data.join()} ${[...to].sort().join()}`
 
+const ejectionOf = (
+  of: string,
+  reason: string,
+  leaver: string | null,
+  lost: readonly { readonly eo: string; readonly turn: number }[],
+): string => {
+  const turns = lost.map(({ eo, turn }) => `${eo} ${turn}`).sort()
+  return `${of} ${reason} ${leaver} ${turns.join()}`
+}
+
 const life = fc.constantFrom('n1.1', 'n1.2', 'n2.1', 'n3.1')
 const nodeOf = (of: string): number => Number(of.charAt(1))
 const group = fc.integer({ min: 1, max: 3 })
@@ -139,10 +188,20 @@ const operation: fc.Arbitrary<GroupOperation> = fc.oneof(
     weight: 3,
     arbitrary: life.map((of) => {
       const nodeId = nodeOf(of)
-      const owner = { life: of, eo: '' }
-      return { kind: 'nodeJoin' as const, owner, nodeId, name: `node${nodeId}`, atMs: 0 }
+      return { kind: 'nodeJoin' as const, life: of, nodeId, name: `node${nodeId}`, atMs: 0 }
     }),
   },
+  fc.record({ life, credential: fc.integer({ min: 0, max: 2 }) }).map((of) => {
+    const nodeId = nodeOf(of.life)
+    return { ...of, kind: 'clusterJoin' as const, nodeId, name: `node${nodeId}`, atMs: 0 }
+  }),
+  fc
+    .record({
+      life,
+      reason: fc.constantFrom('UNKNOWN' as const, 'API_REQUEST' as const),
+      leaver: fc.option(fc.constant('a@n1.1')),
+    })
+    .map((of) => ({ ...of, nodeId: nodeOf(of.life), kind: 'clusterEject' as const })),
   fc.constant({ kind: 'bootElection' as const }),
   fc.record({
     kind: fc.constant('clusterElect' as const),
@@ -153,11 +212,17 @@ const operation: fc.Arbitrary<GroupOperation> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
-      .record({ program, group, memberId, credential: fc.integer({ min: 0, max: 2 }) })
-      .map(({ program: by, ...rest }) => ({
+      .record({
+        program,
+        group,
+        memberId,
+        credential: fc.integer({ min: 0, max: 2 }),
+        turn: fc.nat(9),
+      })
+      .map(({ program: by, turn, ...rest }) => ({
         ...rest,
         kind: 'join' as const,
-        owner: { life: by.life, eo: eoOf(by) },
+        owner: { life: by.life, eo: eoOf(by), turn },
         name: '',
         nodeId: nodeOf(by.life),
         port: 1,
@@ -222,6 +287,7 @@ it('groups are what a plain list of members says, whatever dies', () => {
       for (const one of steps) {
         const before = groups.cluster.current()
         naive.messages = []
+        naive.ejected = []
         if (one === 'restore') {
           // Another node, which gets the whole content.
           const content = groupsCodec.encode(groups.snapshot())
@@ -238,14 +304,20 @@ it('groups are what a plain list of members says, whatever dies', () => {
             for (const map of [tracker.known, tracker.views]) map.delete(one.group)
         }
         const messages: string[] = []
+        const ejected: string[] = []
         for (const effect of groups.takeEffects()) {
           if (effect.kind === 'view') tracker.take(effect.notification)
-          else {
+          else if (effect.kind === 'ejected') {
+            const lost = effect.members.map(({ owner }) => owner)
+            ejected.push(ejectionOf(effect.life, effect.reason, effect.leaver, lost))
+          } else {
             const { group: of, from, data } = effect.message
-            messages.push(textOf(of, from, data, effect.to))
+            const to = [...effect.to].flatMap(([eo, turns]) => turns.map((turn) => `${eo} ${turn}`))
+            messages.push(textOf(of, from, data, to))
           }
         }
         expect(messages).toEqual(naive.messages)
+        expect(ejected).toEqual(naive.ejected)
         expect(groups.groups().map((info) => [info.group, info.name])).toEqual([...naive.names])
         for (const of of [null, ...naive.names.keys()]) {
           const view = groups.view(of).current()
@@ -280,7 +352,8 @@ function checkLeader(
   for (const id of [leader, deputy]) if (id !== null) expect(ids).toContain(id)
   if (leader !== null) expect(leader).not.toBe(deputy)
   for (const { member } of items) expect(member.isCurrentLeader).toBe(member.memberId === leader)
-  if (cluster?.preferred != null) expect(leader).toBe(cluster.preferred)
+  const preferred = cluster?.preferred ?? null
+  if (preferred !== null && ids.includes(preferred)) expect(leader).toBe(preferred)
 }
 
 /** A leader that stays leads on, unless another one is preferred. */
@@ -291,7 +364,8 @@ function checkChange(
 ): void {
   if (before.leader === now.leader || before.leader === null) return
   const bornOn = ({ items }: GroupNotification): number | undefined =>
-    items.find(({ member }) => member.memberId === before.leader)?.member.initialViewNumber
+    items.find(({ member }) => member.memberId === before.leader && member.credential > 0)?.member
+      .initialViewNumber
   const isStill = bornOn(now) !== undefined && bornOn(now) === bornOn(before)
   if (isStill) expect(now.leader).toBe(preferred)
 }

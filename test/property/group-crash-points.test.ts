@@ -21,6 +21,8 @@ interface Program {
   readonly views: GroupNotification[]
   /** Views and messages of the group, in the order in which they came. */
   readonly heard: string[]
+  /** Reasons for which its node was ejected. */
+  readonly ejected: string[]
 }
 
 /** Whoever has the number of its node as its member id and as its credential. */
@@ -43,6 +45,8 @@ interface Known {
   readonly hasFresh: boolean
   readonly isSent: boolean
   readonly isPreferred: boolean
+  /** The node that is not in the cluster's view, though it is there. */
+  readonly out: Who | null
 }
 
 interface Operation {
@@ -52,6 +56,10 @@ interface Operation {
   readonly changes?: Partial<Known>
   /** The caller is no member yet. */
   readonly isOutside?: boolean
+  /** The caller's node has left the cluster. */
+  readonly isAway?: boolean
+  /** The node that it names. */
+  target?(scene: Scene): number
   /** The caller does not track the group yet. */
   readonly isNew?: boolean
   /** The caller's callbacks end with it. */
@@ -64,8 +72,10 @@ const BEFORE: Known = {
   hasFresh: false,
   isSent: false,
   isPreferred: false,
+  out: null,
 }
 const CALLER = 3
+const EJECTED = 2
 
 const OPERATIONS: readonly Operation[] = [
   {
@@ -97,7 +107,26 @@ const OPERATIONS: readonly Operation[] = [
   {
     title: 'elect a preferred leader',
     run: (caller, { preferred }) => caller.clusterLeaderElect({ preferred }),
+    target: ({ preferred }) => preferred,
     changes: { isPreferred: true },
+  },
+  {
+    title: 'eject a node',
+    run: (caller) => caller.clusterMemberEject({ nodeId: EJECTED }),
+    target: () => EJECTED,
+    changes: { members: [1, CALLER], out: EJECTED },
+  },
+  {
+    title: 'leave the cluster',
+    run: (caller) => caller.clusterLeave(),
+    changes: { members: [1, 2], out: CALLER },
+  },
+  {
+    title: 'join the cluster',
+    run: (caller) => caller.clusterJoin(),
+    isOutside: true,
+    isAway: true,
+    changes: { out: null, members: [1, 2] },
   },
   {
     title: 'destroy',
@@ -142,20 +171,25 @@ function joining({ heard }: Program, group: number, memberId: number): GroupJoin
 
 async function programOn(node: number, track: boolean): Promise<Program> {
   const component = await world.steps.wait(world.component(node, `program${++count}`))
-  const [views, heard]: [GroupNotification[], string[]] = [[], []]
+  const [views, heard, ejected]: [GroupNotification[], string[], string[]] = [[], [], []]
   const note = (view: GroupNotification, lost: number): void => {
     views.push(view)
     if (view.group !== null) heard.push(`view ${view.viewNumber} lost ${lost}`)
   }
-  const handle = component.groups.initialize({ clusterTrack: note, groupTrack: note })
+  const handle = component.groups.initialize({
+    clusterTrack: note,
+    groupTrack: note,
+    clusterMemberEject: ({ reason }) => ejected.push(reason),
+  })
   if (track) {
     const now = await world.steps.wait(handle.clusterTrack(['CURRENT', 'CHANGES']))
     if (now !== null) views.push(now)
   }
-  return { component, node: world.nodes.get(node), handle, views, heard }
+  return { component, node: world.nodes.get(node), handle, views, heard, ejected }
 }
 
-async function sceneOf({ isOutside = false, isNew = false }: Operation): Promise<Scene> {
+async function sceneOf(operation: Operation): Promise<Scene> {
+  const { isOutside = false, isNew = false, isAway = false } = operation
   const name = `group${++count}`
   const first = await programOn(1, true)
   const programs = { 1: first, 2: await programOn(2, true), 3: await programOn(CALLER, true) }
@@ -172,6 +206,7 @@ async function sceneOf({ isOutside = false, isNew = false }: Operation): Promise
     if (node === CALLER && isOutside) continue
     await world.steps.wait(handle.groupJoin(joining(programs[node], group, node)))
   }
+  if (isAway) await world.steps.wait(programs[CALLER].handle.clusterLeave())
   await world.steps.drain()
   for (const { heard } of Object.values(programs)) heard.length = 0
   const leader = first.views.findLast((view) => view.group === null)?.leader
@@ -247,7 +282,7 @@ async function cutShort(operation: Operation, after: number, cut: Cut<Victim>): 
   for (const { components } of world.nodes.values()) {
     for (const component of [...components]) world.kill(component)
   }
-  await clear()
+  await clear(operation)
   return !wasOver
 }
 
@@ -266,8 +301,13 @@ async function succeed(operation: Operation, scene: Scene, how: Ending): Promise
   return { again: true }
 }
 
-/** Groups stay until they are destroyed. */
-async function clear(): Promise<void> {
+/** Groups stay until they are destroyed, and a node that left the cluster stays away. */
+async function clear({ changes }: Operation): Promise<void> {
+  for (const node of changes?.out === undefined ? [] : world.nodes.keys()) {
+    const { component, handle } = await programOn(node, false)
+    await world.steps.wait(handle.clusterJoin())
+    world.kill(component)
+  }
   const { component, handle } = await programOn(1, false)
   for (const { group } of await world.steps.wait(handle.groupList())) {
     await world.steps.wait(handle.groupDestroy(group))
@@ -285,27 +325,30 @@ async function check(
   const found = await seen(node, scene)
   for (const other of others) expect(await seen(other, scene), where).toEqual(found)
   if ('error' in how) {
-    const errors = isThere(scene) ? KNOWN_ERRORS : [...KNOWN_ERRORS, 'INVALID_PARAMETER']
+    const target = operation.target?.(scene)
+    const isRefused = target !== undefined && !isThere(scene, target)
+    const errors = isRefused ? [...KNOWN_ERRORS, 'INVALID_PARAMETER'] : KNOWN_ERRORS
     expect(errors, `${where}: ${how.error}`).toContain(how.error)
   }
   checkListeners(operation, scene, found, how, where)
   checkLeader(found, where)
   const isMember = operation.isOutside !== true
-  const before = { ...BEFORE, members: isMember ? BEFORE.members : ([1, 2] as const) }
+  const members = isMember ? BEFORE.members : ([1, 2] as const)
+  const before = { ...BEFORE, members, out: operation.isAway === true ? CALLER : null } as const
   const done = { ...BEFORE, ...operation.changes }
   const present = known(scene, found)
   const expected = [expectedOf(done, scene), expectedOf(before, scene)]
   if ('again' in how) expect(present.members, where).toContain(CALLER)
   else if ('answer' in how) expect(present, where).toEqual(expected[0])
   // Who was told that it has not joined, or that it may not have left, is no member.
-  else if ('error' in how && (isMember ? operation.title === 'leave' : true)) {
+  else if ('error' in how && ['join', 'leave'].includes(operation.title)) {
     expect(present.members, where).toEqual(expectedOf({ ...done, members: [1, 2] }, scene).members)
   } else expect(expected, where).toContainEqual(present)
 }
 
-/** The node that is preferred has not died. */
-function isThere({ programs, preferred }: Scene): boolean {
-  return programs[preferred as Who].node === world.nodes.get(preferred)
+/** The node has not died. */
+function isThere({ programs }: Scene, node: number): boolean {
+  return programs[node as Who].node === world.nodes.get(node)
 }
 
 /** What is left of it with those that live. */
@@ -314,7 +357,8 @@ function expectedOf(state: Known, scene: Scene): Known {
   return {
     ...state,
     members: state.members.filter(isAlive),
-    isPreferred: state.isPreferred && isThere(scene),
+    isPreferred: state.isPreferred && isThere(scene, scene.preferred),
+    out: state.out !== null && isThere(scene, state.out) ? state.out : null,
     isSent: state.isSent && ([1, 2, 3] as const).some(isAlive),
   }
 }
@@ -327,12 +371,20 @@ function known({ name, programs, preferred }: Scene, { groups, group, cluster }:
     ({ member }) => member.memberId === preferred && member.isPreferredLeader,
   )
   if (isPreferred === true) expect(cluster?.leader).toBe(preferred)
+  const present = new Set(cluster?.items.map(({ member }) => member.nodeId))
+  const out = [...world.nodes.keys()].filter((node) => !present.has(node))
+  expect(out.length).toBeLessThan(2)
+  const { component, ejected } = programs[EJECTED]
+  if (component.process.isAlive) {
+    expect(ejected).toEqual(out[0] === EJECTED ? ['API_REQUEST'] : [])
+  }
   return {
     members: (group?.items ?? []).map(({ member }) => member.memberId as Who),
     hasSpare: groups.includes(`${name} spare`),
     hasFresh: groups.includes(`${name} fresh`),
     isSent: sent[0] === 1,
     isPreferred: isPreferred === true,
+    out: (out[0] ?? null) as Who | null,
   }
 }
 
@@ -386,8 +438,6 @@ function checkLeader({ cluster, group }: Seen, where: string): void {
       where,
     ).toEqual(ids.length === 0 ? [] : [view?.leader])
   }
-  const ids = cluster?.items.map(({ member }) => member.nodeId)
-  expect(new Set(ids), where).toEqual(new Set(world.nodes.keys()))
 }
 
 describe('an operation on groups, cut short after each step of its messages', () => {

@@ -110,6 +110,55 @@ it('the names of the original, with its codes', async () => {
   expect(await cl.clTmsGroupTrack(handle, group, CURRENT, view)).toBe(CL_OK)
   expect(view.value?.items.map((item) => item.member.memberId)).toEqual([5])
   expect(await cl.clTmsGroupTrackStop(handle, group)).toBe(CL_OK)
+  const ejected: number[] = []
+  const manage: cl.ClGmsClusterManageCallbacksT = {
+    clGmsMemberEjectCallback: (reason) => ejected.push(reason),
+  }
+  const LOCAL = cl.CL_GMS_LOCAL_NODE_ID
+  const { NULL_POINTER, INVALID_HANDLE, INVALID_PARAMETER } = CL_ERR
+  const mutes = { clGmsMemberEjectCallback: null } as never
+  const { clGmsClusterJoin: enter, clGmsClusterJoinAsync: enterAsync } = cl
+  const { clGmsClusterLeave: leave, clGmsClusterLeaveAsync: leaveAsync } = cl
+  const eject = cl.clGmsClusterMemberEject
+  for (const [title, call, expected] of [
+    ['join: handle', () => enter(none, manage, 1, 0n, LOCAL, 'n'), INVALID_HANDLE],
+    ['join: null callbacks', () => enter(handle, none, 1, 0n, LOCAL, 'n'), NULL_POINTER],
+    ['join: callback null', () => enter(handle, mutes, 1, 0n, LOCAL, 'n'), NULL_POINTER],
+    ['join: null name', () => enter(handle, manage, 1, 0n, LOCAL, none), NULL_POINTER],
+    ['join: other node', () => enter(handle, manage, 1, 0n, 9, 'n'), INVALID_PARAMETER],
+    ['join: a member', () => enter(handle, manage, 1, 0n, LOCAL, 'n'), 0],
+    ['async join: handle', () => enterAsync(none, manage, 1, LOCAL, 'n'), INVALID_HANDLE],
+    ['async join: null callbacks', () => enterAsync(handle, none, 1, LOCAL, 'n'), NULL_POINTER],
+    ['async join: callback null', () => enterAsync(handle, mutes, 1, LOCAL, 'n'), NULL_POINTER],
+    ['async join: null name', () => enterAsync(handle, manage, 1, LOCAL, none), NULL_POINTER],
+    ['async join: other node', () => enterAsync(handle, manage, 1, 9, 'n'), INVALID_PARAMETER],
+    ['leave: handle', () => leave(none, 0n, 1), INVALID_HANDLE],
+    ['leave: unknown node', () => leave(handle, 0n, 100), INVALID_PARAMETER],
+    ['async leave: handle', () => leaveAsync(none, 1), INVALID_HANDLE],
+    ['async leave: unknown node', () => leaveAsync(handle, 100), INVALID_PARAMETER],
+    ['eject: handle', () => eject(none, 1, 1), INVALID_HANDLE],
+    ['eject: unknown node', () => eject(handle, 100, 1), INVALID_PARAMETER],
+    ['eject: reason', () => eject(handle, 1, 2), INVALID_PARAMETER],
+    ['eject', () => eject(handle, 1, cl.CL_GMS_MEMBER_EJECT_REASON_API_REQUEST), 0],
+    ['eject: no member', () => eject(handle, LOCAL, 0), INVALID_PARAMETER],
+    ['leave: no member', () => leave(handle, 0n, LOCAL), INVALID_PARAMETER],
+    ['async leave: no member', () => leaveAsync(handle, LOCAL), INVALID_PARAMETER],
+    ['async join', () => enterAsync(handle, manage, 1, 1, 'n'), 0],
+  ] as const) {
+    expect(error(await call()), title).toBe(expected)
+  }
+  expect(ejected).toEqual([cl.CL_GMS_MEMBER_EJECT_REASON_API_REQUEST])
+  const isMember = async (): Promise<boolean> => {
+    return (await cl.clGmsClusterMemberGet(handle, LOCAL, 0n, member)) === CL_OK
+  }
+  await expect.poll(isMember).toBe(true)
+  expect(await leave(handle, 0n, LOCAL)).toBe(CL_OK)
+  expect(await isMember()).toBe(false)
+  expect(await enter(handle, manage, 1, 0n, 1, 'n')).toBe(CL_OK)
+  expect(await leaveAsync(handle, 1)).toBe(CL_OK)
+  await expect.poll(isMember).toBe(false)
+  expect(await enter(handle, manage, 1, 0n, 1, 'n')).toBe(CL_OK)
+  expect(await cl.clTmsGroupJoin(handle, join)).toBe(CL_OK)
   const groups: cl.ClOut<readonly GroupInfo[]> = { value: [] }
   const info = out<GroupInfo>()
   expect(await cl.clTmsListGroups(handle, groups)).toBe(CL_OK)

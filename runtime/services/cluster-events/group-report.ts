@@ -19,6 +19,8 @@ export class GroupReport {
 
   take(effect: GroupEffect): readonly GroupNews[] {
     if (effect.kind === 'view') return this.#viewed(effect.notification)
+    // The views before it have said so.
+    if (effect.kind === 'ejected') return []
     const { group, from, data: message } = effect.message
     return [{ descriptor: EVENT.cast, data: { kind: 'groupMessage', group, from, message } }]
   }

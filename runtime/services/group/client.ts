@@ -5,6 +5,7 @@ import { PushIntake } from '../push-queue.ts'
 import { type LibraryContext, pushTable, type ServiceLibrary } from '../service.ts'
 import { negotiateVersion } from '../version.ts'
 import {
+  type GroupEjectReason,
   type GroupInfo,
   type GroupMember,
   type GroupMessage,
@@ -20,6 +21,15 @@ const CALL_TIMEOUT_MS = 15_000
 export interface GroupCallbacks {
   readonly clusterTrack?: (notification: GroupNotification, lost: number) => void
   readonly groupTrack?: (notification: GroupNotification, lost: number) => void
+  /**
+   * The own node was ejected from the cluster's view, or another component of it made it leave (`UNKNOWN`): none of
+   * them is in a group any more. Follows the views that say so.
+   */
+  readonly clusterMemberEject?: (ejection: GroupEjection, lost: number) => void
+}
+
+export interface GroupEjection {
+  readonly reason: GroupEjectReason
 }
 
 /** What a component joins a group with. */
@@ -69,11 +79,40 @@ export interface GroupHandle {
     readonly deputy: number | null
     readonly leadershipChanged: boolean
   }>
+  /**
+   * The own node comes back into the cluster's view, which it left or was ejected from. Where it is there, it has this
+   * name and credential from now on (RECONFIGURED).
+   * @throws SdkError INVALID_PARAMETER; after a TIMEOUT it may happen still.
+   */
+  clusterJoin(request?: {
+    /** 1 to 255 characters. @defaultValue its name in the model */
+    readonly name?: string
+    /** 0: it never leads; others are told with the view. @defaultValue 1 */
+    readonly credential?: number
+  }): Promise<void>
+  /**
+   * The own node leaves the cluster's view, and its components their groups, until `clusterJoin` or until the node
+   * process starts anew. Neither AMF nor the services know of it.
+   * @throws SdkError INVALID_PARAMETER when it is no member; after a TIMEOUT it may happen still.
+   */
+  clusterLeave(): Promise<void>
+  /**
+   * The same for any node, whose components hear of it by the callback `clusterMemberEject`.
+   * @throws SdkError INVALID_PARAMETER for no member; after a TIMEOUT it may happen still.
+   */
+  clusterMemberEject(request: {
+    readonly nodeId: number
+    /** @defaultValue `API_REQUEST` */
+    readonly reason?: GroupEjectReason
+  }): Promise<void>
   /** @returns its id. @throws SdkError ALREADY_EXIST, NO_SPACE. */
   groupCreate(name: string): Promise<number>
   /** @throws SdkError DOESNT_EXIST; INUSE while it has members. */
   groupDestroy(group: number): Promise<void>
-  /** @throws SdkError DOESNT_EXIST, NO_SPACE; ALREADY_EXIST when the member id is in the group. */
+  /**
+   * @throws SdkError DOESNT_EXIST, NO_SPACE; ALREADY_EXIST when the member id is in the group; OP_NOT_PERMITTED while
+   * the own node is out of the cluster's view.
+   */
   groupJoin(request: GroupJoin): Promise<void>
   /**
    * After a TIMEOUT the member leaves as soon as that can be ordered; it may join again at once.
@@ -130,6 +169,8 @@ class Groups implements GroupClient {
   readonly service: ReturnType<typeof serviceOf>
   readonly #handles = new Set<Handle>()
   readonly #intake = new PushIntake()
+  #isListening = false
+  #turn = 0
 
   constructor(context: LibraryContext) {
     this.context = context
@@ -140,7 +181,25 @@ class Groups implements GroupClient {
     const negotiated = negotiateVersion('group.initialize', version, GroupService.version)
     const handle = new Handle(this, callbacks, negotiated)
     this.#handles.add(handle)
+    if (callbacks.clusterMemberEject !== undefined) void this.#listen()
     return handle
+  }
+
+  /** Goes before whatever this process calls next. */
+  async #listen(): Promise<void> {
+    if (this.#isListening) return
+    this.#isListening = true
+    try {
+      await this.service.listen({})
+    } catch (err) {
+      this.#isListening = false
+      this.context.log.error({ err }, 'ejections of this node may not be heard of')
+    }
+  }
+
+  /** Of one more membership. */
+  nextTurn(): number {
+    return ++this.#turn
   }
 
   forget(handle: Handle): void {
@@ -165,7 +224,8 @@ class Handle implements GroupHandle {
   readonly #groups: Groups
   readonly #callbacks: GroupCallbacks
   readonly #tracked = new Map<number | null, 'CHANGES' | 'CHANGES_ONLY'>()
-  readonly #joined = new Map<string, GroupJoin>()
+  /** By turn; two of one member while the news of the first one's ejection is under way. */
+  readonly #joined = new Map<number, GroupJoin>()
   #isOpen = true
 
   constructor(groups: Groups, callbacks: GroupCallbacks, version: string) {
@@ -199,6 +259,27 @@ class Handle implements GroupHandle {
     return { leader, deputy, leadershipChanged }
   }
 
+  async clusterJoin({
+    name = null,
+    credential = 1,
+  }: { readonly name?: string | null; readonly credential?: number } = {}): Promise<void> {
+    await this.#service().clusterJoin({ name, credential })
+  }
+
+  async clusterLeave(): Promise<void> {
+    await this.#service().clusterLeave({})
+  }
+
+  async clusterMemberEject({
+    nodeId,
+    reason = 'API_REQUEST',
+  }: {
+    readonly nodeId: number
+    readonly reason?: GroupEjectReason
+  }): Promise<void> {
+    await this.#service().clusterMemberEject({ nodeId, reason })
+  }
+
   async groupCreate(name: string): Promise<number> {
     return (await this.#service().groupCreate({ name })).group
   }
@@ -210,16 +291,13 @@ class Handle implements GroupHandle {
   async groupJoin(request: GroupJoin): Promise<void> {
     const { group, memberId, name = '', credential = 1 } = request
     const service = this.#service()
-    const key = `${group} ${memberId}`
-    if (this.#joined.has(key)) {
-      throw new SdkError('ALREADY_EXIST', `group ${group} has a member ${memberId}`)
-    }
+    const turn = this.#groups.nextTurn()
     // Messages may come before the answer does.
-    this.#joined.set(key, request)
+    this.#joined.set(turn, request)
     try {
-      await service.groupJoin({ group, memberId, name, credential })
+      await service.groupJoin({ group, memberId, name, credential, turn })
     } catch (error) {
-      this.#joined.delete(key)
+      this.#joined.delete(turn)
       throw error
     }
   }
@@ -232,20 +310,21 @@ class Handle implements GroupHandle {
     readonly memberId: number
   }): Promise<void> {
     const service = this.#service()
-    const key = `${group} ${memberId}`
-    const joined = this.#joined.get(key)
+    // Not what joins again meanwhile.
+    const turns = [...this.#joined].flatMap(([turn, joined]) =>
+      joined.group === group && joined.memberId === memberId ? turn : [],
+    )
     try {
       await service.groupLeave({ group, memberId })
     } catch (error) {
-      if (!isStillMember(error)) this.#forget(key, joined)
+      if (!isStillMember(error)) this.#forget(turns)
       throw error
     }
-    this.#forget(key, joined)
+    this.#forget(turns)
   }
 
-  /** Unless it has joined again meanwhile. */
-  #forget(key: string, joined: GroupJoin | undefined): void {
-    if (this.#joined.get(key) === joined) this.#joined.delete(key)
+  #forget(turns: readonly number[]): void {
+    for (const turn of turns) this.#joined.delete(turn)
   }
 
   groupTrack({
@@ -284,7 +363,9 @@ class Handle implements GroupHandle {
     this.#service()
     for (const { group, memberId } of [...this.#joined.values()]) {
       await this.groupLeave({ group, memberId }).catch((error: unknown) => {
-        if (!isSdkError(error, 'DOESNT_EXIST')) throw error
+        // Ejected, it is none any more, and the group may be gone.
+        const isNone = isSdkError(error, 'DOESNT_EXIST') || isSdkError(error, 'GROUP_DOESNT_EXIST')
+        if (!isNone) throw error
       })
     }
     for (const group of [...this.#tracked.keys()]) await this.#trackStop(group)
@@ -295,7 +376,8 @@ class Handle implements GroupHandle {
   receive(news: GroupNews, lost: number): void {
     try {
       if (news.kind === 'view') this.#viewed(news.notification, lost)
-      else this.#delivered(news.message, lost)
+      else if (news.kind === 'ejected') this.#ejected(news, lost)
+      else for (const turn of news.turns) this.#joined.get(turn)?.deliver?.(news.message, lost)
     } catch (err) {
       this.#groups.context.log.error({ err, kind: news.kind }, 'a callback of groups failed')
     }
@@ -311,10 +393,9 @@ class Handle implements GroupHandle {
     tell?.({ ...notification, items: changed }, lost)
   }
 
-  #delivered(message: GroupMessage, lost: number): void {
-    for (const { group, deliver } of this.#joined.values()) {
-      if (group === message.group) deliver?.(message, lost)
-    }
+  #ejected({ reason, turns }: Extract<GroupNews, { kind: 'ejected' }>, lost: number): void {
+    this.#forget(turns)
+    if (reason !== null) this.#callbacks.clusterMemberEject?.({ reason }, lost)
   }
 
   #callback(group: number | null): GroupCallbacks['groupTrack'] {

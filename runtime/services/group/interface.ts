@@ -20,6 +20,8 @@ export const groupNameSchema = z.string().min(1).max(GROUP_LIMITS.nameLength)
 export const memberIdSchema = z.int().min(1).max(0xffff_ffff)
 /** 0: never leads. */
 export const credentialSchema = z.int().min(0).max(1_023)
+/** The same of a node; its number says who of several leads. */
+export const nodeCredentialSchema = z.int().min(0).max(0xffff_ffff)
 
 export const groupMemberSchema = z.strictObject({
   /** Number of the node in the cluster's view, what `groupJoin` gave in a group's. */
@@ -70,6 +72,10 @@ export const groupInfoSchema = z.strictObject({
 })
 export type GroupInfo = z.infer<typeof groupInfoSchema>
 
+/** Why a node was taken out of the cluster's view. SAFplus GMS, `ClGmsMemberEjectReasonT`. */
+export const ejectReasonSchema = z.enum(['UNKNOWN', 'API_REQUEST'])
+export type GroupEjectReason = z.infer<typeof ejectReasonSchema>
+
 const bytes: z.ZodType<Uint8Array, Uint8Array> = z.instanceof(Uint8Array)
 
 export const groupMessageSchema = z.strictObject({
@@ -109,7 +115,7 @@ export const GroupService = defineInterface({
     },
     /** Errors: DOESNT_EXIST; INUSE while it has members. */
     groupDestroy: { serviceId: 5, input: ofGroup, output: none },
-    /** Errors: DOESNT_EXIST, ALREADY_EXIST, NO_SPACE. */
+    /** Errors: DOESNT_EXIST, ALREADY_EXIST, NO_SPACE; OP_NOT_PERMITTED when its node left the cluster. */
     groupJoin: {
       serviceId: 6,
       input: z.strictObject({
@@ -117,6 +123,8 @@ export const GroupService = defineInterface({
         memberId: memberIdSchema,
         name: z.string().max(GROUP_LIMITS.nameLength),
         credential: credentialSchema,
+        /** Tells this membership from later ones of the same member: news name it. */
+        turn: z.int(),
       }),
       output: none,
     },
@@ -143,14 +151,45 @@ export const GroupService = defineInterface({
       }),
       output: none,
     },
+    /** The caller's node comes into the cluster's view, or is there with another name or credential. */
+    clusterJoin: {
+      serviceId: 10,
+      input: z.strictObject({
+        /** null: its name in the model. */
+        name: groupNameSchema.nullable(),
+        credential: nodeCredentialSchema,
+      }),
+      output: none,
+    },
+    /** The caller's node goes out of it. Errors: INVALID_PARAMETER when it is no member. */
+    clusterLeave: { serviceId: 11, input: none, output: none },
+    /** Errors: INVALID_PARAMETER for no member. */
+    clusterMemberEject: {
+      serviceId: 12,
+      input: z.strictObject({ nodeId: z.int(), reason: ejectReasonSchema }),
+      output: none,
+    },
+    /** From now on the caller is told by `news` when its node is ejected, whatever else it watches. */
+    listen: { serviceId: 13, input: none, output: none },
   },
 })
 
 export const groupNewsSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('view'), notification: groupNotificationSchema }),
-  z.strictObject({ kind: z.literal('message'), message: groupMessageSchema }),
+  /** @param turns - memberships of the component that get it. */
+  z.strictObject({
+    kind: z.literal('message'),
+    message: groupMessageSchema,
+    turns: z.array(z.int()),
+  }),
+  /** The own node left the cluster's view, and with it these memberships their groups; null: by the receiver's will. */
+  z.strictObject({
+    kind: z.literal('ejected'),
+    reason: ejectReasonSchema.nullable(),
+    turns: z.array(z.int()),
+  }),
 ])
-/** Views and messages, in their one order. */
+/** Views, messages and ejections, in their one order. */
 export type GroupNews = z.infer<typeof groupNewsSchema>
 
 /** What the agent calls on a component. */

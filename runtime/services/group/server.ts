@@ -6,7 +6,7 @@ import type { OrderMember } from '../replicated/interface.ts'
 import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
 import { Telling } from '../telling.ts'
-import { GroupContent, type GroupEffect } from './group-content.ts'
+import { GroupContent, type GroupEffect, noNode } from './group-content.ts'
 import { type GroupNews, GroupPush, GroupService } from './interface.ts'
 import { type GroupOperation, groupOperationCodec, groupsCodec } from './operations.ts'
 
@@ -17,6 +17,8 @@ export const BOOT_ELECTION_MS = 5_000
 
 type Join = Extract<GroupOperation, { kind: 'join' }>
 type Leave = Extract<GroupOperation, { kind: 'leave' }>
+
+type Handlers = HandlersOf<(typeof GroupService)['spec'], IncomingCall>
 
 interface Local {
   readonly queue: PushQueue<GroupNews>
@@ -87,13 +89,32 @@ class GroupServer implements NodeService, Replicated {
   #perform(): void {
     for (const effect of this.#content.takeEffects()) {
       this.#options.observe?.(effect)
-      for (const [caller, { queue, watched }] of this.#locals) {
-        if (effect.kind === 'view') {
-          const { notification } = effect
-          if (watched.has(notification.group)) queue.push({ kind: 'view', notification })
-        } else if (effect.to.has(caller)) {
-          queue.push({ kind: 'message', message: effect.message })
-        }
+      for (const [caller, local] of this.#locals) this.#tellLocal(caller, local, effect)
+    }
+  }
+
+  #tellLocal(caller: string, local: Local, effect: GroupEffect): void {
+    const { queue, watched } = local
+    switch (effect.kind) {
+      case 'view': {
+        const { notification } = effect
+        if (watched.has(notification.group)) queue.push({ kind: 'view', notification })
+        return
+      }
+      case 'message': {
+        const turns = effect.to.get(caller)
+        if (turns === undefined) return
+        queue.push({ kind: 'message', message: effect.message, turns: [...turns] })
+        return
+      }
+      case 'ejected': {
+        if (effect.life !== this.#host.self.life) return
+        const members = effect.members.filter(({ owner }) => owner.eo === caller)
+        const owners = [...members, ...local.joined].map(({ owner }) => owner.turn)
+        const reason = effect.leaver === caller ? null : effect.reason
+        queue.push({ kind: 'ejected', reason, turns: [...new Set(owners)] })
+        local.joined = []
+        return
       }
     }
   }
@@ -114,8 +135,8 @@ class GroupServer implements NodeService, Replicated {
 
   entered(): void {
     const { node, nodeId, self } = this.#host
-    const owner = { life: self.life, eo: '' }
-    this.#telling.tell({ kind: 'nodeJoin', owner, nodeId, name: node, atMs: Date.now() })
+    const { life } = self
+    this.#telling.tell({ kind: 'nodeJoin', life, nodeId, name: node, atMs: Date.now() })
     for (const { joined } of this.#locals.values())
       for (const join of joined) this.#telling.tell(join)
     this.#cancelElection ??= systemClock.after(this.#options.bootElectionMs, () => {
@@ -130,7 +151,11 @@ class GroupServer implements NodeService, Replicated {
     return Promise.resolve()
   }
 
-  #handlers(): HandlersOf<(typeof GroupService)['spec'], IncomingCall> {
+  #handlers(): Handlers {
+    return { ...this.#viewHandlers(), ...this.#clusterHandlers(), ...this.#groupHandlers() }
+  }
+
+  #viewHandlers() {
     return {
       view: ({ group }) => this.#content.view(group).current(),
       watch: ({ group }, call) => {
@@ -142,20 +167,54 @@ class GroupServer implements NodeService, Replicated {
         this.#locals.get(call.caller)?.watched.delete(group)
         return {}
       },
+      listen: (_, call) => {
+        this.#local(call)
+        return {}
+      },
+    } satisfies Partial<Handlers>
+  }
+
+  #clusterHandlers() {
+    return {
       clusterLeaderElect: async ({ preferred }) => {
         const before = this.#content.cluster.current().leader
         await this.#submit({ kind: 'clusterElect', preferred })
         const now = this.#content.cluster.current()
         return { ...now, leadershipChanged: now.leader !== before }
       },
+      clusterJoin: async ({ name, credential }, call) => {
+        this.#local(call)
+        const { node, nodeId, self } = this.#host
+        const as = { life: self.life, nodeId, name: name ?? node, credential }
+        await this.#submit({ kind: 'clusterJoin', ...as, atMs: Date.now() })
+        return {}
+      },
+      clusterLeave: async (_, call) => {
+        this.#local(call)
+        const { nodeId, self } = this.#host
+        const leaving = { nodeId, life: self.life, reason: 'UNKNOWN', leaver: call.caller } as const
+        await this.#submit({ kind: 'clusterEject', ...leaving })
+        return {}
+      },
+      clusterMemberEject: async ({ nodeId, reason }) => {
+        const life = this.#content.cluster.find(nodeId)?.owner.life
+        if (life === undefined) throw noNode(nodeId)
+        await this.#submit({ kind: 'clusterEject', nodeId, life, reason, leaver: null })
+        return {}
+      },
+    } satisfies Partial<Handlers>
+  }
+
+  #groupHandlers() {
+    return {
       groupCreate: async ({ name }) => ({ group: await this.#submit({ kind: 'create', name }) }),
       groupDestroy: async ({ group }) => {
         await this.#submit({ kind: 'destroy', group })
         return {}
       },
-      groupJoin: async (request, call) => {
+      groupJoin: async ({ turn, ...request }, call) => {
         const local = this.#local(call)
-        const owner = { life: this.#host.self.life, eo: call.caller }
+        const owner = { life: this.#host.self.life, eo: call.caller, turn }
         const { node: nodeId, port } = call.source
         const join = { kind: 'join', ...request, owner, nodeId, port, atMs: Date.now() } as const
         try {
@@ -165,7 +224,8 @@ class GroupServer implements NodeService, Replicated {
           if (isUncertain(error)) this.#telling.tell(leaveOf(join))
           throw error
         }
-        local.joined.push(join)
+        // The next message of the order may have taken it out again.
+        if (this.#content.isMember(join)) local.joined.push(join)
         return {}
       },
       groupLeave: async ({ group, memberId }, call) => {
@@ -187,7 +247,7 @@ class GroupServer implements NodeService, Replicated {
         await this.#submit({ kind: 'send', group, memberId, eo: call.caller, data })
         return {}
       },
-    }
+    } satisfies Partial<Handlers>
   }
 
   #forget({ eo, group, memberId }: Leave): void {

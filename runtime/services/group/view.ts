@@ -59,6 +59,14 @@ export class View {
     return this.#next(new Map([[member.memberId, 'JOINED']]), [])
   }
 
+  /** A member has another name or credential from now on. */
+  reconfigure(memberId: number, to: Pick<GroupMember, 'name' | 'credential'>): GroupNotification {
+    this.#members = this.#members.map((one) =>
+      one.member.memberId === memberId ? { ...one, member: { ...one.member, ...to } } : one,
+    )
+    return this.#next(new Map([[memberId, 'RECONFIGURED']]), [])
+  }
+
   /** @returns null when nobody left. */
   leave(isGone: (one: ViewMember) => boolean): GroupNotification | null {
     const gone = this.#members.filter(isGone)

@@ -5,6 +5,8 @@ import {
   type GroupHandle,
   groupLibrary,
 } from '../../../runtime/services/group/client.ts'
+import { GroupContent } from '../../../runtime/services/group/group-content.ts'
+import { groupsCodec } from '../../../runtime/services/group/operations.ts'
 import type { GroupNotification } from '../../../runtime/services/group/interface.ts'
 import { electLeader } from '../../../runtime/services/group/leader.ts'
 import { groupServerOf } from '../../../runtime/services/group/server.ts'
@@ -27,14 +29,22 @@ interface Member extends RigComponent<GroupClient> {
   readonly handle: GroupHandle
   readonly views: GroupNotification[]
   readonly messages: string[]
+  /** Reasons for which its node was ejected. */
+  readonly ejected: string[]
 }
 
 async function member(rig: ServiceRig, node: number, name: string): Promise<Member> {
   const component = await rig.component(node, name, groupLibrary)
   const views: GroupNotification[] = []
   const note = (view: GroupNotification): void => void views.push(view)
-  const callbacks: GroupCallbacks = { clusterTrack: note, groupTrack: note }
-  return { ...component, handle: component.client.initialize(callbacks), views, messages: [] }
+  const ejected: string[] = []
+  const callbacks: GroupCallbacks = {
+    clusterTrack: note,
+    groupTrack: note,
+    clusterMemberEject: ({ reason }) => ejected.push(reason),
+  }
+  const handle = component.client.initialize(callbacks)
+  return { ...component, handle, views, messages: [], ejected }
 }
 
 async function join(one: Member, group: number, memberId: number, credential = 1): Promise<void> {
@@ -99,6 +109,141 @@ describe('the cluster', () => {
     expect(a.views.at(-1)).toMatchObject({ leader: 1, deputy: 2, leadershipChanged: false })
     await rig.killNode(1, 2)
     await expect.poll(async () => (await b.handle.clusterTrack('CURRENT'))?.leader).toBe(2)
+  })
+})
+
+const nodesOf = async ({ handle }: Member): Promise<unknown> =>
+  (await handle.clusterTrack('CURRENT'))?.items.map(({ member: { memberId } }) => memberId).sort()
+
+describe('a node that is ejected', () => {
+  it('is out of the view, its components of their groups, until it joins again', async () => {
+    const rig = await rigOf(1, 2, 3)
+    const [a, b, c] = [
+      await member(rig, 1, 'a'),
+      await member(rig, 2, 'b'),
+      await member(rig, 3, 'c'),
+    ]
+    const mute = await rig.component(2, 'mute', groupLibrary)
+    const group = await a.handle.groupCreate('g')
+    await expect.poll(() => b.handle.groupList()).toHaveLength(1)
+    for (const [one, id] of [
+      [a, 1],
+      [b, 2],
+    ] as const)
+      await join(one, group, id)
+    await mute.client.initialize().groupJoin({ group, memberId: 9 })
+    await expect.poll(() => nodesOf(a)).toEqual([1, 2, 3])
+    await c.handle.clusterLeaderElect({ preferred: 2 })
+    await expect
+      .poll(() => a.handle.clusterTrack(['CURRENT', 'CHANGES_ONLY']))
+      .toMatchObject({ leader: 2 })
+    await a.handle.groupTrack({ group, flags: 'CHANGES_ONLY' })
+    await a.handle.clusterMemberEject({ nodeId: 2 })
+    await expect
+      .poll(() => a.views.map((view) => [changesOf(view), view.leader]))
+      .toEqual([
+        [['2 LEFT'], 3],
+        [['2 LEFT', '9 LEFT'], 1],
+      ])
+    await expect.poll(() => [a.ejected, b.ejected]).toEqual([[], ['API_REQUEST']])
+    expect(await code(a.handle.clusterMemberEject({ nodeId: 2 }))).toBe('INVALID_PARAMETER')
+    expect(await code(a.handle.clusterLeaderElect({ preferred: 2 }))).toBe('INVALID_PARAMETER')
+    expect(await code(b.handle.clusterMemberGet())).toBe('NOT_EXIST')
+    expect(await code(join(b, group, 2))).toBe('OP_NOT_PERMITTED')
+    // Its node process goes on, and leads the order of messages next.
+    await rig.killNode(1, 2)
+    await expect.poll(() => nodesOf(c), { timeout: 5_000 }).toEqual([3])
+    expect(await nodesOf(b)).toEqual([3])
+    await b.handle.clusterJoin()
+    await join(b, group, 2)
+    await b.handle.sendAll({ group, memberId: 2, data: Buffer.from('back') })
+    await expect.poll(() => [b.messages, nodesOf(c)]).toEqual([['2:back'], expect.anything()])
+    expect(await nodesOf(c)).toEqual([2, 3])
+    expect(await c.handle.clusterTrack('CURRENT')).toMatchObject({ leader: 3, deputy: 2 })
+  })
+
+  it('stays out when the others had given it up and it comes again', async () => {
+    const rig = await rigOf(1, 2)
+    const [a, b] = [await member(rig, 1, 'a'), await member(rig, 2, 'b')]
+    await expect.poll(() => nodesOf(a)).toEqual([1, 2])
+    const group = await a.handle.groupCreate('g')
+    await a.handle.clusterMemberEject({ nodeId: 2 })
+    const second = rig.nodes.get(2)!
+    second.services.leaderLost()
+    rig.nodes.delete(2)
+    rig.lead(1)
+    await join(a, group, 1)
+    expect((await b.handle.groupInfo(group)).memberCount).toBe(0)
+    rig.nodes.set(2, second)
+    rig.lead(1)
+    await expect.poll(async () => (await b.handle.groupInfo(group)).memberCount).toBe(1)
+    // It takes part in the order.
+    await b.handle.groupCreate('h')
+    expect([await nodesOf(a), await nodesOf(b)]).toEqual([[1], [1]])
+    await b.handle.clusterJoin()
+    await expect.poll(() => nodesOf(a)).toEqual([1, 2])
+  })
+
+  it('is back when its process starts anew', async () => {
+    const rig = await rigOf(1, 2)
+    const a = await member(rig, 1, 'a')
+    await expect.poll(() => nodesOf(a)).toEqual([1, 2])
+    await a.handle.clusterMemberEject({ nodeId: 2, reason: 'UNKNOWN' })
+    expect(await nodesOf(a)).toEqual([1])
+    await rig.killNode(2)
+    await rig.node(2)
+    await expect.poll(() => nodesOf(a), { timeout: 5_000 }).toEqual([1, 2])
+  })
+
+  it('hears of it also by the content that it gets after a time away', () => {
+    const [here, there] = [new GroupContent(), new GroupContent()]
+    const [life, nodeId, name, atMs] = ['n1.1', 1, 'node1', 0]
+    const owner = { life, eo: 'a', turn: 4 }
+    const one = { memberId: 7, name: 'm', credential: 1, nodeId, port: 9 }
+    for (const content of [here, there]) {
+      content.apply({ kind: 'nodeJoin', life, nodeId, name, atMs })
+      content.apply({ kind: 'create', name: 'g' })
+      content.apply({ kind: 'join', group: 1, owner, ...one, atMs })
+    }
+    there.apply({ kind: 'clusterEject', nodeId, life, reason: 'API_REQUEST', leaver: null })
+    const content = groupsCodec.encode(there.snapshot())
+    here.takeEffects()
+    here.restore(groupsCodec.decode(content))
+    expect(here.takeEffects().at(-1)).toMatchObject({ kind: 'ejected', life, members: [{ owner }] })
+    here.restore(groupsCodec.decode(content))
+    expect(here.takeEffects()).toEqual([])
+    expect(here.apply({ kind: 'nodeJoin', life, nodeId, name, atMs })).toBe(0)
+    expect(here.cluster.members).toEqual([])
+  })
+})
+
+describe('a node that leaves the cluster', () => {
+  it('does so by the will of one of its components, and tells the others', async () => {
+    const rig = await rigOf(1, 2)
+    const [a, b, c] = [
+      await member(rig, 1, 'a'),
+      await member(rig, 2, 'b'),
+      await member(rig, 2, 'c'),
+    ]
+    await expect.poll(() => nodesOf(a)).toEqual([1, 2])
+    const group = await b.handle.groupCreate('g')
+    await join(b, group, 2)
+    await b.handle.clusterLeave()
+    await expect.poll(() => [b.ejected, c.ejected]).toEqual([[], ['UNKNOWN']])
+    expect(await code(b.handle.clusterLeave())).toBe('INVALID_PARAMETER')
+    await a.handle.clusterTrack('CHANGES_ONLY')
+    await b.handle.clusterJoin({ name: 'other', credential: 0 })
+    await b.handle.clusterJoin({ name: 'other', credential: 0 })
+    await join(b, group, 2)
+    await b.handle.sendAll({ group, memberId: 2, data: Buffer.from('x') })
+    await expect.poll(() => b.messages).toEqual(['2:x'])
+    expect((await a.handle.clusterLeaderElect()).leader).toBe(1)
+    expect((await a.handle.clusterTrack('CURRENT'))?.deputy).toBeNull()
+    await c.handle.clusterJoin()
+    await expect.poll(() => a.views.map(changesOf)).toEqual([['2 JOINED'], [], ['2 RECONFIGURED']])
+    expect(await a.handle.clusterMemberGet(2)).toMatchObject({ name: 'node2', credential: 1 })
+    expect(await code(b.handle.clusterJoin({ name: '' }))).toBe('INVALID_PARAMETER')
+    expect(await code(b.handle.clusterJoin({ credential: -1 }))).toBe('INVALID_PARAMETER')
   })
 })
 

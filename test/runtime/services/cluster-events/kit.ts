@@ -59,7 +59,7 @@ export class EventRig {
   /** An event of the group class at one node. */
   publish(node: number, text: string): void {
     const message = { group: 1, from: 1, data: Buffer.from(text) }
-    this.servers.get(node)?.observe({ kind: 'message', message, to: new Set() })
+    this.servers.get(node)?.observe({ kind: 'message', message, to: new Map() })
   }
 }
 

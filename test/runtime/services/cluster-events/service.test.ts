@@ -129,6 +129,12 @@ describe('several nodes', () => {
     const c = direct(recorder(await rig.component(3, 'c'), { classes: [MEMB, GROUP] }))
     await expect.poll(() => [b, c].map(({ got }) => got.at(-1))).toEqual(['2.1 1,2,3', '2.1 1,2,3'])
     for (const { got } of [b, c]) got.length = 0
+    // Ejected from the view of groups, node 3 is no member until it joins.
+    await (await group(rig, 1)).clusterMemberEject({ nodeId: 3 })
+    await expect.poll(() => [b.got, c.got]).toEqual([['2.1 1,2'], ['2.4']])
+    await (await group(rig, 3)).clusterJoin()
+    await expect.poll(() => [b, c].map(({ got }) => got.at(-1))).toEqual(['2.1 1,2,3', '2.1 1,2,3'])
+    for (const { got } of [b, c]) got.length = 0
     // Another leader, the same members.
     rig.rig.lead(3)
     await expect
