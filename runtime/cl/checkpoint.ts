@@ -88,6 +88,8 @@ export interface ClCkptCheckpointCreationAttributesT {
   readonly maxSections: number
   readonly maxSectionSize: number
   readonly maxSectionIdSize: number
+  /** No word of the original: see `CheckpointCreation`. */
+  readonly durable?: boolean
 }
 
 /** What a section is created with. */

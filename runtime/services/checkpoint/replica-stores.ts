@@ -10,6 +10,9 @@ export class ReplicaStores {
   readonly #options: ReplicaLogOptions
   readonly #plain: ReplicaLog
   #durable: ReplicaLog | null = null
+  /** Whose small records have been found in which of the two. */
+  readonly #durableOwners = new Set<string>()
+  readonly #plainOwners = new Set<string>()
 
   /** @throws SdkError LIBRARY when a store cannot be opened. */
   constructor(options: ReplicaLogOptions) {
@@ -40,19 +43,42 @@ export class ReplicaStores {
     store.remove(name)
   }
 
-  /** See {@link ReplicaLog.names}; those that are not durable, as are all small records. */
+  /** See {@link ReplicaLog.names}. */
   names(prefix: string): string[] {
-    return this.#plain.names(prefix)
+    return [...this.#plain.names(prefix), ...(this.#durable?.names(prefix) ?? [])]
   }
 
   /** See {@link ReplicaLog.records}. */
   records(of: string): ReadonlyMap<string, Uint8Array> | null {
-    return this.#plain.records(of)
+    return (this.#hasDurableRecords(of) ? this.#durable : this.#plain)?.records(of) ?? null
   }
 
-  /** See {@link ReplicaLog.putRecords}. */
-  putRecords(of: string, changes: ReadonlyMap<string, Uint8Array | null>): void {
-    this.#plain.putRecords(of, changes)
+  /**
+   * See {@link ReplicaLog.putRecords}. From the first durable change on all records of the owner are durable: of two
+   * stores, one of which the machine's death takes, each would say something else.
+   */
+  putRecords(
+    of: string,
+    changes: ReadonlyMap<string, Uint8Array | null>,
+    isDurable: boolean,
+  ): void {
+    if (this.#hasDurableRecords(of)) return this.#openDurable().putRecords(of, changes)
+    if (!isDurable) return this.#plain.putRecords(of, changes)
+    const former = this.#plain.records(of) ?? new Map<string, Uint8Array>()
+    this.#openDurable().putRecords(of, new Map([...former, ...changes]))
+    this.#durableOwners.add(of)
+    this.#plainOwners.delete(of)
+    this.#plain.putRecords(of, new Map([...former.keys()].map((name) => [name, null])))
+  }
+
+  #hasDurableRecords(of: string): boolean {
+    // Those that do not check are there too.
+    if (this.#durable === null || this.#durableOwners.has(of)) return this.#durable !== null
+    if (this.#plainOwners.has(of)) return false
+    const isThere = this.#durable.records(of)?.size !== 0
+    const owners = isThere ? this.#durableOwners : this.#plainOwners
+    owners.add(of)
+    return isThere
   }
 
   async close(): Promise<void> {

@@ -51,8 +51,8 @@ export interface StreamOwner {
 export interface CheckpointStreams {
   /** Names that begin with its prefix belong to this owner; before any of them is used. */
   own(owner: StreamOwner): void
-  /** As {@link CheckpointServer.becomePrimary}. */
-  becomePrimary(grant: ReplicaGrant): Promise<void>
+  /** As {@link CheckpointServer.becomePrimary}. @param isDurable - its batches are to wait for the disk. */
+  becomePrimary(grant: ReplicaGrant, isDurable?: boolean): Promise<void>
   setReplicas(grant: ReplicaGrant): void
   becomeNone(name: string): void
   /** The content, whose values are shared and must not be changed. */
@@ -74,8 +74,16 @@ export interface CheckpointStreams {
    * @returns null when one of them cannot be read.
    */
   records(prefix: string): ReadonlyMap<string, Uint8Array> | null
-  /** Stores records, all or none; null removes one. @throws Error of the store. */
-  putRecords(prefix: string, changes: ReadonlyMap<string, Uint8Array | null>): void
+  /**
+   * Stores records, all or none; null removes one.
+   * @param isDurable - they are on the disk when it returns, and so are all others of the owner from then on.
+   * @throws Error of the store.
+   */
+  putRecords(
+    prefix: string,
+    changes: ReadonlyMap<string, Uint8Array | null>,
+    isDurable: boolean,
+  ): void
 }
 
 /** How far a stored content goes. */
@@ -151,9 +159,9 @@ class NodeCheckpoints implements CheckpointServer {
     return true
   }
 
-  async becomePrimary(grant: ReplicaGrant): Promise<void> {
+  async becomePrimary(grant: ReplicaGrant, isDurable = false): Promise<void> {
     this.#assertOpen()
-    this.#server(grant.csi).becomePrimary(grant)
+    this.#server(grant.csi, isDurable).becomePrimary(grant)
   }
 
   setReplicas(grant: ReplicaGrant): void {
@@ -205,9 +213,13 @@ class NodeCheckpoints implements CheckpointServer {
     return this.#store.records(prefix)
   }
 
-  putRecords(prefix: string, changes: ReadonlyMap<string, Uint8Array | null>): void {
+  putRecords(
+    prefix: string,
+    changes: ReadonlyMap<string, Uint8Array | null>,
+    isDurable: boolean,
+  ): void {
     this.#assertOpen()
-    this.#store.putRecords(prefix, changes)
+    this.#store.putRecords(prefix, changes, isDurable)
   }
 
   dropConnection(caller: string): void {

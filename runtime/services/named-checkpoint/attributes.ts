@@ -41,7 +41,9 @@ export function waitsForActive(attributes: CheckpointAttributes): boolean {
 
 /** The same attributes in one form: flags once, in one order. */
 export function normalAttributes(attributes: CheckpointAttributes): CheckpointAttributes {
-  return { ...attributes, creationFlags: [...new Set(attributes.creationFlags)].sort() }
+  const { durable = false, creationFlags, ...rest } = attributes
+  const flags = { creationFlags: [...new Set(creationFlags)].sort() }
+  return { ...rest, ...flags, ...(durable && { durable }) }
 }
 
 /**
@@ -62,6 +64,10 @@ export function checkAttributes(name: string, attributes: CheckpointAttributes):
   }
   if (maxSections > 1 && attributes.maxSectionIdSize === 0) {
     const message = `${place}: maxSectionIdSize is 0: sections beside the default one need ids`
+    throw new SdkError('INVALID_PARAMETER', message)
+  }
+  if (attributes.durable === true && isAsynchronous(attributes)) {
+    const message = `${place}: a durable one answers when it is on every disk: not asynchronously`
     throw new SdkError('INVALID_PARAMETER', message)
   }
   const largest = Math.max(checkpointSize, maxSectionSize)

@@ -34,6 +34,11 @@ export interface CheckpointCreation {
   readonly maxSectionSize?: number
   /** Characters, at most 256. @defaultValue 256 */
   readonly maxSectionIdSize?: number
+  /**
+   * A write is answered when it is on the disks of all replicas in sync, and so outlives the machines; not with the
+   * asynchronous flags. @defaultValue false: it outlives the processes
+   */
+  readonly durable?: boolean
 }
 
 export interface CheckpointOpenRequest {
@@ -260,6 +265,7 @@ function attributesOf(request: CheckpointOpenRequest): CheckpointAttributes | nu
     maxSections,
     maxSectionSize: attributes.maxSectionSize ?? 0,
     maxSectionIdSize: attributes.maxSectionIdSize ?? 256,
+    ...(attributes.durable === true && { durable: true }),
   }
   checkAttributes(name, whole)
   return whole

@@ -102,7 +102,8 @@ export class DirectoryLog {
     if (known?.entry.epoch !== epoch || known.joining.includes(node)) return
     const stored = { ...known, joining: [...known.joining, node] }
     const { streams, prefix } = this.#options
-    streams.putRecords(prefix, new Map([[`${ENTRY}${id}`, entryCodec.encode(stored)]]))
+    const changes = new Map([[`${ENTRY}${id}`, entryCodec.encode(stored)]])
+    streams.putRecords(prefix, changes, isDurable(stored))
     this.#entries.set(id, stored)
   }
 
@@ -129,7 +130,7 @@ export class DirectoryLog {
     }
     changes.set(DIRECTORY, directoryCodec.encode(this.#directory(directory, members)))
     try {
-      streams.putRecords(prefix, changes)
+      streams.putRecords(prefix, changes, [...this.#entries.values()].some(isDurable))
       this.#dirty.clear()
     } catch (err) {
       log.error({ err }, 'the directory of checkpoints cannot be stored here: other nodes have it')
@@ -176,6 +177,11 @@ export class DirectoryLog {
       return null
     }
   }
+}
+
+/** What is written there outlives the machine, and so must what is known of it. */
+function isDurable({ entry }: StoredEntry): boolean {
+  return entry.attributes.durable === true
 }
 
 function moment(): Moment {

@@ -37,6 +37,7 @@ export interface NamedCheckpointStatus {
     readonly maxSections: number
     readonly maxSectionSize: number
     readonly maxSectionIdSize: number
+    readonly durable?: boolean
   }
   readonly sectionCount: number
   /** Bytes of all sections. */

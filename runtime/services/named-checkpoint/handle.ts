@@ -74,13 +74,14 @@ export class NamedHandle implements NamedCheckpointHandle {
   async status(): Promise<NamedCheckpointStatus> {
     this.#check()
     const { id, attributes } = this.#options
+    const { durable = false, ...rest } = attributes
     const { active, replicas, inSync, retentionDurationMs } = await this.#host.service.describe({
       id,
     })
     const { sectionCount, memoryUsed } = expect(await this.#perform({ kind: 'status' }), 'status')
     const retention = retentionDurationMs ?? Infinity
     return {
-      attributes: { ...attributes, retentionDurationMs: retention },
+      attributes: { ...rest, retentionDurationMs: retention, ...(durable && { durable }) },
       sectionCount,
       memoryUsed,
       active,

@@ -69,6 +69,8 @@ export const attributesSchema = z.strictObject({
   /** 0: unlimited. */
   maxSectionSize: size,
   maxSectionIdSize: z.int().min(0).max(CHECKPOINT_BOUNDS.sectionIdLength),
+  /** True: a write is answered when it is on the disks of all replicas in sync. */
+  durable: z.boolean().optional(),
 })
 export type CheckpointAttributes = z.infer<typeof attributesSchema>
 

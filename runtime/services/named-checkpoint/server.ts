@@ -185,9 +185,9 @@ class NamedCheckpointServer implements NodeService, Replicated {
       return
     }
     this.#giveUp(id)
-    const { name } = entry
+    const { name, attributes } = entry
     streams
-      .becomePrimary(grant)
+      .becomePrimary(grant, attributes.durable)
       .then(() => this.#activate(entry))
       .catch((err: unknown) => {
         this.#host.log.error({ err, checkpoint: name }, 'cannot be the active replica')
