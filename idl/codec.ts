@@ -36,11 +36,12 @@ export function makeMethodCodec<S extends z.ZodType>(
   schema: S,
 ): ValueCodec<z.input<S>, z.output<S>> {
   const shape = shapeOf(place, schema)
-  const wire = wireOf(shape)
+  // Made at first use: most methods of most interfaces are never called in a process that knows them.
+  let wire: Wire | undefined
   const parse = parser(place, schema)
   return {
-    encode: (value) => pack(place, wire, parse(value)),
-    decode: (bytes) => parse(read(place, wire, bytes)) as z.output<S>,
+    encode: (value) => pack(place, (wire ??= wireOf(shape)), parse(value)),
+    decode: (bytes) => parse(read(place, (wire ??= wireOf(shape)), bytes)) as z.output<S>,
     shape,
   }
 }
