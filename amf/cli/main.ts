@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import type { ExitCode } from './exit-code.ts'
-import { keepNewSpaceSmall } from './new-space.ts'
+import { keepNewSpaceSmall } from '../../runtime/light.ts'
+
+/** A component that runs has its role by then: a standby goes on keeping its memory small. */
+const ROLE_MS = 2_000
 
 /**
  * The `holdfast` program. A component process is this program too, so that nothing of the operator's tools is loaded
@@ -11,7 +14,7 @@ async function main(): Promise<void> {
   if (argv[0] === 'component' && !argv.some((word) => word === '--help' || word === '-h')) {
     const letGrow = keepNewSpaceSmall()
     const { runComponentCommand } = await import('./component-command.ts')
-    await runComponentCommand(argv.slice(1), letGrow)
+    await runComponentCommand(argv.slice(1), () => setTimeout(letGrow, ROLE_MS).unref())
     return
   }
   const { runCommandLine } = await import('./program.ts')

@@ -12,6 +12,7 @@ import type { App, Call } from './app.ts'
 import { CallContext } from './call-context.ts'
 import { ComponentProcess } from './component-process.ts'
 import { parseComponentModule, type ClEoConfig } from './config.schema.ts'
+import { keepNewSpaceSmall } from './new-space.ts'
 
 /**
  * A standby that takes over runs code that this process never ran: the receive path, the queue, the commits. Cold code
@@ -52,9 +53,16 @@ const Rehearsal = defineInterface({
 export function rehearsing(log: Logger): (haState: HaState) => Promise<void> {
   let isStandby = false
   let done: Promise<void> | null = null
+  let letGrow: (() => void) | null = null
   return (haState) => {
     isStandby = haState === 'STANDBY'
-    if (!isStandby) return Promise.resolve()
+    if (!isStandby) {
+      letGrow?.()
+      letGrow = null
+      return Promise.resolve()
+    }
+    // What is played leaves nothing behind, and a standby has little to do.
+    letGrow ??= keepNewSpaceSmall()
     done ??= rehearse(log, () => isStandby).catch((error: unknown) => {
       log.warn({ err: error }, 'the promotion was not rehearsed')
     })
@@ -65,13 +73,10 @@ export function rehearsing(log: Logger): (haState: HaState) => Promise<void> {
 async function rehearse(log: Logger, isWanted: () => boolean): Promise<void> {
   // V8 drops code that did not run for some collections; a standby waits for weeks.
   setFlagsFromString('--no-flush-bytecode')
-  // What is played leaves nothing behind: the space for young objects is not to grow for it.
-  setFlagsFromString('--semi-space-growth-factor=1')
   const stage = await Stage.open(log.child({ part: 'rehearsal' }, { level: 'silent' }))
   let roundCount = 0
   while (roundCount < ROUND_COUNT && isWanted()) await stage.promote(++roundCount)
   await stage.close()
-  setFlagsFromString('--semi-space-growth-factor=2')
   log.debug({ roundCount }, 'a promotion was rehearsed')
 }
 
