@@ -18,7 +18,7 @@ import {
 } from '../../runtime/services/checkpoint/server.ts'
 import { cutEachStep, isEvery } from './cutting.ts'
 import { MemoryDatabase } from './memory-database.ts'
-import { Process, Steps } from './stepped.ts'
+import { outside, Process, Steps } from './stepped.ts'
 
 const CSI = 'csi'
 const QUIET = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never
@@ -36,6 +36,8 @@ interface Component {
   readonly rmd: Rmd
   readonly service: CheckpointService
   readonly checkpoint: Checkpoint
+  /** It has what its node has, and may register: before that it gets no role. */
+  isAttached: boolean
 }
 
 /** Two nodes with a component each, and the director's part: who is in sync, who is active. */
@@ -49,7 +51,8 @@ class World implements InSyncAuthority {
   active = 0
 
   async change(request: Parameters<InSyncAuthority['change']>[0]): Promise<void> {
-    await new Promise<void>((resolve) => setTimeout(resolve, 1))
+    // The director does it whoever asked.
+    await outside(() => new Promise<void>((resolve) => setTimeout(resolve, 1)))
     if (request.epoch !== this.epoch) throw new SdkError('STALE_EPOCH', 'a newer epoch')
     this.inSync ??= new Set()
     if (request.inSync) this.inSync.add(request.node)
@@ -57,8 +60,12 @@ class World implements InSyncAuthority {
     expect(this.inSync.size, 'somebody is in sync').toBeGreaterThan(0)
   }
 
-  async node(id: number): Promise<void> {
+  node(id: number): Promise<void> {
     const process = new Process(this.steps)
+    return process.run(() => this.#node(id, process))
+  }
+
+  async #node(id: number, process: Process): Promise<void> {
     const { transport } = process
     const name = `node${id}`
     const port = await openPort({ transport, node: id, port: IOC_PORT.agent, name })
@@ -81,8 +88,12 @@ class World implements InSyncAuthority {
     this.nodes.set(id, { process, server, database })
   }
 
-  async component(node: number): Promise<void> {
+  component(node: number): Promise<void> {
     const process = new Process(this.steps)
+    return process.run(() => this.#component(node, process))
+  }
+
+  async #component(node: number, process: Process): Promise<void> {
     const { transport } = process
     const port = await openPort({ transport, node, port: 0, name: `component${node}` })
     const rmd = createRmd({ port })
@@ -102,8 +113,10 @@ class World implements InSyncAuthority {
       call.reply(new Uint8Array())
     })
     const checkpoint = service.client.open(CSI)
-    this.components.set(node, { node, process, rmd, service, checkpoint })
+    const made = { node, process, rmd, service, checkpoint, isAttached: false }
+    this.components.set(node, made)
     await service.attach()
+    made.isAttached = true
   }
 
   killComponent(node: number): void {
@@ -135,22 +148,31 @@ class World implements InSyncAuthority {
 
   /** Somebody in sync becomes active, as the director and the agent do it. */
   async promote(): Promise<void> {
-    const id = [...this.components.keys()].find((node) => this.inSync?.has(node) ?? true)
+    const id = [...this.components.keys()].find((one) => {
+      return this.components.get(one)?.isAttached === true && (this.inSync?.has(one) ?? true)
+    })
     const node = this.nodes.get(id ?? 0)
     const component = this.components.get(id ?? 0)
     if (id === undefined || node === undefined || component === undefined) return
     const epoch = ++this.epoch
     const inSync = this.inSync === null ? null : [...this.inSync]
-    await node.server.becomePrimary({ csi: CSI, epoch, replicas: [1, 2], inSync })
+    const role = { csi: CSI, epoch, replicas: [1, 2], inSync }
+    await node.process.run(() => node.server.becomePrimary(role))
     // It may have ended meanwhile, and then another one is chosen.
     if (this.components.get(id) !== component) return
     this.active = id
-    await component.service.roleChanged(CSI, 'ACTIVE', epoch)
+    await component.process.run(() => component.service.roleChanged(CSI, 'ACTIVE', epoch))
   }
 
   gate(): (CommitGate & Checkpoint) | null {
     const gate = this.components.get(this.active)?.service.gate(CSI)
     return (gate as (CommitGate & Checkpoint) | undefined) ?? null
+  }
+
+  /** Code of the active component. */
+  asActive<T>(code: () => T): T {
+    const { process } = this.components.get(this.active) ?? {}
+    return process === undefined ? code() : process.run(code)
   }
 
   async close(): Promise<void> {
@@ -215,16 +237,16 @@ interface Operation {
 }
 
 const OPERATIONS: readonly Operation[] = [
-  { title: 'a call that writes, at most once', run: (turn) => add(turn) },
+  { title: 'a call that writes, at most once', run: (turn) => world.asActive(() => add(turn)) },
   {
     title: 'a write',
     run: (turn) => {
       const gate = world.gate()
       if (gate === null) throw new SdkError('TRY_AGAIN', 'nobody is active')
-      return gate.write('value', turn)
+      return world.asActive(() => gate.write('value', turn))
     },
   },
-  { title: 'a call that reads', run: () => look('value') },
+  { title: 'a call that reads', run: () => world.asActive(() => look('value')) },
   {
     title: 'a standby that attaches',
     run: async () => {
@@ -238,7 +260,7 @@ const OPERATIONS: readonly Operation[] = [
     run: async () => {
       world.killComponent(world.active)
       await world.promote()
-      return look('value')
+      return world.asActive(() => look('value'))
     },
   },
 ]
@@ -302,7 +324,7 @@ async function cutShort(operation: Operation, after: number, cut: Cut): Promise<
     const was = Number(before.counter ?? 0)
     expect(isDone ? [was + 1] : [before.counter, was + 1], what).toContain(counter)
     // Asked again it is what it was, and counts once.
-    expect(await world.steps.wait(add(turn)), what).toBe(was + 1)
+    expect(await world.steps.wait(world.asActive(() => add(turn))), what).toBe(was + 1)
     expect(await ask('counter'), what).toBe(was + 1)
   }
   await world.steps.pass(1_000)
@@ -311,7 +333,7 @@ async function cutShort(operation: Operation, after: number, cut: Cut): Promise<
 }
 
 async function ask(section: string): Promise<unknown> {
-  return world.steps.wait(look(section))
+  return world.steps.wait(world.asActive(() => look(section)))
 }
 
 /** All in sync, and all the same. */

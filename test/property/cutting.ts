@@ -32,15 +32,18 @@ export function cutsAt<V>(
 /**
  * Cuts an operation short after each of its steps, until it has ended before.
  * @param cutShort - true while the operation was still under way.
+ * @param sample - the steps that will do without EVERY. @defaultValue each
  * @returns how often.
  */
 export async function cutEachStep<C>(
   cutsAfter: (steps: number) => readonly C[],
   cutShort: (steps: number, cut: C) => Promise<boolean>,
+  sample: { readonly first: number; readonly stride: number } = { first: 0, stride: 1 },
 ): Promise<number> {
+  const { first, stride } = isEvery ? { first: 0, stride: 1 } : sample
   let isUnderWay = true
   let count = 0
-  for (let steps = 0; isUnderWay; steps++) {
+  for (let steps = first; isUnderWay; steps += stride) {
     isUnderWay = false
     for (const cut of cutsAfter(steps)) {
       isUnderWay = (await cutShort(steps, cut)) || isUnderWay

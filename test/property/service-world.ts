@@ -3,6 +3,12 @@ import { createRmd, IOC_PORT, openPort, type Rmd } from '../../ioc/index.ts'
 import { NameWatch } from '../../runtime/cpm/name-watch.ts'
 import { createCheckpointServer } from '../../runtime/services/checkpoint/server.ts'
 import { Dispatcher } from '../../runtime/services/dispatcher.ts'
+import {
+  type ClusterEvents,
+  clusterEventLibrary,
+  EventSessions,
+} from '../../runtime/services/cluster-events/client.ts'
+import { type EventClient, eventLibrary } from '../../runtime/services/event/client.ts'
 import { type GroupClient, groupLibrary } from '../../runtime/services/group/client.ts'
 import { type NameClient, nameLibrary } from '../../runtime/services/name/client.ts'
 import { nameServer } from '../../runtime/services/name/server.ts'
@@ -34,6 +40,8 @@ export interface Component {
   readonly checkpoint: NamedCheckpointClient
   readonly names: NameClient
   readonly groups: GroupClient
+  readonly events: EventClient
+  readonly clusterEvents: ClusterEvents
 }
 
 /**
@@ -55,8 +63,12 @@ export class ServiceWorld {
     this.#services = services
   }
 
-  async node(id: number): Promise<void> {
+  node(id: number): Promise<void> {
     const process = new Process(this.steps)
+    return process.run(() => this.#node(id, process))
+  }
+
+  async #node(id: number, process: Process): Promise<void> {
     const port = await openPort({
       transport: process.transport,
       node: id,
@@ -103,12 +115,20 @@ export class ServiceWorld {
     this.leader = id
     this.#term++
     const others = [...this.nodes.keys()].filter((one) => one !== id)
-    this.nodes.get(id)?.services.lead(this.#term, others)
-    for (const other of others) this.nodes.get(other)?.services.follow(id, this.#term)
+    const { process, services } = this.nodes.get(id) ?? {}
+    process?.run(() => services?.lead(this.#term, others))
+    for (const other of others) {
+      const follower = this.nodes.get(other)
+      follower?.process.run(() => follower.services.follow(id, this.#term))
+    }
   }
 
-  async component(id: number, name: string): Promise<Component> {
+  component(id: number, name: string): Promise<Component> {
     const process = new Process(this.steps)
+    return process.run(() => this.#component(id, name, process))
+  }
+
+  async #component(id: number, name: string, process: Process): Promise<Component> {
     const { transport } = process
     const names = new NameWatch()
     const port = await openPort({ transport, node: id, port: 0, name })
@@ -118,8 +138,11 @@ export class ServiceWorld {
     const checkpoints = namedCheckpointLibrary({ ...context, epochOf: () => 0 })
     const nameService = nameLibrary(context)
     const groups = groupLibrary(context)
+    const events = eventLibrary(context)
+    const clusterEvents = clusterEventLibrary(context)
     const dispatcher = new Dispatcher(quiet)
-    const pushes = [checkpoints, nameService, groups].flatMap((library) => library.pushes)
+    const libraries = [checkpoints, nameService, groups, events, clusterEvents]
+    const pushes = libraries.flatMap((library) => library.pushes)
     for (const { face, handlers } of pushes) dispatcher.install(face, handlers)
     rmd.serve((call) => {
       if (process.isAlive) dispatcher.serve(call)
@@ -132,9 +155,30 @@ export class ServiceWorld {
       checkpoint: checkpoints.client,
       names: nameService.client,
       groups: groups.client,
+      events: events.client,
+      clusterEvents: clusterEvents.client,
     }
     this.nodes.get(id)?.components.add(component)
     return component
+  }
+
+  /** Where a program that is no component registers for cluster events: at the first node that is there. */
+  program(): Promise<{ readonly process: Process; readonly clusterEvents: ClusterEvents }> {
+    const process = new Process(this.steps)
+    return process.run(async () => {
+      const { transport } = process
+      const rmd = createRmd({ port: await openPort({ transport, port: null, name: 'program' }) })
+      const agent = () => {
+        const [node] = this.nodes.keys()
+        return node === undefined ? null : { node, port: IOC_PORT.agent }
+      }
+      const clusterEvents = new EventSessions({ rmd, log: quiet, agent })
+      rmd.serve((call) => void (process.isAlive && clusterEvents.dispatch(call)))
+      rmd.onPresence(({ kind, address: { node, port } }) => {
+        if (kind === 'death' && port === IOC_PORT.agent) clusterEvents.nodeGone(node)
+      })
+      return { process, clusterEvents }
+    })
   }
 
   /** From now on what comes for this node is delivered last; 0: nobody is slow. */

@@ -1,7 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 import { vi } from 'vitest'
 import { type IocAddress, memoryTransport, type Transport } from '../../ioc/index.ts'
 import type { Link, LinkEvents, Listener } from '../../ioc/transport/transport.ts'
+
+/** Whose code runs: what it leaves to timers ends with it. */
+const running = new AsyncLocalStorage<Process>()
 
 /** Deliveries wait to be stepped through; virtual time passes only when nothing is left to deliver. */
 export class Steps {
@@ -9,6 +13,7 @@ export class Steps {
   /** Deliveries of slow processes: when nothing else is left. */
   readonly #late: (() => void)[] = []
   readonly transport: Transport = memoryTransport({ schedule: (run) => this.#queue.push(run) })
+  readonly #restore: () => void
   count = 0
 
   /** Timers, clocks and dates become virtual. */
@@ -16,14 +21,28 @@ export class Steps {
     vi.useFakeTimers({
       toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'hrtime'],
     })
+    for (const kind of ['setTimeout', 'setInterval'] as const) vi.stubGlobal(kind, owned(kind))
+    for (const kind of ['clearTimeout', 'clearInterval'] as const) {
+      const clear = globalThis[kind]
+      vi.stubGlobal(kind, (timer: NodeJS.Timeout | undefined) => {
+        running.getStore()?.disown(timer)
+        clear(timer)
+      })
+    }
     const beganMs = Date.now()
     // The object that `node:perf_hooks` gives, which faking the global one leaves alone.
-    vi.spyOn(performance, 'now').mockImplementation(() => Date.now() - beganMs)
+    // No spy, which would keep every call.
+    const { now } = performance
+    performance.now = () => Date.now() - beganMs
+    this.#restore = () => {
+      performance.now = now
+    }
   }
 
   /** Everything becomes real again. */
   close(): void {
-    vi.restoreAllMocks()
+    this.#restore()
+    vi.unstubAllGlobals()
     vi.useRealTimers()
   }
 
@@ -46,6 +65,13 @@ export class Steps {
     next()
     await settle()
     return true
+  }
+
+  /** One delivery; time passes to the next timer when there is none. */
+  async next(): Promise<void> {
+    if (await this.step()) return
+    if (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer()
+    await settle()
   }
 
   /** Steps; time passes when there is nothing to deliver, until it is done or so much has passed. */
@@ -79,16 +105,42 @@ export class Steps {
   }
 }
 
+/** Timers of a process that is killed are gone. */
+function owned(
+  kind: 'setTimeout' | 'setInterval',
+): (...given: Parameters<typeof setTimeout>) => unknown {
+  const make = globalThis[kind]
+  return (run, ...given) => {
+    const owner = running.getStore()
+    if (owner === undefined) return make(run, ...given)
+    const timer: NodeJS.Timeout = make(
+      (...args: []) => {
+        if (kind === 'setTimeout') owner.disown(timer)
+        owner.run(() => run(...args))
+      },
+      ...given,
+    )
+    owner.own(timer)
+    return timer
+  }
+}
+
 function settle(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve))
 }
 
-/** The network as one process has it: when it is killed, nothing of it gets out any more. */
+/** Code of nobody who is killed. */
+export function outside<T>(code: () => T): T {
+  return running.exit(code)
+}
+
+/** A process, with the network as it has it: when it is killed, it does nothing any more. */
 export class Process {
   readonly #steps: Steps
   readonly #inner: Transport
   readonly #links = new Set<Link>()
   readonly #listeners = new Set<Listener>()
+  readonly #timers = new Set<NodeJS.Timeout>()
   isAlive = true
   /** What comes for it is delivered last. Changed only while nothing is under way. */
   isSlow = false
@@ -98,11 +150,25 @@ export class Process {
     this.#inner = steps.transport
   }
 
+  own(timer: NodeJS.Timeout): void {
+    if (this.isAlive) this.#timers.add(timer)
+    else clearTimeout(timer)
+  }
+
+  disown(timer: NodeJS.Timeout | undefined): void {
+    if (timer !== undefined) this.#timers.delete(timer)
+  }
+
+  /** Code of this process, begun from outside. */
+  run<T>(code: () => T): T {
+    return running.run(this, code)
+  }
+
   readonly transport: Transport = {
     kind: 'stepped',
     listen: async (address: IocAddress, accept) => {
       const listener = await this.#inner.listen(address, (link) => {
-        if (this.isAlive) accept(this.#own(link))
+        if (this.isAlive) this.run(() => accept(this.#own(link)))
         else link.destroy()
       })
       this.#listeners.add(listener)
@@ -117,6 +183,8 @@ export class Process {
     this.isAlive = false
     for (const listener of this.#listeners) void listener.close()
     for (const link of this.#links) link.destroy()
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
   }
 
   #own(link: Link): Link {
@@ -124,7 +192,7 @@ export class Process {
     const isAlive = (): boolean => this.isAlive
     const tell = (run: () => void): void => {
       const deliver = (): void => {
-        if (isAlive()) run()
+        if (isAlive()) this.run(run)
       }
       if (this.isSlow) this.#steps.later(deliver)
       else deliver()

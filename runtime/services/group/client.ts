@@ -71,7 +71,8 @@ export interface GroupHandle {
   /** @throws SdkError NOT_EXIST when the node is no member. @defaultValue the own node */
   clusterMemberGet(nodeId?: number): Promise<GroupMember>
   /**
-   * Elects again. The preferred node leads while it is there, until another one is preferred.
+   * Elects again. The preferred node leads while it is there, until another one is preferred. Answers what this election
+   * did: changes by views before or after it are told by these.
    * @throws SdkError INVALID_PARAMETER when it is no member.
    */
   clusterLeaderElect(request?: { readonly preferred?: number }): Promise<{
@@ -219,11 +220,20 @@ class Groups implements GroupClient {
   }
 }
 
+/** The changes of one view that a handle tracks. */
+interface Tracking {
+  mode: 'CHANGES' | 'CHANGES_ONLY'
+  /** The view that was there when it began: others of this component may be told of older ones still. null: not known. */
+  since: number | null
+  /** What came before that was known. */
+  readonly early: { readonly notification: GroupNotification; readonly lost: number }[]
+}
+
 class Handle implements GroupHandle {
   readonly version: string
   readonly #groups: Groups
   readonly #callbacks: GroupCallbacks
-  readonly #tracked = new Map<number | null, 'CHANGES' | 'CHANGES_ONLY'>()
+  readonly #tracked = new Map<number | null, Tracking>()
   /** By turn; two of one member while the news of the first one's ejection is under way. */
   readonly #joined = new Map<number, GroupJoin>()
   #isOpen = true
@@ -384,9 +394,12 @@ class Handle implements GroupHandle {
   }
 
   #viewed(notification: GroupNotification, lost: number): void {
-    const { group, items } = notification
-    const mode = this.#tracked.get(group)
-    if (mode === undefined) return
+    const { group, viewNumber, items } = notification
+    const tracking = this.#tracked.get(group)
+    if (tracking === undefined) return
+    const { mode, since, early } = tracking
+    if (since === null) return void early.push({ notification, lost })
+    if (viewNumber <= since) return
     const tell = this.#callback(group)
     if (mode === 'CHANGES') return tell?.(notification, lost)
     const changed = items.filter(({ change }) => change !== 'NO_CHANGE')
@@ -413,16 +426,28 @@ class Handle implements GroupHandle {
       const which = group === null ? 'clusterTrack' : 'groupTrack'
       throw new SdkError('NO_CALLBACK', `give the callback ${which} to initialize`)
     }
+    const known = this.#tracked.get(group)
+    const tracking = known ?? { mode: changes, since: null, early: [] }
+    const before = tracking.mode
+    tracking.mode = changes
     // Views may come before the answer does.
-    const before = this.#tracked.get(group)
-    this.#tracked.set(group, changes)
+    this.#tracked.set(group, tracking)
     try {
       const view = await service.watch({ group })
+      this.#begin(tracking, view)
       return current ? view : null
     } catch (error) {
-      if (before === undefined) this.#tracked.delete(group)
-      else this.#tracked.set(group, before)
+      if (known === undefined) this.#tracked.delete(group)
+      else tracking.mode = before
       throw error
+    }
+  }
+
+  #begin(tracking: Tracking, { viewNumber }: GroupNotification): void {
+    if (tracking.since !== null) return
+    tracking.since = viewNumber
+    for (const { notification, lost } of tracking.early.splice(0)) {
+      this.receive({ kind: 'view', notification }, lost)
     }
   }
 

@@ -56,8 +56,8 @@ export class GroupContent {
     return this.#effects.splice(0)
   }
 
-  /** @returns the id of a group that was created, else 0. @throws SdkError */
-  apply(operation: GroupOperation): number {
+  /** @returns the id of a group that was created, the view of an election that was asked for, else 0. @throws SdkError */
+  apply(operation: GroupOperation): number | GroupNotification {
     switch (operation.kind) {
       case 'nodeJoin':
         return this.#nodeJoin(operation)
@@ -189,12 +189,13 @@ export class GroupContent {
     return 0
   }
 
-  #clusterElect(preferred: number | null): number {
+  #clusterElect(preferred: number | null): GroupNotification {
     if (preferred !== null && this.cluster.find(preferred) === undefined) {
       throw noNode(preferred)
     }
-    this.#tell(this.cluster.elect(preferred))
-    return 0
+    const elected = this.cluster.elect(preferred)
+    this.#tell(elected)
+    return elected
   }
 
   #create(name: string): number {

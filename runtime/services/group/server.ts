@@ -7,7 +7,7 @@ import type { Replicated } from '../replicated/replicated.ts'
 import type { NodeService, ServiceHost } from '../service.ts'
 import { Telling } from '../telling.ts'
 import { GroupContent, type GroupEffect, noNode } from './group-content.ts'
-import { type GroupNews, GroupPush, GroupService } from './interface.ts'
+import { type GroupNews, type GroupNotification, GroupPush, GroupService } from './interface.ts'
 import { type GroupOperation, groupOperationCodec, groupsCodec } from './operations.ts'
 
 const NEWS_COUNT_MAX = 4_096
@@ -66,7 +66,7 @@ class GroupServer implements NodeService, Replicated {
 
   // --- the order ---
 
-  apply(payload: Uint8Array): number {
+  apply(payload: Uint8Array): number | GroupNotification {
     const result = this.#content.apply(groupOperationCodec.decode(payload))
     this.#perform()
     return result
@@ -176,12 +176,8 @@ class GroupServer implements NodeService, Replicated {
 
   #clusterHandlers() {
     return {
-      clusterLeaderElect: async ({ preferred }) => {
-        const before = this.#content.cluster.current().leader
-        await this.#submit({ kind: 'clusterElect', preferred })
-        const now = this.#content.cluster.current()
-        return { ...now, leadershipChanged: now.leader !== before }
-      },
+      clusterLeaderElect: async ({ preferred }) =>
+        (await this.#submit({ kind: 'clusterElect', preferred })) as GroupNotification,
       clusterJoin: async ({ name, credential }, call) => {
         this.#local(call)
         const { node, nodeId, self } = this.#host
@@ -207,7 +203,9 @@ class GroupServer implements NodeService, Replicated {
 
   #groupHandlers() {
     return {
-      groupCreate: async ({ name }) => ({ group: await this.#submit({ kind: 'create', name }) }),
+      groupCreate: async ({ name }) => ({
+        group: (await this.#submit({ kind: 'create', name })) as number,
+      }),
       groupDestroy: async ({ group }) => {
         await this.#submit({ kind: 'destroy', group })
         return {}
@@ -273,8 +271,9 @@ class GroupServer implements NodeService, Replicated {
     return local
   }
 
-  async #submit(operation: GroupOperation): Promise<number> {
-    return (await this.#host.submit(this.topic, groupOperationCodec.encode(operation))) as number
+  /** @returns what the content did with it. */
+  #submit(operation: GroupOperation): Promise<unknown> {
+    return this.#host.submit(this.topic, groupOperationCodec.encode(operation))
   }
 }
 
