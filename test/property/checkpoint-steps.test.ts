@@ -229,7 +229,7 @@ async function cutShort(
     (answer) => end({ answer: String(answer) }),
     (error: unknown) => end({ error: isSdkError(error) ? error.code : String(error) }),
   )
-  for (let step = 0; step < after && !isOver(); step++) await world.steps.step()
+  for (let step = 0; step < after && !isOver(); step++) await world.steps.next()
   const wasOver = isOver()
   const nodes = kill(victim, scene)
   if (!scene.caller.process.isAlive) end({ ended: true })

@@ -301,7 +301,7 @@ async function cutShort(operation: Operation, after: number, cut: Cut): Promise<
     (answer) => (ending = { answer }),
     (error: unknown) => (ending = { error: isSdkError(error) ? error.code : String(error) }),
   )
-  for (let step = 0; step < after && !isOver(); step++) await world.steps.step()
+  for (let step = 0; step < after && !isOver(); step++) await world.steps.next()
   const wasOver = isOver()
   VICTIMS[cut.victim]?.(active, standby)
   await world.steps.drain()

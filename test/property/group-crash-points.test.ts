@@ -272,7 +272,7 @@ async function cutShort(operation: Operation, after: number, cut: Cut<Victim>): 
     (answer) => end({ answer }),
     (error: unknown) => end({ error: isSdkError(error) ? error.code : String(error) }),
   )
-  for (let step = 0; step < after && !isOver(); step++) await world.steps.step()
+  for (let step = 0; step < after && !isOver(); step++) await world.steps.next()
   const wasOver = isOver()
   if (cut.victim === 'caller') world.kill(caller.component)
   else if (isLeaderless) world.killNode(1)
@@ -296,6 +296,7 @@ async function cutShort(operation: Operation, after: number, cut: Cut<Victim>): 
   for (const { components } of world.nodes.values()) {
     for (const component of [...components]) world.kill(component)
   }
+  await world.steps.pass(50)
   await clear(operation)
   return !wasOver
 }

@@ -224,7 +224,7 @@ async function cutShort(
     (answer) => end({ answer: String(answer) }),
     (error: unknown) => end({ error: isSdkError(error) ? error.code : String(error) }),
   )
-  for (let step = 0; step < after && !isOver(); step++) await world.steps.step()
+  for (let step = 0; step < after && !isOver(); step++) await world.steps.next()
   const wasOver = isOver()
   const of = VICTIMS[victim]
   const nodes = typeof of === 'string' ? [] : of
