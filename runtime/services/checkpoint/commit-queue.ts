@@ -24,7 +24,7 @@ export interface CommitQueueLimits {
 }
 
 export const COMMIT_QUEUE_LIMITS: CommitQueueLimits = {
-  inFlightMax: 2,
+  inFlightMax: 4,
   batchCountMax: 1_024,
   batchSizeBytesMax: 1_024 * 1_024,
 }

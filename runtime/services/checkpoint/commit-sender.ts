@@ -16,6 +16,9 @@ export interface CommitSenderOptions<T> {
   readonly onWaiting: () => void
 }
 
+/** Groups that leave before the tick ends: the replicas work on them while this side makes the others. */
+const EARLY_GROUP_COUNT = 16
+
 /** Refusals that another try does not heal. */
 const HOPELESS: ReadonlySet<string> = new Set([
   'OUT_OF_SYNC',
@@ -33,6 +36,8 @@ export class CommitSender<T> {
   readonly #options: CommitSenderOptions<T>
   readonly #queue = new CommitQueue<T>()
   #isFlushScheduled = false
+  /** Groups that were added since the last flush. */
+  #unsentCount = 0
 
   constructor(options: CommitSenderOptions<T>) {
     this.#options = options
@@ -50,6 +55,8 @@ export class CommitSender<T> {
   /** Commits a group as one. */
   add(group: readonly CommitItem<T>[]): void {
     this.#queue.add(group)
+    this.#unsentCount += 1
+    if (this.#unsentCount >= EARLY_GROUP_COUNT) this.flush()
     if (this.#isFlushScheduled) return
     this.#isFlushScheduled = true
     process.nextTick(() => {
@@ -60,6 +67,7 @@ export class CommitSender<T> {
 
   /** Sends what may be sent now. */
   flush(): void {
+    this.#unsentCount = 0
     const nowMs = this.#options.clock()
     for (let next = this.#queue.next(nowMs); next !== undefined; next = this.#queue.next(nowMs)) {
       this.#send(next)

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { isSdkError, SdkError } from '../../../idl/index.ts'
 import type { IncomingCall, Rmd } from '../../../ioc/index.ts'
 import type { KeptBatch } from './batch-tail.ts'
-import type { PipelineEntry } from './commit-pipeline.ts'
+import { lastSequenceOf, type PipelineEntry } from './commit-pipeline.ts'
 import { ContentParts } from './content-parts.ts'
 import {
   Checkpoint,
@@ -65,6 +65,8 @@ export interface LocalCommit {
 
 const { open, append, replace, replacePart } = CheckpointReplica.methods
 const { attach, commit, status } = Checkpoint.methods
+/** The header of its frame. */
+const KEPT_BESIDES_BYTES_MAX = 128
 
 /**
  * One CSI's replica on this node: secondary by default, primary while a local component holds ACTIVE. Performs what
@@ -79,6 +81,9 @@ export class CsiReplicaServer {
   /** The connection that commits under the present epoch. */
   #writer: string | null = null
   #isPerforming = false
+  /** Stored and answered batches of which nobody was told yet, and who made them. */
+  #untold: { readonly stored: StoredBatch; readonly writer: string | null }[] = []
+  #isSettling = false
   readonly #parts = new ContentParts()
 
   constructor(options: CsiReplicaServerOptions) {
@@ -103,6 +108,7 @@ export class CsiReplicaServer {
    * that was acknowledged.
    */
   becomePrimary(grant: ReplicaGrant): void {
+    this.#settle()
     const { csi, nodeId, clock } = this.#options
     const { epoch, inSync } = grant
     if (this.#primary?.epoch === epoch && this.#primary.ended === null) {
@@ -152,6 +158,7 @@ export class CsiReplicaServer {
   }
 
   tick(): void {
+    this.#settle()
     if (this.#primary === null || this.#writer !== null) {
       const nowMs = this.#options.clock()
       this.#subscriptions.resync(() => this.#stored.replica.snapshot(), this.#writer, nowMs)
@@ -163,6 +170,7 @@ export class CsiReplicaServer {
   // ---- calls of components
 
   attach(call: IncomingCall): void {
+    this.#settle()
     this.#subscriptions.add(call.caller)
     call.reply(attach.output.encode(this.#stored.replica.snapshot()))
   }
@@ -181,7 +189,7 @@ export class CsiReplicaServer {
     if (primary === null) return
     this.#writer = call.caller
     // The very bytes go on to the other replicas, the log and the standbys.
-    const payload = new Uint8Array(call.payload)
+    const payload = kept(call.payload)
     const { deadlineMs } = call
     primary.commit({ batch, payload, token, deadlineMs }, this.#options.clock())
     this.#perform()
@@ -198,6 +206,7 @@ export class CsiReplicaServer {
   }
 
   snapshot(): CheckpointSnapshot {
+    this.#settle()
     return this.#stored.replica.snapshot()
   }
 
@@ -230,11 +239,11 @@ export class CsiReplicaServer {
       call.fail(new SdkError('OUT_OF_SYNC', `checkpoint ${this.#options.csi}: no content here`))
       return
     }
-    const payload = under === batch.epoch ? new Uint8Array(call.payload) : null
+    const payload = under === batch.epoch ? kept(call.payload) : null
     const outcome = this.#stored.append(batch, under, payload)
     switch (outcome.kind) {
       case 'applied':
-        this.#pushed(outcome, null)
+        this.#tellSoon(outcome, null)
         break
       case 'held':
         break
@@ -245,7 +254,9 @@ export class CsiReplicaServer {
         call.fail(this.#gap(batch))
         return
     }
-    call.reply(append.output.encode({ sequence: this.#stored.replica.sequence }))
+    const { sequence } =
+      outcome.kind === 'held' ? this.#stored.replica : { sequence: lastSequenceOf(outcome.batch) }
+    call.reply(append.output.encode({ sequence }))
   }
 
   replace(
@@ -257,6 +268,7 @@ export class CsiReplicaServer {
       readonly parts?: number | undefined
     },
   ): void {
+    this.#settle()
     if (!this.#follow(input.epoch)) {
       call.fail(this.#stale(input.epoch))
       return
@@ -353,7 +365,7 @@ export class CsiReplicaServer {
   #apply(entry: PipelineEntry<Waiting>): SdkError | null {
     try {
       const outcome = this.#stored.append(entry.batch, entry.batch.epoch, entry.payload)
-      if (outcome.kind === 'applied') this.#pushed(outcome, this.#writer)
+      if (outcome.kind === 'applied') this.#tellSoon(outcome, this.#writer)
       return outcome.kind === 'staleEpoch' || outcome.kind === 'outOfSync'
         ? this.#stale(entry.batch.epoch)
         : null
@@ -365,9 +377,27 @@ export class CsiReplicaServer {
     }
   }
 
-  #pushed({ batch, payload }: StoredBatch, writer: string | null): void {
-    this.#subscriptions.pushApplied(payload, writer)
-    this.#options.onApplied?.(batch)
+  /** Its answer leaves first: nobody waits for the rest. */
+  #tellSoon(stored: StoredBatch, writer: string | null): void {
+    this.#untold.push({ stored, writer })
+    if (this.#isSettling) return
+    this.#isSettling = true
+    setImmediate(() => {
+      this.#isSettling = false
+      this.#settle()
+    })
+  }
+
+  /** The content takes what is stored, and those who follow it are told. Before anything else is told to them. */
+  #settle(): void {
+    this.#stored.settle()
+    const untold = this.#untold
+    if (untold.length === 0) return
+    this.#untold = []
+    for (const { stored, writer } of untold) {
+      this.#subscriptions.pushApplied(stored.payload, writer)
+      this.#options.onApplied?.(stored.batch)
+    }
   }
 
   #sendOpen(primary: Primary<Waiting>, { node, attempt }: Stream): void {
@@ -490,7 +520,7 @@ export class CsiReplicaServer {
 
   #primaryOptions(grant: ReplicaGrant): ConstructorParameters<typeof Primary>[0] {
     const { nodeId, replicaTimeoutMs } = this.#options
-    const { replica, tail } = this.#stored
+    const stored = this.#stored
     return {
       self: nodeId,
       epoch: grant.epoch,
@@ -499,10 +529,10 @@ export class CsiReplicaServer {
       replicaTimeoutMs,
       source: {
         get sequence() {
-          return replica.sequence
+          return stored.replica.sequence
         },
-        isPrefix: (lastEpoch, lastSequence) => replica.isPrefix(lastEpoch, lastSequence),
-        after: (sequence, sizeBytesMax) => tail.after(sequence, sizeBytesMax),
+        isPrefix: (lastEpoch, lastSequence) => stored.replica.isPrefix(lastEpoch, lastSequence),
+        after: (sequence, sizeBytesMax) => stored.tail.after(sequence, sizeBytesMax),
       },
     }
   }
@@ -543,4 +573,10 @@ export class CsiReplicaServer {
       { context: { csi, sequence } },
     )
   }
+}
+
+/** A payload that outlives its call: a copy, unless it has its memory for itself, as one of many records has. */
+function kept(payload: Uint8Array): Uint8Array {
+  const besidesBytes = payload.buffer.byteLength - payload.byteLength
+  return besidesBytes <= KEPT_BESIDES_BYTES_MAX ? payload : new Uint8Array(payload)
 }

@@ -1,6 +1,12 @@
 import { z } from 'zod'
-import { defineInterface } from '../../../idl/index.ts'
+import {
+  defineInterface,
+  type Interface,
+  type MethodSpecs,
+  type ValueCodec,
+} from '../../../idl/index.ts'
 import { CLIENT_ID } from '../../cpm/interface.ts'
+import { type BatchInput, batchCodec, sequenceCodec, type SequenceOutput } from './batch-codec.ts'
 
 /**
  * The checkpoint protocol. A checkpoint belongs to one CSI and has one writer: the component that holds ACTIVE for it,
@@ -59,8 +65,7 @@ export type CheckpointSnapshot = z.infer<typeof snapshotSchema>
 
 const none = z.strictObject({})
 
-/** What a component calls on the replica of its own node (the agent's port). */
-export const Checkpoint = defineInterface({
+const checkpoint = defineInterface({
   name: 'Checkpoint',
   clientId: CLIENT_ID.checkpoint,
   version: 'B.1.1',
@@ -101,8 +106,10 @@ export const Checkpoint = defineInterface({
   },
 })
 
-/** What the replica calls on an attached component. One-way. */
-export const CheckpointPush = defineInterface({
+/** What a component calls on the replica of its own node (the agent's port). */
+export const Checkpoint = withSequence(withBatches(checkpoint, 'commit'), 'commit')
+
+const checkpointPush = defineInterface({
   name: 'CheckpointPush',
   clientId: CLIENT_ID.checkpointPush,
   version: 'B.1.1',
@@ -121,8 +128,10 @@ export const CheckpointPush = defineInterface({
   },
 })
 
-/** Between the replicas of two node processes (agents' ports). The primary calls, the secondary answers. */
-export const CheckpointReplica = defineInterface({
+/** What the replica calls on an attached component. One-way. */
+export const CheckpointPush = withBatches(checkpointPush, 'applied')
+
+const checkpointReplica = defineInterface({
   name: 'CheckpointReplica',
   clientId: CLIENT_ID.checkpointReplica,
   version: 'B.1.1',
@@ -188,6 +197,29 @@ export const CheckpointReplica = defineInterface({
     },
   },
 })
+
+/** Between the replicas of two node processes (agents' ports). The primary calls, the secondary answers. */
+export const CheckpointReplica = withSequence(withBatches(checkpointReplica, 'append'), 'append')
+
+/** The same interface, with the codecs of batches for one method. */
+function withBatches<M extends MethodSpecs, K extends keyof M>(
+  face: Interface<M>,
+  name: K,
+): Interface<M> {
+  const method = face.methods[name]
+  const input = batchCodec(method.input as ValueCodec<BatchInput>) as typeof method.input
+  return { ...face, methods: { ...face.methods, [name]: { ...method, input } } }
+}
+
+/** The same for what answers with the sequence of a batch. */
+function withSequence<M extends MethodSpecs, K extends keyof M>(
+  face: Interface<M>,
+  name: K,
+): Interface<M> {
+  const method = face.methods[name]
+  const output = sequenceCodec(method.output as ValueCodec<SequenceOutput>) as typeof method.output
+  return { ...face, methods: { ...face.methods, [name]: { ...method, output } } }
+}
 
 /**
  * What the node's replica server needs from the floor above (the agent, and through it the director).

@@ -87,8 +87,8 @@ export interface StoredBatch {
  */
 export class StoredReplica {
   readonly csi: string
-  readonly replica = new Replica((caller, id) => this.#noteDirtyReply(caller, id))
-  readonly tail = new BatchTail()
+  readonly #replica = new Replica((caller, id) => this.#noteDirtyReply(caller, id))
+  readonly #tail = new BatchTail()
   readonly #options: StoredReplicaOptions
   readonly #limits: StoredReplicaLimits
   #isReliable = false
@@ -101,6 +101,8 @@ export class StoredReplica {
   /** Grows when content is replaced or the store closes: a running write-out then stops. */
   #generation = 0
   #isWritingOut = false
+  /** In the log, and not in the content yet. */
+  #unsettled: { readonly stored: StoredBatch; readonly under: number } | null = null
 
   constructor(options: StoredReplicaOptions) {
     this.csi = options.csi
@@ -112,6 +114,17 @@ export class StoredReplica {
   /** True when the content is what this node held when it last answered; false when new, or damaged. */
   get isReliable(): boolean {
     return this.#isReliable
+  }
+
+  /** The content, with everything that was appended. */
+  get replica(): Replica {
+    this.settle()
+    return this.#replica
+  }
+
+  get tail(): BatchTail {
+    this.settle()
+    return this.#tail
   }
 
   get isDurable(): boolean {
@@ -129,7 +142,8 @@ export class StoredReplica {
   }
 
   /**
-   * Stores and applies a batch.
+   * Stores a batch. The content takes it with {@link settle}, or when somebody looks: an answer that waits for the log
+   * only may leave before.
    * @param payload - its wire form as an `append` without `under`, or null to have it encoded.
    * @throws SdkError of LMDB's failure: nothing changed.
    */
@@ -141,16 +155,26 @@ export class StoredReplica {
         ? payload
         : appendCodec.encode({ csi: this.csi, batch: outcome.batch })
     this.#options.batches.append(bytes)
-    this.#keep(outcome.batch, bytes)
-    this.replica.append(outcome.batch, under, this.#options.clock())
-    this.#noteDirty(outcome.batch)
+    const stored: StoredBatch = { kind: 'applied', batch: outcome.batch, payload: bytes }
+    this.#unsettled = { stored, under }
+    return stored
+  }
+
+  /** The content takes what was appended last. */
+  settle(): void {
+    if (this.#unsettled === null) return
+    const { stored, under } = this.#unsettled
+    this.#unsettled = null
+    this.#keep(stored.batch, stored.payload)
+    this.#replica.append(stored.batch, under, this.#options.clock())
+    this.#noteDirty(stored.batch)
     this.#maybeWriteOut()
-    return { kind: 'applied', batch: outcome.batch, payload: bytes }
   }
 
   /** Takes the whole content of another replica, in one transaction. From then on it can be relied on. */
   replace(snapshot: CheckpointSnapshot, history: EpochHistory): void {
     const { database, batches } = this.#options
+    this.settle()
     this.#generation++
     this.#isWritingOut = false
     const logFrom = batches.turn()
@@ -198,13 +222,14 @@ export class StoredReplica {
 
   /** Stops background work. */
   close(): void {
+    this.settle()
     this.#generation++
   }
 
   /** Notes a batch of the log. @param payload - kept as it is */
   #keep(batch: CheckpointBatch, payload: Uint8Array): void {
     const { epoch, firstSequence } = batch
-    this.tail.push({ epoch, firstSequence, lastSequence: lastSequenceOf(batch), payload })
+    this.#tail.push({ epoch, firstSequence, lastSequence: lastSequenceOf(batch), payload })
     this.#logCount += batch.records.length
     this.#logSizeBytes += payload.byteLength
   }
@@ -316,7 +341,7 @@ export class StoredReplica {
     this.#logSizeBytes = 0
     this.#dirtySections.clear()
     this.#dirtyReplies.clear()
-    this.tail.clear()
+    this.#tail.clear()
   }
 
   #clearStore(): void {

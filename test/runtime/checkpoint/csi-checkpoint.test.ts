@@ -130,12 +130,24 @@ describe('a call of the active', () => {
       const { call } = begin(checkpoint)
       checkpoint.in(call).write('a', i)
       watch(checkpoint.finish(call, ok))
-      if (i < 3) await turn()
+      if (i < 5) await turn()
     }
     await turn()
-    expect(replica.batches.map((batch) => batch.records.length)).toEqual([1, 1])
+    expect(replica.batches.map((batch) => batch.records.length)).toEqual([1, 1, 1, 1])
     await replica.accept(1)
-    expect(replica.batches.map((batch) => batch.records.length)).toEqual([1, 1, 98])
+    expect(replica.batches.map((batch) => batch.records.length)).toEqual([1, 1, 1, 1, 96])
+  })
+
+  test('calls of one tick leave before it ends', async () => {
+    const checkpoint = await active()
+    for (let i = 0; i < 20; i++) {
+      const { call } = begin(checkpoint)
+      checkpoint.in(call).write('a', i)
+      watch(checkpoint.finish(call, ok))
+    }
+    expect(replica.batches.map((batch) => batch.records.length)).toEqual([16])
+    await turn()
+    expect(replica.batches.map((batch) => batch.records.length)).toEqual([16, 4])
   })
 
   test('sees the writes of an earlier call, and is committed after it', async () => {
