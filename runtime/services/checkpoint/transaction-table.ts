@@ -13,8 +13,9 @@
 export interface Transaction {
   /** Handed back with what became of it. */
   readonly state: TransactionState
-  readonly dependencies: Set<Transaction>
-  readonly dependents: Set<Transaction>
+  /** Most calls are bound to no other: the sets are made when they are needed. */
+  dependencies: Set<Transaction> | null
+  dependents: Set<Transaction> | null
   readonly sections: Set<string>
   /** Revision of each section it read, to notice that somebody else wrote it in between. */
   readonly reads: Map<string, number>
@@ -72,8 +73,8 @@ export class TransactionTable {
   begin(): Transaction {
     return {
       state: { phase: 'open', isInConflict: false },
-      dependencies: new Set(),
-      dependents: new Set(),
+      dependencies: null,
+      dependents: null,
       sections: new Set(),
       reads: new Map(),
     }
@@ -121,7 +122,7 @@ export class TransactionTable {
     const { state } = transaction
     if (state.phase !== 'open' || state.isInConflict) return []
     state.phase = 'finished'
-    if (transaction.dependencies.size === 0 && transaction.dependents.size === 0) {
+    if (isEmpty(transaction.dependencies) && isEmpty(transaction.dependents)) {
       return [[this.#leaveAlone(transaction)]]
     }
     const groups: FinalChanges[][] = []
@@ -154,7 +155,7 @@ export class TransactionTable {
   withdraw(transaction: Transaction): Transaction[] {
     const lost = reachable(transaction, (t) => t.dependents)
     lost.delete(transaction)
-    const isLost = [...lost].some((each) => transaction.dependencies.has(each))
+    const isLost = [...lost].some((each) => transaction.dependencies?.has(each))
     if (isLost) return this.abort(transaction)
     for (const each of lost) each.state.phase = 'doomed'
     const writers = new Set([...lost, transaction])
@@ -273,17 +274,21 @@ function dependOnWriters(transaction: Transaction, section: Section, lastOnly: b
   for (let i = section.versions.length - 1; i >= 0; i--) {
     const writer = section.versions[i]?.writer
     if (writer !== undefined && writer !== transaction) {
-      transaction.dependencies.add(writer)
-      writer.dependents.add(transaction)
+      ;(transaction.dependencies ??= new Set()).add(writer)
+      ;(writer.dependents ??= new Set()).add(transaction)
     }
     if (lastOnly) return
   }
 }
 
+function isEmpty(set: Set<Transaction> | null): boolean {
+  return set === null || set.size === 0
+}
+
 /** Everything that a finished transaction depends on, if all of it is finished. */
 function finishedClosure(transaction: Transaction): Set<Transaction> | undefined {
   if (transaction.state.phase !== 'finished') return undefined
-  if (transaction.dependencies.size === 0) return new Set([transaction])
+  if (isEmpty(transaction.dependencies)) return new Set([transaction])
   const closure = reachable(transaction, (t) => t.dependencies)
   for (const each of closure) if (each.state.phase !== 'finished') return undefined
   return closure
@@ -291,16 +296,16 @@ function finishedClosure(transaction: Transaction): Set<Transaction> | undefined
 
 function reachable(
   from: Transaction,
-  next: (transaction: Transaction) => Iterable<Transaction>,
+  next: (transaction: Transaction) => Set<Transaction> | null,
 ): Set<Transaction> {
   const found = new Set([from])
-  for (const each of found) for (const neighbour of next(each)) found.add(neighbour)
+  for (const each of found) for (const neighbour of next(each) ?? []) found.add(neighbour)
   return found
 }
 
 function unlink(transaction: Transaction): void {
-  for (const each of transaction.dependencies) each.dependents.delete(transaction)
-  for (const each of transaction.dependents) each.dependencies.delete(transaction)
-  transaction.dependencies.clear()
-  transaction.dependents.clear()
+  for (const each of transaction.dependencies ?? []) each.dependents?.delete(transaction)
+  for (const each of transaction.dependents ?? []) each.dependencies?.delete(transaction)
+  transaction.dependencies = null
+  transaction.dependents = null
 }

@@ -107,12 +107,15 @@ export class ActiveCheckpoint {
    * @throws SdkError of the operation; TRY_AGAIN when it has to be asked again, here or at the next active replica;
    * STALE_EPOCH when the role under which it was asked is over.
    */
-  async perform(request: SectionRequest): Promise<SectionResult> {
+  perform(request: SectionRequest): Promise<SectionResult> {
     const isRead = READS.has(request.operation.kind)
+    const { caller, messageId, acknowledgedBelow } = request.origin
     // The gate knows a call by its object.
-    const call = { ...request.origin }
+    const call = { caller, messageId, acknowledgedBelow }
     const key: CallKey = {
-      ...request.origin,
+      caller,
+      messageId,
+      acknowledgedBelow,
       functionNumber: perform.functionNumber,
       atMostOnce: !isRead,
       deadlineMs: request.deadlineMs,
@@ -121,12 +124,20 @@ export class ActiveCheckpoint {
     }
     try {
       const verdict = this.#checkpoint.begin(call, key)
-      if (verdict === 'inProgress') throw againError(this.#options.name, 'it is under way')
-      if (verdict !== 'run') return resultOf(await verdict)
+      if (verdict === 'run') return this.#run(request, call, isRead)
+      if (verdict !== 'inProgress') return this.#kept(verdict)
+    } catch (error) {
+      return Promise.reject(this.#passing(error))
+    }
+    return Promise.reject(againError(this.#options.name, 'it is under way'))
+  }
+
+  async #kept(reply: CachedReply | Promise<CachedReply>): Promise<SectionResult> {
+    try {
+      return resultOf(await reply)
     } catch (error) {
       throw this.#passing(error)
     }
-    return this.#run(request, call, isRead)
   }
 
   /** Gives up the role: what is under way fails with TRY_AGAIN. */

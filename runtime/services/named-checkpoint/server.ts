@@ -429,7 +429,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
     }
   }
 
-  async #performAt(entry: DirectoryEntry, request: SectionRequest): Promise<SectionResult> {
+  #performAt(entry: DirectoryEntry, request: SectionRequest): Promise<SectionResult> {
     const { id, name, active, inSync } = entry
     if (active === null) {
       if (inSync === null && waitsForActive(entry.attributes)) {
@@ -448,7 +448,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
     return peer.perform({ id, epoch, origin, operation })
   }
 
-  async #performHere(id: string, request: SectionRequest): Promise<SectionResult> {
+  #performHere(id: string, request: SectionRequest): Promise<SectionResult> {
     const active = this.#actives.get(id)
     if (active !== undefined) return active.perform(request)
     throw new SdkError('TRY_AGAIN', 'the active replica is not here, or not ready')
