@@ -324,6 +324,7 @@ describe('damage', () => {
     const store = openStore()
     const stored = store.replica(CSI)
     fill(stored, 9)
+    stored.settle()
     // The ninth began to write out: what follows is in a piece of its own, and the process ends before the first goes.
     await new Promise((resolve) => setImmediate(resolve))
     const next = { epoch: 1, firstSequence: 10, records: [record([['x', 'y']])] }
