@@ -1,12 +1,8 @@
 import { z } from 'zod'
-import {
-  defineInterface,
-  type Interface,
-  type MethodSpecs,
-  type ValueCodec,
-} from '../../../idl/index.ts'
+import { defineInterface } from '../../../idl/index.ts'
 import { CLIENT_ID } from '../../cpm/interface.ts'
-import { type BatchInput, batchCodec, sequenceCodec, type SequenceOutput } from './batch-codec.ts'
+import { batchCodec, sequenceCodec } from './batch-codec.ts'
+import { withCodecs } from './with-codecs.ts'
 
 /**
  * The checkpoint protocol. A checkpoint belongs to one CSI and has one writer: the component that holds ACTIVE for it,
@@ -107,7 +103,11 @@ const checkpoint = defineInterface({
 })
 
 /** What a component calls on the replica of its own node (the agent's port). */
-export const Checkpoint = withSequence(withBatches(checkpoint, 'commit'), 'commit')
+export const Checkpoint = withCodecs(checkpoint, 'commit', (method) => ({
+  ...method,
+  input: batchCodec(method.input),
+  output: sequenceCodec(method.output),
+}))
 
 const checkpointPush = defineInterface({
   name: 'CheckpointPush',
@@ -129,7 +129,10 @@ const checkpointPush = defineInterface({
 })
 
 /** What the replica calls on an attached component. One-way. */
-export const CheckpointPush = withBatches(checkpointPush, 'applied')
+export const CheckpointPush = withCodecs(checkpointPush, 'applied', (method) => ({
+  ...method,
+  input: batchCodec(method.input),
+}))
 
 const checkpointReplica = defineInterface({
   name: 'CheckpointReplica',
@@ -199,27 +202,11 @@ const checkpointReplica = defineInterface({
 })
 
 /** Between the replicas of two node processes (agents' ports). The primary calls, the secondary answers. */
-export const CheckpointReplica = withSequence(withBatches(checkpointReplica, 'append'), 'append')
-
-/** The same interface, with the codecs of batches for one method. */
-function withBatches<M extends MethodSpecs, K extends keyof M>(
-  face: Interface<M>,
-  name: K,
-): Interface<M> {
-  const method = face.methods[name]
-  const input = batchCodec(method.input as ValueCodec<BatchInput>) as typeof method.input
-  return { ...face, methods: { ...face.methods, [name]: { ...method, input } } }
-}
-
-/** The same for what answers with the sequence of a batch. */
-function withSequence<M extends MethodSpecs, K extends keyof M>(
-  face: Interface<M>,
-  name: K,
-): Interface<M> {
-  const method = face.methods[name]
-  const output = sequenceCodec(method.output as ValueCodec<SequenceOutput>) as typeof method.output
-  return { ...face, methods: { ...face.methods, [name]: { ...method, output } } }
-}
+export const CheckpointReplica = withCodecs(checkpointReplica, 'append', (method) => ({
+  ...method,
+  input: batchCodec(method.input),
+  output: sequenceCodec(method.output),
+}))
 
 /**
  * What the node's replica server needs from the floor above (the agent, and through it the director).

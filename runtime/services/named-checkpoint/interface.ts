@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { defineInterface } from '../../../idl/index.ts'
 import { CLIENT_ID } from '../../cpm/interface.ts'
+import { withCodecs } from '../checkpoint/with-codecs.ts'
+import { performCodec, resultCodec } from './operation-codec.ts'
 
 /**
  * Checkpoints with a name of their own: sections of bytes, kept on several nodes. SAFplus checkpoint service, section
@@ -155,8 +157,7 @@ export type SectionResult = z.infer<typeof sectionResultSchema>
 const none = z.strictObject({})
 const id = z.string()
 
-/** What components call on the agent of their node. */
-export const NamedCheckpoint = defineInterface({
+const namedCheckpoint = defineInterface({
   name: 'NamedCheckpoint',
   clientId: CLIENT_ID.checkpoint,
   version: 'B.1.1',
@@ -212,8 +213,14 @@ export const NamedCheckpoint = defineInterface({
   },
 })
 
-/** Between node processes: to the node of the active replica. */
-export const NamedCheckpointPeer = defineInterface({
+/** What components call on the agent of their node. */
+export const NamedCheckpoint = withCodecs(namedCheckpoint, 'perform', (method) => ({
+  ...method,
+  input: performCodec(method.input),
+  output: resultCodec(method.output),
+}))
+
+const namedCheckpointPeer = defineInterface({
   name: 'NamedCheckpointPeer',
   clientId: CLIENT_ID.checkpointReplica,
   version: 'B.1.1',
@@ -235,6 +242,12 @@ export const NamedCheckpointPeer = defineInterface({
     },
   },
 })
+
+/** Between node processes: to the node of the active replica. */
+export const NamedCheckpointPeer = withCodecs(namedCheckpointPeer, 'perform', (method) => ({
+  ...method,
+  output: resultCodec(method.output),
+}))
 
 export const sectionUpdateSchema = z.strictObject({
   checkpoint: id,
