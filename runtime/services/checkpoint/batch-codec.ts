@@ -4,14 +4,14 @@ import { MsgpackReader } from './msgpack-reader.ts'
 import { MsgpackWriter } from './msgpack-writer.ts'
 
 /** Input of `commit`, `append` and `applied`. */
-export interface BatchInput {
+interface BatchInput {
   csi: string
   batch: CheckpointBatch
   under?: number | undefined
 }
 
 /** Output of `commit` and `append`. */
-export interface SequenceOutput {
+interface SequenceOutput {
   sequence: number
 }
 

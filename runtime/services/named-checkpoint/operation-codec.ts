@@ -3,7 +3,7 @@ import { MsgpackReader } from '../checkpoint/msgpack-reader.ts'
 import { MsgpackWriter } from '../checkpoint/msgpack-writer.ts'
 import type { SectionOperation, SectionResult } from './interface.ts'
 
-export interface PerformInput {
+interface PerformInput {
   id: string
   epoch: number
   operation: SectionOperation
