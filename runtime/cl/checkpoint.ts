@@ -1,13 +1,4 @@
-import {
-  CL_CID,
-  CL_ERR,
-  CL_OK,
-  type ClRcT,
-  isSdkError,
-  rcError,
-  rcOf,
-  SdkError,
-} from '../../idl/index.ts'
+import { CL_CID, CL_ERR, CL_OK, type ClRcT, isSdkError, rcOf, SdkError } from '../../idl/index.ts'
 import type {
   CheckpointOpenFlag,
   CheckpointOpenRequest,
@@ -21,7 +12,7 @@ import {
   type SectionsChosen,
 } from '../services/named-checkpoint/interface.ts'
 import { given, handle } from './library.ts'
-import { boundApp, rcOfError, type ClOut } from './process.ts'
+import { boundApp, rcOfLibrary, type ClOut } from './process.ts'
 
 /** Flags and values of the checkpoint service. SAFplus, section 14. */
 export const CL_CKPT_CHECKPOINT_READ = 1
@@ -43,6 +34,8 @@ export const CL_CKPT_SECTIONS_GEQ_EXPIRATION_TIME = 3
 export const CL_CKPT_SECTIONS_CORRUPTED = 4
 export const CL_CKPT_SECTIONS_ANY = 5
 export const CL_CKPT_SECTION_VALID = 1
+/** No section is ever shown so: content that does not check comes again from a replica in sync first. */
+export const CL_CKPT_SECTION_CORRUPTED = 2
 /** An expiration time or retention that never comes. */
 export const CL_TIME_END = 0x7fff_ffff_ffff_ffffn
 /** What the end of an iteration is. */
@@ -382,6 +375,26 @@ export function clCkptCheckpointRead(
   })
 }
 
+/** All sections with their data, each as it is when it is read. */
+export function clCkptCheckpointReadSections(
+  checkpoint: NamedCheckpointHandle,
+  vector: ClOut<readonly ClCkptIOVectorElementT[]>,
+  numberOfElements: ClOut<number>,
+): Promise<ClRcT> {
+  return wait(async () => {
+    const out = given('ioVector', vector)
+    const count = given('numberOfElements', numberOfElements)
+    const elements: ClCkptIOVectorElementT[] = []
+    for await (const { id } of handle(checkpoint).sections()) {
+      const [data] = await handle(checkpoint).read([{ id }])
+      const [dataBuffer, dataSize] = [data ?? new Uint8Array(), data?.byteLength ?? 0]
+      elements.push({ sectionId: id, dataBuffer, dataSize, dataOffset: 0, readSize: dataSize })
+    }
+    out.value = elements
+    count.value = elements.length
+  })
+}
+
 /** `checkpoint.synchronize`; `timeout` in nanoseconds. */
 export function clCkptCheckpointSynchronize(
   checkpoint: NamedCheckpointHandle,
@@ -460,7 +473,7 @@ function nsOf(ms: number): bigint {
 
 /** Errors carry the component id of the service. */
 function codeOf(error: unknown): ClRcT {
-  return error === null ? CL_OK : rcOf(CL_CID.CKPT, rcError(rcOfError(error)))
+  return error === null ? CL_OK : rcOfLibrary(CL_CID.CKPT, error)
 }
 
 async function wait(step: () => unknown): Promise<ClRcT> {

@@ -5,7 +5,6 @@ import {
   CL_PRIVATE_ERR,
   type ClRcT,
   isSdkError,
-  rcError,
   rcOf,
   SdkError,
 } from '../../idl/index.ts'
@@ -14,7 +13,7 @@ import type { EventChannel, EventFilter } from '../services/event/channel.ts'
 import type { ChannelFlag, EventHandle } from '../services/event/client.ts'
 import type { DeliveredEvent, EventPriority } from '../services/event/delivered-event.ts'
 import { given } from './library.ts'
-import { boundApp, rcOfError, type ClOut } from './process.ts'
+import { boundApp, rcOfLibrary, type ClOut } from './process.ts'
 
 /** Flags, priorities and filters of the event service. SAFplus, section 15. */
 export const CL_EVENT_LOCAL_CHANNEL = 0x0
@@ -52,6 +51,8 @@ export type ClEventChannelHandleT = EventChannel
 
 /** Handles of this thread that are not finalized. */
 const USERS = new Set<EventHandle>()
+/** Channels that were opened here. */
+const CHANNELS = new WeakSet<EventChannel>()
 
 /** What an event says of itself; times in nanoseconds. */
 export interface ClEventAttributesT {
@@ -114,8 +115,10 @@ export function clEventInitialize(
     const user = app.event.initialize(
       {
         ...(opened !== undefined && {
-          channelOpen: ({ invocation, channel, error }) =>
-            opened(invocation, channel, error === null ? CL_OK : rcOfEvents(error)),
+          channelOpen: ({ invocation, channel, error }) => {
+            if (channel !== null) CHANNELS.add(channel)
+            opened(invocation, channel, error === null ? CL_OK : rcOfEvents(error))
+          },
         }),
         ...(deliver !== undefined && {
           deliver: (event) => {
@@ -154,6 +157,7 @@ export function clEventChannelOpen(
     const timeoutMs = Number(timeout / NS_PER_MS)
     const limit = timeoutMs > 0 ? { timeoutMs: Math.min(timeoutMs, 600_000) } : {}
     out.value = await user.channelOpen({ ...request, ...limit })
+    CHANNELS.add(out.value)
   })
 }
 
@@ -194,8 +198,8 @@ export function clEventAllocate(
   out: ClOut<ClEventHandleT | undefined>,
 ): ClRcT {
   return run(() => {
-    if (isNone(out)) throw invalid('eventHandle')
     const on = channelOf(channel)
+    if (isNone(out)) throw invalid('eventHandle')
     if (!on.isPublisher) {
       throw new SdkError('NOT_OPENED_FOR_PUBLISH', `${on.name}: open it with PUBLISHER to publish`)
     }
@@ -241,6 +245,7 @@ export function clEventAttributesGet(
 ): ClRcT {
   return run(() => {
     const { attributes } = eventOf(event)
+    if (isNone(out)) throw invalid('attributes')
     if (attributes.patterns.length > patternsMax) {
       throw new SdkError('NO_SPACE', `there are ${attributes.patterns.length} patterns`)
     }
@@ -256,6 +261,7 @@ export function clEventDataGet(
 ): ClRcT {
   return run(() => {
     const { data } = deliveredOf(event)
+    if (isNone(buffer) || isNone(size)) throw invalid('buffer and size')
     size.value = data.length
     if (buffer.length < data.length) {
       throw new SdkError('NO_SPACE', `the data has ${data.length} bytes`)
@@ -267,7 +273,9 @@ export function clEventDataGet(
 /** What was given with the subscription. */
 export function clEventCookieGet(event: ClEventHandleT, out: ClOut<unknown>): ClRcT {
   return run(() => {
-    out.value = deliveredOf(event).cookie
+    const { cookie } = deliveredOf(event)
+    if (isNone(out)) throw invalid('cookie')
+    out.value = cookie
   })
 }
 
@@ -278,8 +286,9 @@ export function clEventPublish(
   eventId: ClOut<bigint>,
 ): Promise<ClRcT> {
   return wait(async () => {
-    if (isNone(event)) throw invalid('eventHandle')
+    if (USERS.size > 0 && isNone(event)) throw invalid('eventHandle')
     const known = eventOf(event)
+    if (isNone(eventId)) throw invalid('eventId')
     if (known.channel === null) throw new SdkError('INVALID_HANDLE', 'it was delivered to here')
     const { patterns, priority, retentionTime, publisherName } = known.attributes
     known.attributes.eventId = await known.channel.publish({
@@ -392,18 +401,23 @@ function requestOf(name: string, flags: number): { name: string; flags: ChannelF
 
 function userOf(evtHandle: EventHandle): EventHandle {
   if (USERS.has(evtHandle)) return evtHandle
-  if (USERS.size === 0) throw new SdkError('NOT_INITIALIZED', 'call clEventInitialize first')
-  throw new SdkError('INVALID_HANDLE', 'it is no handle, or it was finalized')
+  throw badHandle('it is no handle, or it was finalized')
 }
 
+/** Closed ones too: they say so themselves. */
 function channelOf(channel: EventChannel): EventChannel {
-  if (!isNone(channel)) return channel
-  throw new SdkError('CHANNEL_NOT_OPENED', 'there is no channel')
+  if (!isNone(channel) && CHANNELS.has(channel) && USERS.size > 0) return channel
+  throw badHandle('it is no channel')
 }
 
 function eventOf(event: ClEventHandleT): ClEventHandleT {
-  if (!isNone(event) && !event.isFree) return event
-  throw new SdkError('INVALID_HANDLE', 'there is no event, or it was freed')
+  if (event instanceof ClEventHandleT && !event.isFree && USERS.size > 0) return event
+  throw badHandle('it is no event, or it was freed')
+}
+
+function badHandle(why: string): SdkError {
+  if (USERS.size > 0) return new SdkError('INVALID_HANDLE', why)
+  return new SdkError('NOT_INITIALIZED', 'call clEventInitialize first')
 }
 
 function deliveredOf(event: ClEventHandleT): DeliveredEvent {
@@ -438,7 +452,7 @@ const OWN: ReadonlyMap<string, number> = new Map([
 
 function rcOfEvents(error: unknown): ClRcT {
   const own = isSdkError(error) ? OWN.get(error.code) : undefined
-  return rcOf(CL_CID.EVENTS, own ?? rcError(rcOfError(error)))
+  return own === undefined ? rcOfLibrary(CL_CID.EVENTS, error) : rcOf(CL_CID.EVENTS, own)
 }
 
 function run(step: () => void): ClRcT {

@@ -1,4 +1,4 @@
-import { CL_CID, CL_OK, isSdkError, rcError, rcOf, SdkError, type ClRcT } from '../../idl/index.ts'
+import { CL_CID, CL_OK, isSdkError, SdkError, type ClRcT } from '../../idl/index.ts'
 import type { TrackFlag } from '../cpm/protection-group.ts'
 import type { GroupHandle } from '../services/group/client.ts'
 import type {
@@ -9,7 +9,7 @@ import type {
   GroupNotification,
 } from '../services/group/interface.ts'
 import { given } from './library.ts'
-import { boundApp, rcOfError, type ClOut } from './process.ts'
+import { boundApp, rcOfLibrary, type ClOut } from './process.ts'
 
 /** Flags of tracking. SAFplus GMS, section 12. */
 export const CL_GMS_TRACK_CURRENT = 1
@@ -265,37 +265,30 @@ export function clTmsGroupDestroy(handle: GroupHandle, groupId: number): Promise
   return wait(() => userOf(handle).groupDestroy(groupId))
 }
 
-/** What `clTmsGroupJoin` joins with. */
-export interface ClTmsGroupJoinT {
-  readonly groupId: number
-  readonly memberId: number
-  /** May be left out. */
-  readonly memberName?: string | null
-  /** @defaultValue 1 */
-  readonly credentials?: number
-  readonly deliveryCallback?: (
-    groupId: number,
-    sender: number,
-    data: Uint8Array,
-    size: number,
-  ) => void
-}
+/** Messages of a group, to one member. */
+export type ClTmsGroupDeliveryCallbackT = (
+  groupId: number,
+  sender: number,
+  data: Uint8Array,
+  size: number,
+) => void
 
-/** `handle.groupJoin`. */
-export function clTmsGroupJoin(handle: GroupHandle, join: ClTmsGroupJoinT): Promise<ClRcT> {
+/** `handle.groupJoin`. @param credentials - 0: never leads. */
+export function clTmsGroupJoin(
+  handle: GroupHandle,
+  groupId: number,
+  memberId: number,
+  memberName: string | null,
+  credentials: number,
+  deliveryCallback: ClTmsGroupDeliveryCallbackT | null,
+  _timeout: bigint,
+): Promise<ClRcT> {
   return wait(() => {
-    const { groupId: group, memberId, memberName, credentials, deliveryCallback } = join
-    return userOf(handle).groupJoin({
-      group,
-      memberId,
-      name: memberName ?? '',
-      credential: credentials ?? 1,
-      ...(deliveryCallback !== undefined && {
-        deliver: ({ from, data }: GroupMessage) => {
-          deliveryCallback(group, from, data, data.byteLength)
-        },
-      }),
-    })
+    const deliver = ({ from, data }: GroupMessage): void => {
+      deliveryCallback?.(groupId, from, data, data.byteLength)
+    }
+    const as = { name: memberName ?? '', credential: credentials }
+    return userOf(handle).groupJoin({ group: groupId, memberId, ...as, deliver })
   })
 }
 
@@ -355,6 +348,7 @@ export function clTmsSendAll(
   handle: GroupHandle,
   groupId: number,
   memberId: number,
+  _timeout: bigint,
   size: number,
   data: Uint8Array,
 ): Promise<ClRcT> {
@@ -472,5 +466,5 @@ async function wait(step: () => Promise<unknown>): Promise<ClRcT> {
 
 /** Errors of this library carry its component id. */
 function rcOfGms(error: unknown): ClRcT {
-  return rcOf(CL_CID.GMS, rcError(rcOfError(error)))
+  return rcOfLibrary(CL_CID.GMS, error)
 }

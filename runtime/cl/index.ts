@@ -48,6 +48,7 @@ export {
   CL_CKPT_DISTRIBUTED,
   CL_CKPT_PEER_TO_PEER_CACHE_DISABLE,
   CL_CKPT_PEER_TO_PEER_REPLICA,
+  CL_CKPT_SECTION_CORRUPTED,
   CL_CKPT_SECTION_VALID,
   CL_CKPT_SECTIONS_ANY,
   CL_CKPT_SECTIONS_CORRUPTED,
@@ -65,6 +66,7 @@ export {
   clCkptCheckpointOpen,
   clCkptCheckpointOpenAsync,
   clCkptCheckpointRead,
+  clCkptCheckpointReadSections,
   clCkptCheckpointRetentionDurationSet,
   clCkptCheckpointStatusGet,
   clCkptCheckpointSynchronize,
@@ -330,7 +332,7 @@ export type {
   ClGmsCallbacksT,
   ClGmsClusterManageCallbacksT,
   ClGmsHandleT,
-  ClTmsGroupJoinT,
+  ClTmsGroupDeliveryCallbackT,
 } from './gms.ts'
 export {
   CL_HEAP_NATIVE_MODE,

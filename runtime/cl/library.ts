@@ -1,5 +1,5 @@
-import { CL_CID, CL_ERR, CL_OK, rcError, rcOf, SdkError, type ClRcT } from '../../idl/index.ts'
-import { rcOfError, type ClOut } from './process.ts'
+import { CL_CID, CL_ERR, CL_OK, rcOf, SdkError, type ClRcT } from '../../idl/index.ts'
+import { rcOfLibrary, type ClOut } from './process.ts'
 
 /**
  * One of the original's libraries: its errors carry its component id. It is there from the start, as under an EO;
@@ -60,7 +60,7 @@ export class ClLibrary {
   }
 
   #rcOf(error: unknown): ClRcT {
-    return rcOf(this.#cid, rcError(rcOfError(error)))
+    return rcOfLibrary(this.#cid, error)
   }
 }
 

@@ -1,4 +1,4 @@
-import { CL_CID, CL_ERR, rcOf, type ClRcT } from '../../idl/index.ts'
+import { CL_CID, CL_ERR, CL_OK, rcOf, SdkError, type ClRcT } from '../../idl/index.ts'
 import type { NameClient, NameRegistration } from '../services/name/client.ts'
 import {
   NAME_CONTEXT,
@@ -6,7 +6,8 @@ import {
   type NameMapping,
   type NamePriority,
 } from '../services/name/interface.ts'
-import { boundApp, rcOfAsync, type ClOut } from './process.ts'
+import { given } from './library.ts'
+import { boundApp, rcOfLibrary, type ClOut } from './process.ts'
 
 /** Values of the name service. SAFplus, section 13. */
 export const CL_NS_GET_OBJ_REF = 0xfffffff
@@ -19,12 +20,14 @@ export const CL_NS_PRIORITY_MEDIUM = 1
 export const CL_NS_PRIORITY_HIGH = 2
 
 const PRIORITY: readonly NamePriority[] = ['LOW', 'MEDIUM', 'HIGH']
+const CONTEXT_TYPES = ['NODE_LOCAL', 'GLOBAL'] as const
 
 /** What is registered; it is always the calling component that provides it. */
 export interface ClNameSvcRegisterT {
   readonly name: string
   readonly priority: number
   readonly compId?: number
+  /** The first so many of `attr` count. @defaultValue all */
   readonly attrCount?: number
   readonly attr?: readonly NameAttribute[]
 }
@@ -36,7 +39,8 @@ export function clNameRegister(
   objRef: ClOut<number>,
 ): Promise<ClRcT> {
   return withNames(async (names) => {
-    objRef.value = await names.register(registrationOf(contextId, info, objRef.value))
+    const out = given('objRef', objRef)
+    out.value = await names.register(registrationOf(contextId, info, out.value))
   })
 }
 
@@ -47,7 +51,8 @@ export function clNameRegisterAndOverwrite(
   objRef: ClOut<number>,
 ): Promise<ClRcT> {
   return withNames(async (names) => {
-    objRef.value = await names.registerAndOverwrite(registrationOf(contextId, info, objRef.value))
+    const out = given('objRef', objRef)
+    out.value = await names.registerAndOverwrite(registrationOf(contextId, info, out.value))
   })
 }
 
@@ -56,8 +61,12 @@ export function clNameComponentDeregister(_compId?: number): Promise<ClRcT> {
   return withNames((names) => names.componentDeregister())
 }
 
-/** `app.name.serviceDeregister`. */
-export function clNameServiceDeregister(contextId: number, name: string): Promise<ClRcT> {
+/** `app.name.serviceDeregister`, of what the calling component registered. */
+export function clNameServiceDeregister(
+  contextId: number,
+  _compId: number,
+  name: string,
+): Promise<ClRcT> {
   return withNames((names) => names.serviceDeregister({ context: contextId, name }))
 }
 
@@ -68,8 +77,12 @@ export function clNameContextCreate(
   contextId: ClOut<number>,
 ): Promise<ClRcT> {
   return withNames(async (names) => {
-    const kind = type === CL_NS_USER_GLOBAL ? 'GLOBAL' : 'NODE_LOCAL'
-    contextId.value = await names.contextCreate({ type: kind, cookie })
+    const out = given('contextId', contextId)
+    const kind = CONTEXT_TYPES[type]
+    if (kind === undefined) {
+      throw new SdkError('INVALID_PARAMETER', `there is no type ${type} of contexts: 0 or 1`)
+    }
+    out.value = await names.contextCreate({ type: kind, cookie })
   })
 }
 
@@ -78,27 +91,33 @@ export function clNameContextDelete(contextId: number): Promise<ClRcT> {
   return withNames((names) => names.contextDelete(contextId))
 }
 
-/** `app.name.objectReferenceGet`. */
+/** `app.name.objectReferenceGet`; the first `attrCount` attributes count. */
 export function clNameToObjectReferenceGet(
   name: string,
-  attr: readonly NameAttribute[],
+  attrCount: number,
+  attr: readonly NameAttribute[] | null,
   cookie: number,
   objRef: ClOut<number>,
 ): Promise<ClRcT> {
   return withNames(async (names) => {
-    objRef.value = await names.objectReferenceGet({ name, attributes: attr, cookie })
+    const out = given('objRef', objRef)
+    const attributes = attributesOf(attrCount, attr)
+    out.value = await names.objectReferenceGet({ name: given('name', name), attributes, cookie })
   })
 }
 
-/** `app.name.objectMappingGet`. */
+/** `app.name.objectMappingGet`; the first `attrCount` attributes count. */
 export function clNameToObjectMappingGet(
   name: string,
-  attr: readonly NameAttribute[],
+  attrCount: number,
+  attr: readonly NameAttribute[] | null,
   cookie: number,
   mapping: ClOut<NameMapping | undefined>,
 ): Promise<ClRcT> {
   return withNames(async (names) => {
-    mapping.value = await names.objectMappingGet({ name, attributes: attr, cookie })
+    const out = given('mapping', mapping)
+    const attributes = attributesOf(attrCount, attr)
+    out.value = await names.objectMappingGet({ name: given('name', name), attributes, cookie })
   })
 }
 
@@ -112,10 +131,27 @@ export function clNameLibFinalize(): Promise<ClRcT> {
   return withNames((names) => names.finalize())
 }
 
-function withNames(step: (names: NameClient) => Promise<unknown>): Promise<ClRcT> {
+async function withNames(step: (names: NameClient) => Promise<unknown>): Promise<ClRcT> {
   const app = boundApp()
-  if (app === undefined) return Promise.resolve(rcOf(CL_CID.NS, CL_ERR.INVALID_STATE))
-  return rcOfAsync(async () => step(app.name))
+  if (app === undefined) return rcOf(CL_CID.NS, CL_ERR.INVALID_STATE)
+  try {
+    await step(app.name)
+    return CL_OK
+  } catch (error) {
+    return rcOfLibrary(CL_CID.NS, error)
+  }
+}
+
+/** @throws SdkError NULL_POINTER, INVALID_PARAMETER. */
+function attributesOf(
+  count: number,
+  attr: readonly NameAttribute[] | null | undefined,
+): readonly NameAttribute[] {
+  if (count === 0) return []
+  const all = given('attr', attr)
+  if (Number.isInteger(count) && count > 0 && count <= all.length) return all.slice(0, count)
+  const message = `attrCount ${count}: there are ${all.length} attributes`
+  throw new SdkError('INVALID_PARAMETER', message)
 }
 
 function registrationOf(
@@ -123,8 +159,12 @@ function registrationOf(
   info: ClNameSvcRegisterT,
   objRef: number,
 ): NameRegistration {
-  const priority = PRIORITY[info.priority] ?? 'MEDIUM'
-  const { name, attr: attributes = [] } = info
+  const { name, attr = [], attrCount = attr.length } = given('nsInfo', info)
+  const priority = PRIORITY[info.priority]
+  if (priority === undefined) {
+    throw new SdkError('INVALID_PARAMETER', `priority ${info.priority}: 0 (low) to 2 (high)`)
+  }
+  const attributes = attributesOf(attrCount, attr)
   const reference = objRef === CL_NS_GET_OBJ_REF ? {} : { objectReference: objRef }
   return { context, name, priority, attributes, ...reference }
 }

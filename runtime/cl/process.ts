@@ -1,4 +1,13 @@
-import { CL_CID, CL_ERR, CL_OK, isSdkError, rcOf, type ClRcT } from '../../idl/index.ts'
+import {
+  CL_CID,
+  CL_ERR,
+  CL_OK,
+  isSdkError,
+  rcComponent,
+  rcError,
+  rcOf,
+  type ClRcT,
+} from '../../idl/index.ts'
 import type { App } from '../eo/app.ts'
 import { bindMyEo, myEo, type EoIdentity } from '../eo/my-eo.ts'
 
@@ -58,6 +67,19 @@ export function boundApp(): App | undefined {
 export function rcOfError(error: unknown): ClRcT {
   return isSdkError(error) ? error.rc : rcOf(CL_CID.UNSPECIFIED, CL_ERR.UNSPECIFIED)
 }
+
+/**
+ * The same of a library: it carries its component id. But a private code of the way there (a node that cannot be
+ * reached) stays what it is: its number means something else in the library. SAFplus, section 2.1. @internal
+ */
+export function rcOfLibrary(cid: number, error: unknown): ClRcT {
+  const rc = rcOfError(error)
+  const isOfWay = rcError(rc) >= PRIVATE_CODES && WAY.has(rcComponent(rc))
+  return isOfWay ? rc : rcOf(cid, rcError(rc))
+}
+
+const PRIVATE_CODES = 0x100
+const WAY: ReadonlySet<number> = new Set([CL_CID.IOC, CL_CID.RMD, CL_CID.EO])
 
 /** Runs a step and answers with its return code. @internal */
 export async function rcOfAsync(step: () => Promise<unknown>): Promise<ClRcT> {

@@ -1,4 +1,4 @@
-import { CL_OK, type ClRcT, rcText, SdkError } from '../../idl/index.ts'
+import { CL_CID, CL_OK, type ClRcT, rcText, SdkError } from '../../idl/index.ts'
 import type { IocAddress } from '../../ioc/index.ts'
 import type { TransactionAgentHandle } from '../services/transaction/agent-handle.ts'
 import type { TransactionJob } from '../services/transaction/agent-jobs.ts'
@@ -8,8 +8,8 @@ import type {
   TransactionClientHandle,
 } from '../services/transaction/client-handle.ts'
 import type { Participation, TransactionFailure } from '../services/transaction/interface.ts'
-import { given } from './library.ts'
-import { boundApp, rcOfAsync, rcOfError, type ClOut } from './process.ts'
+import { given, handle as handleOf } from './library.ts'
+import { boundApp, rcOfLibrary, type ClOut } from './process.ts'
 
 /** Values of the transaction service. SAFplus, section 17. */
 export const CL_TXN_CONFIG_TXN_ATOMICITY = 0
@@ -58,7 +58,7 @@ export function clTxnClientInitialize(
   return run(() => {
     const told = completion && {
       completion: (transaction: Transaction, error: SdkError | null) =>
-        completion(transaction, error === null ? CL_OK : error.rc),
+        completion(transaction, error === null ? CL_OK : rcOfLibrary(CL_CID.TXN, error)),
     }
     client = openTransactions().initialize({ version, ...told })
     given('out', out).value = client
@@ -67,7 +67,7 @@ export function clTxnClientInitialize(
 
 /** `finalize` of a client. */
 export function clTxnClientFinalize(handle: TransactionClientHandle): ClRcT {
-  return run(() => handle.finalize())
+  return run(() => handleOf(handle).finalize())
 }
 
 /** `create`; `config` is made of the bits CL_TXN_CONFIG. */
@@ -92,13 +92,14 @@ export function clTxnJobAdd(
   out: ClOut<number>,
 ): ClRcT {
   return run(() => {
-    out.value = transaction.jobAdd({ serviceType, definition: definition.slice(0, size) })
+    const bytes = given('definition', definition).slice(0, size)
+    given('out', out).value = handleOf(transaction).jobAdd({ serviceType, definition: bytes })
   })
 }
 
 /** `jobRemove`. */
 export function clTxnJobRemove(transaction: Transaction, job: number): ClRcT {
-  return run(() => transaction.jobRemove(job))
+  return run(() => handleOf(transaction).jobRemove(job))
 }
 
 /** `componentSet`, by address; `capability` is made of the bits CL_TXN_COMPONENT_CFG. */
@@ -108,22 +109,22 @@ export function clTxnComponentSet(
   component: IocAddress | string,
   capability: number,
 ): ClRcT {
-  return run(() => transaction.componentSet(job, component, participationOf(capability)))
+  return run(() => handleOf(transaction).componentSet(job, component, participationOf(capability)))
 }
 
 /** `start`. */
 export function clTxnTransactionStart(transaction: Transaction): Promise<ClRcT> {
-  return rcOfAsync(() => transaction.start())
+  return wait(() => handleOf(transaction).start())
 }
 
 /** `startAsync`. */
 export function clTxnTransactionStartAsync(transaction: Transaction): ClRcT {
-  return run(() => transaction.startAsync())
+  return run(() => handleOf(transaction).startAsync())
 }
 
 /** `cancel`. */
 export function clTxnTransactionCancel(transaction: Transaction): Promise<ClRcT> {
-  return rcOfAsync(() => transaction.cancel())
+  return wait(() => handleOf(transaction).cancel())
 }
 
 /** `jobInfoGet`: the agents that failed in a job. */
@@ -132,8 +133,8 @@ export function clTxnJobInfoGet(
   job: number,
   out: ClOut<readonly TransactionFailure[] | undefined>,
 ): Promise<ClRcT> {
-  return rcOfAsync(async () => {
-    out.value = (await transaction.jobInfoGet(job)).failures
+  return wait(async () => {
+    given('out', out).value = (await handleOf(transaction).jobInfoGet(job)).failures
   })
 }
 
@@ -142,7 +143,7 @@ export function clTxnReadAgentJobsAsync(
   transaction: Transaction,
   callback: (transaction: Transaction, readings: readonly AgentJobReading[]) => void,
 ): Promise<ClRcT> {
-  return rcOfAsync(async () => callback(transaction, await transaction.readAgentJobs()))
+  return wait(async () => callback(transaction, await handleOf(transaction).readAgentJobs()))
 }
 
 /** `app.transaction.agentInitialize`, of the bound EO. */
@@ -159,8 +160,9 @@ export function clTxnAgentServiceRegister(
   callbacks: ClTxnAgentCallbacksT,
   out: ClOut<ClTxnAgentServiceHandleT | undefined>,
 ): Promise<ClRcT> {
-  return rcOfAsync(async () => {
-    const { start, prepare, commit, rollback, stop } = callbacks
+  return wait(async () => {
+    given('out', out)
+    const { start, prepare, commit, rollback, stop } = given('callbacks', callbacks)
     await openAgent().serviceRegister({
       serviceType,
       callbacks: {
@@ -177,12 +179,12 @@ export function clTxnAgentServiceRegister(
 
 /** `serviceUnregister`. */
 export function clTxnAgentServiceUnRegister(service: ClTxnAgentServiceHandleT): Promise<ClRcT> {
-  return rcOfAsync(() => openAgent().serviceUnregister(service))
+  return wait(() => openAgent().serviceUnregister(service))
 }
 
 /** `finalize` of the agent. */
 export function clTxnAgentFinalize(): Promise<ClRcT> {
-  return rcOfAsync(async () => {
+  return wait(async () => {
     await openAgent().finalize()
     agent = null
   })
@@ -220,6 +222,15 @@ function run(step: () => void): ClRcT {
     step()
     return CL_OK
   } catch (error) {
-    return rcOfError(error)
+    return rcOfLibrary(CL_CID.TXN, error)
+  }
+}
+
+async function wait(step: () => Promise<unknown>): Promise<ClRcT> {
+  try {
+    await step()
+    return CL_OK
+  } catch (error) {
+    return rcOfLibrary(CL_CID.TXN, error)
   }
 }

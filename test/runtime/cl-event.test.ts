@@ -26,7 +26,27 @@ const VERSION = 'B.1.1'
 it('the names of the original, with its codes', async () => {
   const none = undefined as never
   expect(error(await cl.clEventFinalize(none))).toBe(0x100)
-  expect(error(await cl.clEventChannelOpen(none, 'c', ALL, 0n, out()))).toBe(0x100)
+  const junk = {} as never
+  const calls = [
+    () => cl.clEventChannelOpen(junk, 'c', ALL, 0n, out()),
+    () => cl.clEventChannelOpenAsync(junk, 1, 'c', ALL),
+    () => cl.clEventChannelUnlink(junk, 'c'),
+    () => cl.clEventChannelClose(junk),
+    () => cl.clEventAllocate(junk, out()),
+    () => cl.clEventSubscribe(junk, null, 1),
+    () => cl.clEventUnsubscribe(junk, 1),
+    () => cl.clEventRetentionTimeClear(junk, 1n),
+    () => cl.clEventExtSubscribe(junk, 1, 1),
+    () => cl.clEventAttributesSet(junk, null, 1, 0n, ''),
+    () => cl.clEventAttributesGet(junk, 1, out()),
+    () => cl.clEventExtAttributesSet(junk, 1, 1, 0n, ''),
+    () => cl.clEventExtAttributesGet(junk, { value: 0 }, out()),
+    () => cl.clEventDataGet(junk, new Uint8Array(), { value: 0 }),
+    () => cl.clEventCookieGet(junk, out()),
+    () => cl.clEventPublish(junk, null, { value: 0n }),
+    () => cl.clEventFree(junk),
+  ]
+  for (const call of calls) expect(error(await call()), String(call)).toBe(0x100)
 
   await rig.start(1)
   const { client, rmd } = await rig.component(1, 'one', eventLibrary)
@@ -61,7 +81,8 @@ it('the names of the original, with its codes', async () => {
   const silent = user.value!
   expect(cl.clEventInitialize(user, callbacks, VERSION)).toBe(CL_OK)
   const handle = user.value!
-  expect(error(await cl.clEventFinalize({} as never))).toBe(0x105)
+  expect(error(await cl.clEventFinalize(junk))).toBe(0x105)
+  for (const call of calls) expect(error(await call()), String(call)).toBe(0x105)
 
   const channel = out<cl.ClEventChannelHandleT>()
   const open = (name: string, flags: number, to: unknown = channel) =>
@@ -93,6 +114,8 @@ it('the names of the original, with its codes', async () => {
   expect(cl.clEventAttributesGet(event.value!, 1, got)).toBe(CL_OK)
   expect(got.value).toMatchObject({ priority: 1, publisherName: 'me', retentionTime: 0n })
   expect(error(cl.clEventCookieGet(event.value!, out()))).toBe(0x105)
+  expect(error(cl.clEventAttributesGet(event.value!, 1, none))).toBe(0x102)
+  expect(error(await cl.clEventPublish(event.value!, null, none))).toBe(0x102)
 
   const exact = [{ filterType: cl.CL_EVENT_EXACT_FILTER, filter: bytes('p') }]
   const prefix = [{ filterType: cl.CL_EVENT_PREFIX_FILTER, filter: bytes('q') }]
@@ -144,7 +167,7 @@ it('the names of the original, with its codes', async () => {
   expect(await cl.clEventChannelClose(both)).toBe(CL_OK)
   expect(error(await cl.clEventChannelClose(both))).toBe(0x109)
   expect(error(await cl.clEventPublish(event.value!, null, ids[0]!))).toBe(0x109)
-  expect(error(await cl.clEventSubscribe(none, null, 1))).toBe(0x109)
+  expect(error(await cl.clEventSubscribe(none, null, 1))).toBe(0x105)
   for (const one of [silent, handle]) expect(await cl.clEventFinalize(one)).toBe(CL_OK)
   expect(error(await cl.clEventFinalize(handle))).toBe(0x100)
 })

@@ -92,18 +92,15 @@ it('the names of the original, with its codes', async () => {
   expect(error(await cl.clTmsGroupCreate(handle, 'g', null, id))).toBe(CL_ERR.ALREADY_EXIST)
   const group = id.value
   const heard: unknown[] = []
-  const join: cl.ClTmsGroupJoinT = {
-    groupId: group,
-    memberId: 5,
-    deliveryCallback: (_group, sender, data, size) =>
-      heard.push([sender, Buffer.from(data).toString(), size]),
-  }
+  const deliver: cl.ClTmsGroupDeliveryCallbackT = (_group, sender, data, size) =>
+    heard.push([sender, Buffer.from(data).toString(), size])
+  const joinGroup = (): Promise<number> => cl.clTmsGroupJoin(handle, group, 5, null, 1, deliver, 0n)
   expect(await cl.clTmsGroupTrack(handle, group, CHANGES, null)).toBe(CL_OK)
-  expect(await cl.clTmsGroupJoin(handle, join)).toBe(CL_OK)
-  expect(error(await cl.clTmsGroupJoin(handle, join))).toBe(CL_ERR.ALREADY_EXIST)
+  expect(await joinGroup()).toBe(CL_OK)
+  expect(error(await joinGroup())).toBe(CL_ERR.ALREADY_EXIST)
   expect(error(await cl.clTmsGroupDestroy(handle, group))).toBe(CL_ERR.INUSE)
-  expect(await cl.clTmsSendAll(handle, group, 5, 2, Buffer.from('hello'))).toBe(CL_OK)
-  expect(error(await cl.clTmsSendAll(handle, group, 6, 2, Buffer.from('x')))).toBe(
+  expect(await cl.clTmsSendAll(handle, group, 5, 0n, 2, Buffer.from('hello'))).toBe(CL_OK)
+  expect(error(await cl.clTmsSendAll(handle, group, 6, 0n, 2, Buffer.from('x')))).toBe(
     CL_ERR.DOESNT_EXIST,
   )
   await expect.poll(() => [heard, told]).toEqual([[[5, 'he', 2]], [['group', group, 1, CL_OK]]])
@@ -158,7 +155,7 @@ it('the names of the original, with its codes', async () => {
   expect(await leaveAsync(handle, 1)).toBe(CL_OK)
   await expect.poll(isMember).toBe(false)
   expect(await enter(handle, manage, 1, 0n, 1, 'n')).toBe(CL_OK)
-  expect(await cl.clTmsGroupJoin(handle, join)).toBe(CL_OK)
+  expect(await joinGroup()).toBe(CL_OK)
   const groups: cl.ClOut<readonly GroupInfo[]> = { value: [] }
   const info = out<GroupInfo>()
   expect(await cl.clTmsListGroups(handle, groups)).toBe(CL_OK)

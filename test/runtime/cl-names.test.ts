@@ -86,7 +86,26 @@ const NAMES: Readonly<Record<string, string>> = {
     'GetGroupInfo SendAll',
   clName:
     'Register RegisterAndOverwrite ComponentDeregister ServiceDeregister ContextCreate ' +
-    'ContextDelete ToObjectReferenceGet ToObjectMappingGet LibInitialize LibFinalize',
+    'ContextDelete ToObjectReferenceGet ToObjectMappingGet ObjectMappingCleanup ' +
+    'LibInitialize LibFinalize',
+  clCkpt:
+    'Initialize SelectionObjectGet Dispatch Finalize CheckpointOpen CheckpointOpenAsync ' +
+    'CheckpointClose CheckpointDelete CheckpointRetentionDurationSet ActiveReplicaSet ' +
+    'CheckpointStatusGet SectionCreate SectionDelete SectionExpirationTimeSet ' +
+    'SectionIterationInitialize SectionIterationNext SectionIterationFinalize CheckpointWrite ' +
+    'SectionOverwrite CheckpointRead CheckpointReadSections CheckpointSynchronize ' +
+    'CheckpointSynchronizeAsync ImmediateConsumptionRegister ReplicaChangeRegister ' +
+    'ReplicaChangeDeregister SectionOverwriteVector IOVectorFree LibraryInitialize ' +
+    'LibraryFinalize LibraryCkptCreate LibraryCkptDelete LibraryCkptDataSetCreate ' +
+    'LibraryCkptDataSetDelete LibraryCkptDataSetWrite LibraryCkptDataSetRead ' +
+    'LibraryCkptElementCreate LibraryCkptElementDelete LibraryCkptElementWrite ' +
+    'LibraryDoesCkptExist LibraryDoesDatasetExist',
+  clLog:
+    'Initialize SelectionObjectGet Dispatch Finalize StreamOpen StreamClose WriteAsync ' +
+    'WriteAsyncWithHeader Write FilterSet HandlerRegister HandlerDeregister HandlerRecordAck ' +
+    'FileOpen FileClose FileMetaDataGet FileRecordsGet StreamListGet SeverityStringGet ' +
+    'SeverityValueGet',
+  clDebug: 'PromptSet Register Deregister PrintInitialize Print PrintFinalize',
   clDbal:
     'Open Close Sync RecordInsert RecordReplace RecordGet RecordDelete FirstRecordGet ' +
     'NextRecordGet KeyFree RecordFree TxnOpen TransactionBegin TransactionCommit TransactionAbort',
@@ -106,7 +125,8 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
     'clEoCrashNotificationRegister',
   'Node.js gives programs no descriptors to select on: promises and callbacks tell':
     'clIocCommPortFdGet clCpmSelectionObjectGet clCpmDispatch ' +
-    'clEventSelectionObjectGet clEventDispatch',
+    'clEventSelectionObjectGet clEventDispatch clCkptSelectionObjectGet clCkptDispatch ' +
+    'clLogSelectionObjectGet clLogDispatch',
   'clIocReceive is asynchronous, and its memory is that of the message':
     'clIocReceiveAsync clIocReceiveWithBuffer clIocReceiveWithBufferAsync',
   'names follow roles: the director publishes them, nobody registers':
@@ -121,12 +141,19 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
     'clCpmNodeRestart clCpmNodeSwitchover clCpmMiddlewareRestart clCpmCompStatusGet ' +
     'clCpmNodeStatusGet clCpmCompCSIList clCpmCompInfoGet clCpmComponentPIDGet ' +
     'clCpmSlotInfoGet clCpmIsCompRestarted',
+  'clCkptCheckpointStatusGet names the replicas; which they are is the business of the service':
+    'clCkptReplicaChangeRegister clCkptReplicaChangeDeregister',
+  'parts of a section are written by clCkptCheckpointWrite': 'clCkptSectionOverwriteVector',
+  'a program keeps files of its own by clDbal, and what a standby goes on with in a checkpoint':
+    'clCkptLibraryInitialize clCkptLibraryFinalize clCkptLibraryCkptCreate ' +
+    'clCkptLibraryCkptDelete clCkptLibraryCkptDataSetCreate clCkptLibraryCkptDataSetDelete ' +
+    'clCkptLibraryCkptDataSetWrite clCkptLibraryCkptDataSetRead ' +
+    'clCkptLibraryCkptElementCreate clCkptLibraryCkptElementDelete ' +
+    'clCkptLibraryCkptElementWrite clCkptLibraryDoesCkptExist clCkptLibraryDoesDatasetExist',
   'there is one table of callbacks: clEventInitialize takes the version':
     'clEventInitializeWithVersion',
-  'node processes are the members: who is one is the business of operators':
-    'clGmsClusterJoin clGmsClusterJoinAsync clGmsClusterLeave clGmsClusterLeaveAsync ' +
-    'clGmsClusterMemberEject',
   'the garbage collector owns the memory':
+    'clNameObjectMappingCleanup clCkptIOVectorFree ' +
     'clHeapShrink clHeapPoolStatsGet clHeapHooksRegister clHeapHooksDeregister ' +
     'clHeapLibCustomInitialize clHeapLibCustomFinalize',
   'state that a standby goes on with is kept in a checkpoint':

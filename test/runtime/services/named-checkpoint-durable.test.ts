@@ -18,7 +18,7 @@ const DURABLE = { ...FOR_EVER, durable: true }
 
 const inSync = (handle: NamedCheckpointHandle): Promise<void> =>
   expect
-    .poll(async () => (await handle.status()).inSync.toSorted(), { timeout: 10_000 })
+    .poll(async () => (await handle.status()).inSync.toSorted((a, b) => a - b), { timeout: 10_000 })
     .toEqual([1, 2])
 
 /** Both node processes end at once, and start again. */
