@@ -325,14 +325,15 @@ export function clCkptSectionIterationFinalize(iteration: ClCkptSectionIterHdlT)
   return wait(() => given('sectionIterationHandle', iteration).return?.())
 }
 
-/** `checkpoint.write`; the number of a wrong element goes to `erroneousVectorIndex`. */
+/** `checkpoint.write` of the first elements; the number of a wrong one goes to `erroneousVectorIndex`. */
 export function clCkptCheckpointWrite(
   checkpoint: NamedCheckpointHandle,
   vector: readonly ClCkptIOVectorElementT[],
+  numberOfElements: number,
   erroneousVectorIndex: ClOut<number> | null,
 ): Promise<ClRcT> {
   return indexed(erroneousVectorIndex, async () => {
-    const elements = given('ioVector', vector).map((element) => ({
+    const elements = firstOf(vector, numberOfElements).map((element) => ({
       id: element.sectionId,
       data: given('dataBuffer', element.dataBuffer).subarray(0, element.dataSize),
       offset: element.dataOffset,
@@ -353,20 +354,22 @@ export function clCkptSectionOverwrite(
   )
 }
 
-/** `checkpoint.read`: into each element's buffer, a new one where there is none. */
+/** `checkpoint.read` of the first elements: into each element's buffer, a new one where there is none. */
 export function clCkptCheckpointRead(
   checkpoint: NamedCheckpointHandle,
   vector: readonly ClCkptIOVectorElementT[],
+  numberOfElements: number,
   erroneousVectorIndex: ClOut<number> | null,
 ): Promise<ClRcT> {
   return indexed(erroneousVectorIndex, async () => {
-    const elements = given('ioVector', vector).map(({ sectionId, dataSize, dataOffset }) => ({
+    const wanted = firstOf(vector, numberOfElements)
+    const elements = wanted.map(({ sectionId, dataSize, dataOffset }) => ({
       id: sectionId,
       offset: dataOffset,
       ...(dataSize === 0 ? {} : { size: dataSize }),
     }))
     const read = await handle(checkpoint).read(elements)
-    for (const [index, element] of vector.entries()) {
+    for (const [index, element] of wanted.entries()) {
       const data = read[index] ?? new Uint8Array()
       element.readSize = data.byteLength
       if (element.dataBuffer === null) element.dataBuffer = data
@@ -432,6 +435,16 @@ export function clCkptImmediateConsumptionRegister(
           },
     ),
   )
+}
+
+/** @throws SdkError NULL_POINTER; INVALID_PARAMETER unless there are so many. */
+function firstOf<T>(vector: readonly T[], count: number): readonly T[] {
+  const elements = given('ioVector', vector)
+  if (Number.isInteger(count) && count > 0 && count <= elements.length) {
+    return elements.slice(0, count)
+  }
+  const message = `numberOfElements ${count}: the vector has ${elements.length}`
+  throw new SdkError('INVALID_PARAMETER', message)
 }
 
 function initialized(service: NamedCheckpointService | null | undefined): NamedCheckpointService {

@@ -279,16 +279,18 @@ export function clEventCookieGet(event: ClEventHandleT, out: ClOut<unknown>): Cl
   })
 }
 
-/** `channel.publish`; the same event may be published again. */
+/** `channel.publish` of the first `size` bytes; the same event may be published again. */
 export function clEventPublish(
   event: ClEventHandleT,
   data: Uint8Array | null,
+  size: number,
   eventId: ClOut<bigint>,
 ): Promise<ClRcT> {
   return wait(async () => {
     if (USERS.size > 0 && isNone(event)) throw invalid('eventHandle')
     const known = eventOf(event)
     if (isNone(eventId)) throw invalid('eventId')
+    if (!(size >= 0 && size <= (data?.length ?? 0))) throw invalid('size')
     if (known.channel === null) throw new SdkError('INVALID_HANDLE', 'it was delivered to here')
     const { patterns, priority, retentionTime, publisherName } = known.attributes
     known.attributes.eventId = await known.channel.publish({
@@ -296,7 +298,7 @@ export function clEventPublish(
       priority: priority as EventPriority,
       retentionMs: Number(retentionTime / NS_PER_MS),
       publisherName,
-      ...(data !== null && { data }),
+      ...(!isNone(data) && { data: data.subarray(0, size) }),
     })
     eventId.value = known.attributes.eventId
   })

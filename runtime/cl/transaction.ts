@@ -1,5 +1,6 @@
 import { CL_CID, CL_OK, type ClRcT, rcText, SdkError } from '../../idl/index.ts'
 import type { IocAddress } from '../../ioc/index.ts'
+import type { EoIdentity } from '../eo/my-eo.ts'
 import type { TransactionAgentHandle } from '../services/transaction/agent-handle.ts'
 import type { TransactionJob } from '../services/transaction/agent-jobs.ts'
 import type {
@@ -146,8 +147,8 @@ export function clTxnReadAgentJobsAsync(
   return wait(async () => callback(transaction, await handleOf(transaction).readAgentJobs()))
 }
 
-/** `app.transaction.agentInitialize`, of the bound EO. */
-export function clTxnAgentInitialize(version: string): ClRcT {
+/** `app.transaction.agentInitialize`: of the EO to which the thread is bound, whatever `eo` says. */
+export function clTxnAgentInitialize(_eo: EoIdentity | null, version: string): ClRcT {
   return run(() => {
     if (agent !== null) throw new SdkError('INITIALIZED', 'the agent is initialized already')
     agent = openTransactions().agentInitialize(version)

@@ -115,7 +115,7 @@ async function load(gAppGlobal: AppGlobal): Promise<ClRcT> {
   if (ckptHdl.value === undefined) return CL_OK
   const element = { dataBuffer: null as Uint8Array | null, dataSize: 0, dataOffset: 0, readSize: 0 }
   const vector = [{ sectionId: DEFAULT_SECTION, ...element }]
-  const rc = await clCkptCheckpointRead(ckptHdl.value, vector, null)
+  const rc = await clCkptCheckpointRead(ckptHdl.value, vector, vector.length, null)
   const bytes = vector[0]?.dataBuffer
   // Nothing is written before the first number.
   if (rc === CL_OK && bytes?.byteLength === COUNT_BYTES) {

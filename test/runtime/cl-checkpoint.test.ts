@@ -81,14 +81,30 @@ it('the names of the original, with its codes', async () => {
     dataOffset,
   })
   const wrong = [element('s', 'x'), element('none', 'y')]
-  expect(error(await cl.clCkptCheckpointWrite(ckpt, wrong, index))).toBe(0x04)
+  expect(error(await cl.clCkptCheckpointWrite(ckpt, wrong, 2, index))).toBe(0x04)
   expect(index.value).toBe(1)
-  expect(await cl.clCkptCheckpointWrite(ckpt, [element('s', 'd', 3)], index)).toBe(CL_OK)
+  for (const [vector, count, code] of [
+    [null, 1, 0x03],
+    [[], 0, 0x02],
+    [wrong, 0, 0x02],
+    [wrong, 3, 0x02],
+    [[element('s', 'd', 3), ...wrong], 1, 0],
+  ] as const) {
+    const rc = await cl.clCkptCheckpointWrite(ckpt, vector as never, count, index)
+    expect(error(rc)).toBe(code)
+  }
   const read = { sectionId: 's', dataBuffer: null, dataSize: 0, dataOffset: 1, readSize: 0 }
-  expect(await cl.clCkptCheckpointRead(ckpt, [read], index)).toBe(CL_OK)
+  expect(await cl.clCkptCheckpointRead(ckpt, [read], 1, index)).toBe(CL_OK)
   expect([read.readSize, Buffer.from(read.dataBuffer ?? []).toString()]).toEqual([3, 'bcd'])
   expect(error(await cl.clCkptSectionOverwrite(ckpt, 's', bytes('123456789'), 9))).toBe(0x02)
   expect(await cl.clCkptSectionOverwrite(ckpt, 's', bytes('12'), 2)).toBe(CL_OK)
+
+  const all = { value: [] as readonly cl.ClCkptIOVectorElementT[] }
+  const count = { value: 0 }
+  expect(await cl.clCkptCheckpointReadSections(ckpt, all, count)).toBe(CL_OK)
+  const texts = all.value.map(({ sectionId, dataBuffer }) => [sectionId, String(dataBuffer)])
+  expect([count.value, texts]).toEqual([1, [['s', String(new Uint8Array(bytes('12')))]]])
+  expect(error(await cl.clCkptCheckpointReadSections(ckpt, null as never, count))).toBe(0x03)
 
   const iteration = out<cl.ClCkptSectionIterHdlT>()
   const iterate = (chosen: number): Promise<number> =>

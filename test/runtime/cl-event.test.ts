@@ -43,7 +43,7 @@ it('the names of the original, with its codes', async () => {
     () => cl.clEventExtAttributesGet(junk, { value: 0 }, out()),
     () => cl.clEventDataGet(junk, new Uint8Array(), { value: 0 }),
     () => cl.clEventCookieGet(junk, out()),
-    () => cl.clEventPublish(junk, null, { value: 0n }),
+    () => cl.clEventPublish(junk, null, 0, { value: 0n }),
     () => cl.clEventFree(junk),
   ]
   for (const call of calls) expect(error(await call()), String(call)).toBe(0x100)
@@ -115,7 +115,7 @@ it('the names of the original, with its codes', async () => {
   expect(got.value).toMatchObject({ priority: 1, publisherName: 'me', retentionTime: 0n })
   expect(error(cl.clEventCookieGet(event.value!, out()))).toBe(0x105)
   expect(error(cl.clEventAttributesGet(event.value!, 1, none))).toBe(0x102)
-  expect(error(await cl.clEventPublish(event.value!, null, none))).toBe(0x102)
+  expect(error(await cl.clEventPublish(event.value!, null, 0, none))).toBe(0x102)
 
   const exact = [{ filterType: cl.CL_EVENT_EXACT_FILTER, filter: bytes('p') }]
   const prefix = [{ filterType: cl.CL_EVENT_PREFIX_FILTER, filter: bytes('q') }]
@@ -125,9 +125,11 @@ it('the names of the original, with its codes', async () => {
   expect(error(await cl.clEventSubscribe(both, exact, 1))).toBe(0x10a)
   expect(await cl.clEventSubscribe(both, prefix, 2)).toBe(CL_OK)
   const ids = [{ value: 0n }, { value: 0n }]
-  expect(error(await cl.clEventPublish(none, null, ids[0]!))).toBe(0x102)
-  expect(await cl.clEventPublish(event.value!, bytes('hello'), ids[0]!)).toBe(CL_OK)
-  expect(await cl.clEventPublish(event.value!, null, ids[1]!)).toBe(CL_OK)
+  expect(error(await cl.clEventPublish(none, null, 0, ids[0]!))).toBe(0x102)
+  expect(error(await cl.clEventPublish(event.value!, null, 1, ids[0]!))).toBe(0x102)
+  expect(error(await cl.clEventPublish(event.value!, bytes('x'), 2, ids[0]!))).toBe(0x102)
+  expect(await cl.clEventPublish(event.value!, bytes('hello world'), 5, ids[0]!)).toBe(CL_OK)
+  expect(await cl.clEventPublish(event.value!, null, 0, ids[1]!)).toBe(CL_OK)
   await expect
     .poll(() => delivered)
     .toEqual([
@@ -135,7 +137,7 @@ it('the names of the original, with its codes', async () => {
       [1, 'me', '', 'cookie'],
     ])
   expect(ids[1]!.value).toBe(ids[0]!.value + 1n)
-  expect(error(await cl.clEventPublish(kept[0]!, null, ids[0]!))).toBe(0x105)
+  expect(error(await cl.clEventPublish(kept[0]!, null, 0, ids[0]!))).toBe(0x105)
 
   // One 32-bit type for a pattern, and a rule over it.
   const rule = new RuleExpression(1)
@@ -145,7 +147,8 @@ it('the names of the original, with its codes', async () => {
   expect(await cl.clEventExtWithRbeSubscribe(both, rule, 4)).toBe(CL_OK)
   for (const type of [0x1234, 0x0100]) {
     expect(cl.clEventExtAttributesSet(event.value!, type, 3, 60_000_000_000n, '')).toBe(CL_OK)
-    expect(await cl.clEventPublish(event.value!, bytes(String(type)), ids[0]!)).toBe(CL_OK)
+    const data = bytes(String(type))
+    expect(await cl.clEventPublish(event.value!, data, data.length, ids[0]!)).toBe(CL_OK)
   }
   await expect
     .poll(() => delivered.slice(2).map(([id, , text]) => `${id} ${text}`))
@@ -166,7 +169,7 @@ it('the names of the original, with its codes', async () => {
   expect(rcError(await cl.clEventChannelUnlink(handle, 'c'))).toBe(0x04)
   expect(await cl.clEventChannelClose(both)).toBe(CL_OK)
   expect(error(await cl.clEventChannelClose(both))).toBe(0x109)
-  expect(error(await cl.clEventPublish(event.value!, null, ids[0]!))).toBe(0x109)
+  expect(error(await cl.clEventPublish(event.value!, null, 0, ids[0]!))).toBe(0x109)
   expect(error(await cl.clEventSubscribe(none, null, 1))).toBe(0x105)
   for (const one of [silent, handle]) expect(await cl.clEventFinalize(one)).toBe(CL_OK)
   expect(error(await cl.clEventFinalize(handle))).toBe(0x100)

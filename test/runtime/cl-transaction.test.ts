@@ -24,8 +24,8 @@ it('the names of the original, with its codes', async () => {
     cl.clTxnClientInitialize(version, (_, rc) => ended.push(rc), user)
   expect(rcError(initialize('A.1.1'))).toBe(0x0f)
   expect(initialize('B.1.1')).toBe(CL_OK)
-  expect(cl.clTxnAgentInitialize('B.1.1')).toBe(CL_OK)
-  expect(rcError(cl.clTxnAgentInitialize('B.1.1'))).toBe(0x0c)
+  expect(cl.clTxnAgentInitialize(null, 'B.1.1')).toBe(CL_OK)
+  expect(rcError(cl.clTxnAgentInitialize(null, 'B.1.1'))).toBe(0x0c)
 
   const did: string[] = []
   const note =
@@ -80,4 +80,20 @@ it('the names of the original, with its codes', async () => {
   expect(rcError(await cl.clTxnAgentFinalize())).toBe(0x0e)
   expect(cl.clTxnClientFinalize(user.value!)).toBe(CL_OK)
   expect(rcError(cl.clTxnClientFinalize(user.value!))).toBe(0x05)
+  const nothing = undefined as never
+  for (const [call, code] of [
+    [() => cl.clTxnClientFinalize(nothing), 0x05],
+    [() => cl.clTxnTransactionStart(nothing), 0x05],
+    [() => cl.clTxnTransactionStartAsync(nothing), 0x05],
+    [() => cl.clTxnTransactionCancel(nothing), 0x05],
+    [() => cl.clTxnJobAdd(nothing, Buffer.from(''), 0, 1, { value: 0 }), 0x05],
+    [() => cl.clTxnJobAdd(first, nothing, 0, 1, { value: 0 }), 0x03],
+    [() => cl.clTxnJobAdd(first, Buffer.from(''), 0, 1, nothing), 0x03],
+    [() => cl.clTxnJobInfoGet(second, refused, nothing), 0x03],
+    [() => cl.clTxnTransactionCreate(0, nothing), 0x03],
+    [() => cl.clTxnAgentServiceRegister(3, nothing, out()), 0x03],
+  ] as const) {
+    const rc = await call()
+    expect([rcComponent(rc), rcError(rc)], String(call)).toEqual([CL_CID.TXN, code])
+  }
 })
