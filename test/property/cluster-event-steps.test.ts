@@ -429,7 +429,7 @@ const victims = Object.keys(VICTIMS) as Victim[]
 describe('an operation on cluster events, cut short after each step of its messages', () => {
   it.each(OPERATIONS.map((operation, index) => [operation.title, operation, index] as const))(
     '%s',
-    { timeout: 60_000 },
+    { timeout: 600_000 },
     async (_, operation, index) => {
       const cases = await cutEachStep(
         (steps) => cutsAt(steps + index, victims, (victim) => VICTIMS[victim].length > 0),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { isSdkError } from '../../idl/index.ts'
 import type { NamedCheckpointHandle } from '../../runtime/index.ts'
+import { isEvery } from './cutting.ts'
 import { CheckpointWorld, put } from './recovery-kit.ts'
 
 let world: CheckpointWorld
@@ -173,6 +174,97 @@ describe('a store that was damaged while all were dead', () => {
     expect(await world.outcome(open)).toContain('its content is lost on node 1: unlink it')
     await world.steps.wait(service.unlink('c'))
     expect(await world.contentOf(await world.open(one))).toEqual({})
+  })
+})
+
+describe('a directory that was torn beside a sound replica', () => {
+  it('waits for whoever may have gone on, and does not pass for the newest', async () => {
+    for (let steps = 2; steps <= 50; steps += isEvery ? 1 : 8) {
+      world = new CheckpointWorld()
+      const where = `after ${steps} steps`
+      await world.start(1, 2, 3)
+      const one = await world.open(await world.at(1))
+      await world.write(one, 's', 'old')
+      // Node 3 hears that node 1 is alone in sync, or that itself is with it, or nothing of it.
+      world.killNodes(2)
+      const writing = put(one, 's', 'old')
+      for (let step = 0; step < steps; step++) await world.steps.step()
+      world.killNodes(3)
+      await world.steps.wait(writing)
+      await world.start(2)
+      await world.write(one, 's', 'old')
+      await world.steps.pass(1_000)
+      world.killNodes(1)
+      const two = await world.open(await world.at(2))
+      await world.write(two, 's', 'new')
+      world.killNodes(2)
+      world.disk(1).tear((key) => key[0] === 'd')
+      await world.start(3, 1)
+      await world.steps.pass(8_000)
+      const three = await world.at(3)
+      const open = three.checkpoint.initialize().open({ name: 'c', flags: ['READ'] })
+      expect(await world.outcome(open), where).toContain('waits for node 2')
+      await world.start(2)
+      expect(await world.contentOf(await world.open(three)), where).toEqual({ s: 'new' })
+      await world.close()
+    }
+    world = new CheckpointWorld()
+  })
+
+  it('alone: nothing it holds is taken for over before all were heard', async () => {
+    world = new CheckpointWorld()
+    world.model = [1, 2]
+    await world.start(1, 2)
+    await world.write(await world.open(await world.at(1)), 's', 'text')
+    world.killNodes(1, 2)
+    world.disk(1).tear((key) => key[0] === 'd')
+    await world.start(1)
+    await world.steps.pass(8_000)
+    await world.start(2)
+    const two = await world.at(2)
+    expect(await world.contentOf(await world.open(two))).toEqual({ s: 'text' })
+    expect(world.stored(1).replicas).toHaveLength(1)
+  })
+})
+
+describe('the node that creates is killed before it hears who is in sync', () => {
+  it('shows nothing, when it is back first, before those that went on alone', async () => {
+    let wentOn = 0
+    for (let steps = 0; steps <= 60; steps += isEvery ? 1 : 6) {
+      world = new CheckpointWorld()
+      const where = `after ${steps} steps`
+      await world.start(1, 2, 3)
+      const creator = await world.at(2)
+      const attributes = { maxSections: 100, retentionDurationMs: Infinity }
+      const create = { name: 'c', flags: ['CREATE', 'READ', 'WRITE'], attributes } as const
+      const creating = creator.checkpoint
+        .initialize()
+        .open(create)
+        .then((handle) => put(handle, 's', 'first'))
+      creating.catch(() => undefined)
+      for (let step = 0; step < steps; step++) await world.steps.step()
+      world.killNodes(2)
+      await world.steps.pass(500)
+      const other = await world.open(await world.at(3))
+      const second = await world.outcome(put(other, 's', 'second'))
+      // It was alone in sync already, and nobody can go on.
+      if (second !== undefined) expect(second, where).toContain('waits for one of the nodes 2')
+      wentOn += second === undefined ? 1 : 0
+      world.killNodes(1, 3)
+      await world.start(2)
+      await world.steps.pass(8_000)
+      const again = await world.at(2)
+      const open = again.checkpoint.initialize().open({ name: 'c', flags: ['READ'] })
+      const early = await world.outcome(open)
+      if (second === undefined) expect(early, where).toMatch(/^(TRY_AGAIN|NOT_EXIST)/)
+      await world.start(1, 3)
+      const content = await world.contentOf(await world.open(again))
+      const expected = second === undefined ? [{ s: 'second' }] : [{}, { s: '' }, { s: 'first' }]
+      expect(expected, where).toContainEqual(content)
+      await world.close()
+    }
+    world = new CheckpointWorld()
+    expect(wentOn).toBeGreaterThan(3)
   })
 })
 

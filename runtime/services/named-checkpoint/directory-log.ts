@@ -30,6 +30,8 @@ export interface DirectoryLogOptions {
   readonly life: string
   readonly streams: Pick<CheckpointStreams, 'names' | 'standing' | 'records' | 'putRecords'>
   readonly log: Pick<Logger, 'error'>
+  /** Numbers of the nodes of the model. */
+  readonly nodes: () => readonly number[]
 }
 
 /**
@@ -44,6 +46,8 @@ export class DirectoryLog {
   readonly #options: DirectoryLogOptions
   /** As it was found; null: nothing that could be read. */
   readonly #found: StoredDirectory | null
+  /** Replicas were found, or records, and not what the directory said of them: anybody may know more. */
+  #isTorn = false
   readonly #entries = new Map<string, StoredEntry>()
   /** Replicas that were there at the start. */
   readonly #replicas: ReadonlySet<string>
@@ -80,7 +84,7 @@ export class DirectoryLog {
       parts.push({ kind: 'recovered', node, incarnation, isFirst: at === 0, checkpoints })
     }
     const covered = this.#found?.covered ?? []
-    const others = this.#found?.others ?? []
+    const others = this.#found?.others ?? (this.#isTorn ? [...this.#options.nodes()] : [])
     return [...parts, { kind: 'reported', node, life, incarnation, covered, others }]
   }
 
@@ -163,7 +167,8 @@ export class DirectoryLog {
       const records = streams.records(prefix)
       if (records === null) throw new Error('a record does not check')
       const directory = records.get(DIRECTORY)
-      if (directory === undefined) return null
+      if (directory === undefined && records.size === 0 && this.#replicas.size === 0) return null
+      if (directory === undefined) throw new Error('the record of the whole is missing')
       const found = directoryCodec.decode(directory)
       for (const [name, record] of records) {
         if (!name.startsWith(ENTRY)) continue
@@ -174,6 +179,7 @@ export class DirectoryLog {
     } catch (err) {
       log.error({ err }, 'the stored directory of checkpoints cannot be read: other nodes tell it')
       this.#entries.clear()
+      this.#isTorn = true
       return null
     }
   }

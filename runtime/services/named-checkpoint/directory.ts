@@ -53,6 +53,11 @@ export class Directory {
     return this.#entries.get(id) ?? this.#recovery.entry(id)
   }
 
+  /** It is there, or waits: a replica of it stays, also where nobody knows its name. */
+  has(id: string): boolean {
+    return this.#entries.has(id) || this.#recovery.has(id)
+  }
+
   /** Ids of all that a store is to have. */
   ids(): string[] {
     return [...this.#entries.keys(), ...[...this.#recovery.waiting()].map(({ id }) => id)]

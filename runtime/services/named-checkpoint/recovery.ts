@@ -40,8 +40,9 @@ const BURIED_COUNT_MAX = 4_096
  * active one, and go on alone, without the other ever having heard that it joined. So the newest entry that is known is
  * the last one as soon as every node has been heard that it names as in sync, or that one of these was adding. R1
  * Before that a checkpoint is shown to nobody. R2 A node that has heard everything up to some place of the order, and
- * does not know a checkpoint that stood there, has seen its end. R3 A node whose store was lost says nothing of either:
- * then all others are waited for, and the best that is there counts.
+ * does not know a checkpoint that stood there, has seen its end. R3 A node whose store was lost, or what
+ * its store had of the directory, says nothing of either: then all others are waited for, and the best that is there
+ * counts.
  */
 export class Recovery {
   #incarnation: string | null = null
@@ -164,7 +165,7 @@ export class Recovery {
     const unheard = holders.filter((node) => !this.#isSettled(node))
     const known = holders.filter((node) => this.#heard.has(node))
     // R3
-    const isDoubtful = known.some((node) => !reports.has(node))
+    const isDoubtful = known.some((node) => reports.get(node)?.isKnown !== true)
     const nodes = isDoubtful ? [...new Set([...unheard, ...this.#awaited])] : unheard
     if (nodes.length > 0) return { kind: 'waits', nodes: nodes.sort(byNumber) }
     const isSound = (node: number): boolean => reports.get(node)?.replica?.isSound === true

@@ -72,12 +72,13 @@ class NamedCheckpointServer implements NodeService, Replicated {
     this.#host = host
     this.#telling = new Telling((operation) => this.#submit(operation), host.log)
     const { streams, log, nodeId: node, self } = host
-    this.#log = new DirectoryLog({ prefix: PREFIX, node, life: self.life, streams, log })
+    const nodes = (): number[] => host.nodes().map(({ nodeId }) => nodeId)
+    this.#log = new DirectoryLog({ prefix: PREFIX, node, life: self.life, streams, log, nodes })
     const isMine = (): boolean => host.members()[0]?.life === self.life
     this.#watch = new RecoveryWatch({
       directory: this.#directory,
       isMine,
-      nodes: () => host.nodes().map(({ nodeId }) => nodeId),
+      nodes,
       nowMs: host.nowMs,
       submit: (operation) => this.#submit(operation),
       log,
@@ -162,7 +163,7 @@ class NamedCheckpointServer implements NodeService, Replicated {
       const entry = this.#directory.get(id)
       try {
         if (entry !== undefined) this.#take(entry)
-        else if (this.#directory.storable(id) === undefined) this.#forget(id)
+        else if (!this.#directory.has(id)) this.#forget(id)
       } catch (err) {
         this.#host.log.error({ err, checkpoint: entry?.name ?? id }, 'a replica cannot be taken')
       }
