@@ -406,12 +406,19 @@ export function clCkptCheckpointSynchronize(
   return wait(() => handle(checkpoint).synchronize(Math.max(1, Number(timeout / NS_PER_MS))))
 }
 
-/** `checkpoint.synchronizeAsync`. */
+/** `checkpoint.synchronizeAsync`; without its callback INITIALIZED, as the original has it. SAFplus, section 14.2. */
 export function clCkptCheckpointSynchronizeAsync(
   checkpoint: NamedCheckpointHandle,
   invocation: number,
 ): Promise<ClRcT> {
-  return wait(() => handle(checkpoint).synchronizeAsync(invocation))
+  return wait(() => {
+    try {
+      handle(checkpoint).synchronizeAsync(invocation)
+    } catch (error) {
+      if (!isSdkError(error, 'NO_CALLBACK')) throw error
+      throw new SdkError('INITIALIZED', error.message, { cause: error })
+    }
+  })
 }
 
 /** `checkpoint.immediateConsumptionRegister`. */

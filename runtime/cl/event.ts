@@ -53,6 +53,8 @@ export type ClEventChannelHandleT = EventChannel
 const USERS = new Set<EventHandle>()
 /** Channels that were opened here. */
 const CHANNELS = new WeakSet<EventChannel>()
+/** Those that were closed: their events are of no use any more. */
+const CLOSED = new WeakSet<EventChannel>()
 
 /** What an event says of itself; times in nanoseconds. */
 export interface ClEventAttributesT {
@@ -175,7 +177,10 @@ export function clEventChannelOpenAsync(
 
 /** `channel.close`. */
 export function clEventChannelClose(channel: EventChannel): Promise<ClRcT> {
-  return wait(() => channelOf(channel).close())
+  return wait(async () => {
+    await channelOf(channel).close()
+    CLOSED.add(channel)
+  })
 }
 
 /** `handle.channelUnlink`: of the global channel with that name, else of the local one. */
@@ -210,7 +215,8 @@ export function clEventAllocate(
 /** The event is not used any more. */
 export function clEventFree(event: ClEventHandleT): ClRcT {
   return run(() => {
-    eventOf(event).isFree = true
+    if (event instanceof ClEventHandleT && !event.isFree) event.isFree = true
+    else throw badHandle('it is no event, or it was freed')
   })
 }
 
@@ -413,8 +419,11 @@ function channelOf(channel: EventChannel): EventChannel {
 }
 
 function eventOf(event: ClEventHandleT): ClEventHandleT {
-  if (event instanceof ClEventHandleT && !event.isFree && USERS.size > 0) return event
-  throw badHandle('it is no event, or it was freed')
+  const isUsable = event instanceof ClEventHandleT && !event.isFree && USERS.size > 0
+  if (!isUsable) throw badHandle('it is no event, or it was freed')
+  const { channel } = event
+  if (channel === null || !CLOSED.has(channel)) return event
+  throw new SdkError('CHANNEL_NOT_OPENED', `the channel ${channel.name} was closed`)
 }
 
 function badHandle(why: string): SdkError {

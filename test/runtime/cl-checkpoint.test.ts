@@ -132,6 +132,11 @@ it('the names of the original, with its codes', async () => {
       [5, 'c', 0],
       [9, CL_OK],
     ])
+  const deaf = out<cl.ClCkptSvcHdlT>()
+  expect(cl.clCkptInitialize(deaf, null, 'B.1.1')).toBe(CL_OK)
+  const unheard = out<cl.ClCkptHdlT>()
+  expect(await cl.clCkptCheckpointOpen(deaf.value!, 'c', null, 3, S, unheard)).toBe(CL_OK)
+  expect(error(await cl.clCkptCheckpointSynchronizeAsync(unheard.value!, 1))).toBe(0x0c)
   expect(error(await cl.clCkptActiveReplicaSet(ckpt))).toBe(0x23)
   expect(await cl.clCkptImmediateConsumptionRegister(ckpt, () => undefined, null)).toBe(CL_OK)
   expect(error(await cl.clCkptSectionExpirationTimeSet(ckpt, 's', 1n))).toBe(0x02)
