@@ -1,3 +1,4 @@
+// Longer than usual: the checkpoint service of the original, a thin line for each of its functions.
 import { CL_CID, CL_ERR, CL_OK, type ClRcT, isSdkError, rcOf, SdkError } from '../../idl/index.ts'
 import type {
   CheckpointOpenFlag,

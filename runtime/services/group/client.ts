@@ -71,8 +71,8 @@ export interface GroupHandle {
   /** @throws SdkError NOT_EXIST when the node is no member. @defaultValue the own node */
   clusterMemberGet(nodeId?: number): Promise<GroupMember>
   /**
-   * Elects again. The preferred node leads while it is there, until another one is preferred. Answers what this election
-   * did: changes by views before or after it are told by these.
+   * Elects again. The preferred node leads while it is there, until another one is preferred. Answers what this
+   * election did: changes by views before or after it are told by these.
    * @throws SdkError INVALID_PARAMETER when it is no member.
    */
   clusterLeaderElect(request?: { readonly preferred?: number }): Promise<{
@@ -223,7 +223,7 @@ class Groups implements GroupClient {
 /** The changes of one view that a handle tracks. */
 interface Tracking {
   mode: 'CHANGES' | 'CHANGES_ONLY'
-  /** The view that was there when it began: others of this component may be told of older ones still. null: not known. */
+  /** The view that was there when it began: others of this component may still be told of older ones. null: unknown. */
   since: number | null
   /** What came before that was known. */
   readonly early: { readonly notification: GroupNotification; readonly lost: number }[]

@@ -56,7 +56,7 @@ export class GroupContent {
     return this.#effects.splice(0)
   }
 
-  /** @returns the id of a group that was created, the view of an election that was asked for, else 0. @throws SdkError */
+  /** @returns the id of a created group, the view of an election that was asked for, or 0. @throws SdkError. */
   apply(operation: GroupOperation): number | GroupNotification {
     switch (operation.kind) {
       case 'nodeJoin':
