@@ -5,6 +5,8 @@ import type { NamedCheckpointHandle } from '../../runtime/index.ts'
 import { isEvery } from './cutting.ts'
 import { CheckpointWorld, put } from './recovery-kit.ts'
 
+const LONG = { timeout: 120_000 }
+
 let world: CheckpointWorld
 afterEach(() => world.close())
 
@@ -178,7 +180,7 @@ describe('a store that was damaged while all were dead', () => {
 })
 
 describe('a directory that was torn beside a sound replica', () => {
-  it('waits for whoever may have gone on, and does not pass for the newest', async () => {
+  it('waits for whoever may have gone on, and does not pass for the newest', LONG, async () => {
     for (let steps = 2; steps <= 50; steps += isEvery ? 1 : 8) {
       world = new CheckpointWorld()
       const where = `after ${steps} steps`
@@ -228,7 +230,7 @@ describe('a directory that was torn beside a sound replica', () => {
 })
 
 describe('the node that creates is killed before it hears who is in sync', () => {
-  it('shows nothing, when it is back first, before those that went on alone', async () => {
+  it('shows nothing, when it is back first, before those that went on alone', LONG, async () => {
     let wentOn = 0
     for (let steps = 0; steps <= 60; steps += isEvery ? 1 : 6) {
       world = new CheckpointWorld()
