@@ -424,7 +424,7 @@ function checkPart(mine: string[], whole: string[], isToTheEnd: boolean, at: str
   expect(mine, at).toEqual(part)
 }
 
-const STRIDE = 5
+const STRIDE = 8
 const victims = Object.keys(VICTIMS) as Victim[]
 describe('an operation on cluster events, cut short after each step of its messages', () => {
   it.each(OPERATIONS.map((operation, index) => [operation.title, operation, index] as const))(
@@ -436,7 +436,7 @@ describe('an operation on cluster events, cut short after each step of its messa
         (steps, cut) => cutShort(operation, steps, cut),
         { first: index % STRIDE, stride: STRIDE },
       )
-      expect(cases).toBeGreaterThan(2)
+      expect(cases).toBeGreaterThan(1)
     },
   )
 })
