@@ -33,6 +33,11 @@ export interface ClusterOptions {
   readonly timeoutMs?: number
   /** Keeps the run directory at `stop`. @defaultValue false when it was made here */
   readonly keep?: boolean
+  /**
+   * The processes do nothing but what they do in production, to be measured: the engine does not check its invariants,
+   * sockets have no place for faults, and `cut`, `heal` and `delay` throw BAD_OPERATION. @defaultValue false
+   */
+  readonly plain?: boolean
 }
 
 /** What was killed, and when on this program's monotonic clock: just before the signal was sent. */
@@ -123,7 +128,8 @@ class RealCluster implements Cluster {
   readonly #options: ClusterOptions
   /** Directory made here: removed at the end. */
   readonly #ownDir: string | null
-  readonly #faults: NodeFaults
+  /** null: plain. */
+  readonly #faults: NodeFaults | null
   readonly #children = new Map<string, Child>()
   readonly #connections = new Set<Connection>()
   readonly #onExit = (): void => this.#killChildrenNow()
@@ -138,7 +144,7 @@ class RealCluster implements Cluster {
     mkdirSync(runDir, { recursive: true, mode: 0o700 })
     this.runDir = realpathSync(runDir)
     this.#modelPath = typeof model === 'string' ? resolve(model) : this.#writeModel(model)
-    this.#faults = new NodeFaults(this.runDir, this.#modelPath)
+    this.#faults = options.plain === true ? null : new NodeFaults(this.runDir, this.#modelPath)
     this.#watch = watchCluster((signal) => openLink(this.runDir, signal))
     process.once('exit', this.#onExit)
   }
@@ -164,15 +170,15 @@ class RealCluster implements Cluster {
   }
 
   cut(a: string | 0, b: string | 0): Promise<void> {
-    return this.#faults.set(a, b, { cut: true, delayMs: 0 })
+    return this.#setFault(a, b, { cut: true, delayMs: 0 })
   }
 
   heal(a: string | 0, b: string | 0): Promise<void> {
-    return this.#faults.set(a, b, { cut: false, delayMs: 0 })
+    return this.#setFault(a, b, { cut: false, delayMs: 0 })
   }
 
   delay(a: string | 0, b: string | 0, ms: number): Promise<void> {
-    return this.#faults.set(a, b, { cut: false, delayMs: ms })
+    return this.#setFault(a, b, { cut: false, delayMs: ms })
   }
 
   async start(nodes?: readonly string[]): Promise<void> {
@@ -301,13 +307,26 @@ class RealCluster implements Cluster {
     )
   }
 
+  #testEnv(): Readonly<Record<string, string>> {
+    return this.#faults === null ? {} : { HOLDFAST_CHECK: '1', ...this.#faults.env }
+  }
+
+  async #setFault(
+    a: string | 0,
+    b: string | 0,
+    fault: { readonly cut: boolean; readonly delayMs: number },
+  ): Promise<void> {
+    if (this.#faults !== null) return this.#faults.set(a, b, fault)
+    throw new SdkError('BAD_OPERATION', 'this cluster was started with { plain: true }: no faults')
+  }
+
   #startChild(name: string, words: readonly string[]): void {
     if (this.#children.get(name)?.running === true)
       throw new SdkError('ALREADY_EXIST', `${name} is running already`)
     const child = startChild({
       name,
       words: [...words, '--run-dir', this.runDir],
-      env: { HOLDFAST_CHECK: '1', ...this.#faults.env, ...this.#options.env },
+      env: { ...this.#testEnv(), ...this.#options.env },
       logFile: join(this.runDir, `${name}.testkit.log`),
     })
     this.#children.set(name, child)

@@ -20,7 +20,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 async function main(): Promise<number> {
   print('starting the cluster: two boards, one of them active')
-  const cluster = await startCluster(modelPath())
+  const cluster = await startCluster(modelPath(), { plain: true })
   try {
     await cluster.until((s) => s.settled && s.active('boardSI') !== null, 15_000)
     print(`from another terminal: npx holdfast log --follow --run-dir ${cluster.runDir}`)

@@ -28,7 +28,7 @@ async function main(): Promise<number> {
     void (options.json ? process.stderr : process.stdout).write(text)
   print('starting the cluster: two nodes, one active, one standby\n')
   const cluster = await startCluster(modelPath(), {
-    env: { HOLDFAST_CHECK: '' },
+    plain: true,
     ...(options.runDir === null ? {} : { runDir: options.runDir }),
   })
   try {

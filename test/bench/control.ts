@@ -60,7 +60,7 @@ export const bench: Bench = async ({ report, progress, quick }) => {
       beats: bare.length,
       over1Ms: bare.filter((us) => us > 1_000).length,
     })
-    const cluster = await startCluster(MODEL)
+    const cluster = await startCluster(MODEL, { plain: true })
     try {
       const { rmd } = await cluster.connect()
       const management = rmd.client(EoManagement, { to: '@fault', timeoutMs: 10_000 })

@@ -23,7 +23,7 @@ export const bench: Bench = async ({ report, progress, quick }) => {
   )) as typeof import('../../dist/samples/sequence/load.js')
   const bare: number[] = []
   const ours: number[] = []
-  const cluster = await startCluster(MODEL)
+  const cluster = await startCluster(MODEL, { plain: true })
   try {
     const load = new Load(await cluster.connect())
     for (let round = 0; round < rounds; round += 1) {

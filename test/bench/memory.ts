@@ -79,7 +79,7 @@ async function cluster(component: string, sizes: Sizes): Promise<void> {
   const { Echo } = (await import(
     new URL('test/fixtures/bench/component.js', DIST).href
   )) as typeof import('../../dist/test/fixtures/bench/component.js')
-  const running = await startCluster(model(component))
+  const running = await startCluster(model(component), { plain: true })
   try {
     const view = await running.until((state) => state.active('sequenceSI') !== null, 5_000)
     if (component === WITH_WORKER) {

@@ -59,8 +59,10 @@ describe('startCluster', { timeout: TEST_MS }, () => {
 
   it('works in a run directory whose sockets would not fit into an address', async () => {
     const runDir = join(tempDir(), 'a-rather-long-name-of-a-directory'.repeat(4))
-    const cluster = await testCluster(SEQUENCE_MODEL, { runDir })
+    const cluster = await testCluster(SEQUENCE_MODEL, { runDir, plain: true })
     expect(cluster.runDir.length).toBeGreaterThan(107)
+    await expect(cluster.cut('node1', 'node2')).rejects.toMatchObject({ code: 'BAD_OPERATION' })
+    expect(existsSync(join(runDir, 'faults'))).toBe(false)
     const load = await startLoad(cluster)
     await cluster.kill(cluster.view?.activeComponent(SI)?.name ?? '')
     await load.firstReplyAfter(load.epoch)
