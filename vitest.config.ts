@@ -3,7 +3,7 @@ import { RunReporter } from './test/run-reporter.ts'
 
 const report = process.env['HOLDFAST_TEST_REPORT']
 /** They look at the state of a whole process: what is bound in it, how much memory it takes. */
-const ALONE = ['test/runtime/cl*.test.ts', 'test/fuzz/**/*.test.ts']
+const ALONE = ['test/runtime/cl*.test.ts', 'test/**/*memory.test.ts', 'test/fuzz/**/*.test.ts']
 
 /**
  * Three projects: `fast` runs against the sources, one file after the other in each of two processes, which costs half

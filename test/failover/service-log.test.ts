@@ -66,8 +66,11 @@ function poured({ runDir }: Cluster) {
   return { lost, of }
 }
 
-const share = (cluster: Cluster, component: string, first: number) =>
-  holdfast(cluster, ['debug', component, 'share', String(first), String(COUNT)])
+async function share(cluster: Cluster, component: string, first: number): Promise<void> {
+  const words = ['debug', component, 'share', String(first), String(COUNT)]
+  const { code, stderr } = await holdfast(cluster, words)
+  expect([code, stderr]).toEqual([0, ''])
+}
 
 describe('debug commands and log streams of real components', () => {
   it('work from the command line, through the end of component and leading node', async () => {
@@ -90,9 +93,13 @@ describe('debug commands and log streams of real components', () => {
     ])
     const never = await holdfast(cluster, ['debug', 'logger1', 'never', '--timeout', '1'])
     expect([never.code, never.stdout]).toEqual([5, expect.stringContaining('never was given up')])
+    const { pid } = (await cluster.refresh()).component('logger3')
     const died = await holdfast(cluster, ['debug', 'logger3', 'die'])
     expect([died.code, died.stderr]).toEqual([1, expect.stringContaining('it may have run')])
-    await cluster.until((view) => view.component('logger3').pid !== null, 15_000)
+    await cluster.until((view) => {
+      const now = view.component('logger3').pid
+      return view.settled && now !== null && now !== pid
+    }, 15_000)
     expect(cluster.log('logger3', 100_000).match(/"dying"/g)).toHaveLength(1)
 
     // Levels: of one component, of all.
