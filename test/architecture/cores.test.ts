@@ -65,6 +65,7 @@ const CORES: readonly string[] = [
   'runtime/services/checkpoint/kept-replies.ts',
   'runtime/services/checkpoint/msgpack-reader.ts',
   'runtime/services/checkpoint/msgpack-writer.ts',
+  'runtime/services/checkpoint/one-pass-codec.ts',
   'runtime/services/checkpoint/pending-calls.ts',
   'runtime/services/checkpoint/primary.ts',
   'runtime/services/checkpoint/replica-link.ts',

@@ -1,7 +1,8 @@
 import type { ValueCodec } from '../../../idl/index.ts'
 import type { CachedReply, CheckpointBatch, CheckpointRecord } from './interface.ts'
-import { MsgpackReader } from './msgpack-reader.ts'
-import { MsgpackWriter } from './msgpack-writer.ts'
+import type { MsgpackReader } from './msgpack-reader.ts'
+import type { MsgpackWriter } from './msgpack-writer.ts'
+import { onePassCodec } from './one-pass-codec.ts'
 
 /** Input of `commit`, `append` and `applied`. */
 interface BatchInput {
@@ -15,62 +16,28 @@ interface SequenceOutput {
   sequence: number
 }
 
-/** Bytes beyond which the general codec decides: it bounds the number of values. */
-const SIZE_BYTES_MAX = 4_194_304
-
-/**
- * A codec for batches on every write's way: the same bytes and values as `general`, in one pass over each instead of
- * four. What it does not know at once (text beyond ASCII, negative numbers, anything that is no batch) is left to
- * `general`, with its errors.
- */
+/** Of batches on every write's way. */
 export function batchCodec<T extends BatchInput>(general: ValueCodec<T>): ValueCodec<T> {
-  const writer = new MsgpackWriter()
-  const reader = new MsgpackReader()
-  return {
-    encode(value) {
-      const sizeBytes = sizeOfInput(writer, value)
-      if (!writer.isUsual || sizeBytes > SIZE_BYTES_MAX) return general.encode(value)
-      writer.start(sizeBytes)
-      writeInput(writer, value)
-      return writer.finish()
-    },
-    decode(bytes) {
-      if (bytes.byteLength > SIZE_BYTES_MAX) return general.decode(bytes)
-      reader.start(bytes)
-      const value = readInput(reader)
-      return reader.finish() ? (value as T) : general.decode(bytes)
-    },
-    shape: general.shape,
-  }
+  const read = (reader: MsgpackReader): T => readInput(reader) as T
+  return onePassCodec(general, { sizeOf: sizeOfInput, write: writeInput, read })
 }
 
-/** The same for their answers. */
+/** Of their answers. */
 export function sequenceCodec<T extends SequenceOutput>(general: ValueCodec<T>): ValueCodec<T> {
-  const writer = new MsgpackWriter()
-  const reader = new MsgpackReader()
-  return {
-    encode(value) {
-      writer.isUsual = true
-      const sizeBytes = 1 + writer.sizeOfInteger(value.sequence)
-      if (!writer.isUsual) return general.encode(value)
-      writer.start(sizeBytes)
+  return onePassCodec(general, {
+    sizeOf: (writer, { sequence }) => 1 + writer.sizeOfInteger(sequence),
+    write: (writer, { sequence }) => {
       writer.array(1)
-      writer.integer(value.sequence)
-      return writer.finish()
+      writer.integer(sequence)
     },
-    decode(bytes) {
-      reader.start(bytes)
+    read: (reader) => {
       reader.arrayOf(1)
-      const sequence = reader.integer()
-      return reader.finish() ? ({ sequence } as T) : general.decode(bytes)
+      return { sequence: reader.integer() } as T
     },
-    shape: general.shape,
-  }
+  })
 }
 
-/** Also looks whether all of it is usual. */
 function sizeOfInput(writer: MsgpackWriter, { csi, batch, under }: BatchInput): number {
-  writer.isUsual = true
   const { epoch, firstSequence, records } = batch
   let size = 1 + writer.sizeOfText(csi)
   if (under !== undefined) size += writer.sizeOfInteger(under)

@@ -1,6 +1,7 @@
 import type { ValueCodec } from '../../../idl/index.ts'
-import { MsgpackReader } from '../checkpoint/msgpack-reader.ts'
-import { MsgpackWriter } from '../checkpoint/msgpack-writer.ts'
+import type { MsgpackReader } from '../checkpoint/msgpack-reader.ts'
+import type { MsgpackWriter } from '../checkpoint/msgpack-writer.ts'
+import { onePassCodec } from '../checkpoint/one-pass-codec.ts'
 import type { SectionOperation, SectionResult } from './interface.ts'
 
 interface PerformInput {
@@ -12,39 +13,15 @@ interface PerformInput {
 type Overwrite = Extract<SectionOperation, { kind: 'overwrite' }>
 
 const OVERWRITE = 'overwrite'
-/** Beyond, the general codec decides: it bounds the number of values. */
-const SIZE_BYTES_MAX = 4_194_304
 /** `['done']`. */
 const DONE = new Uint8Array([0x91, 0xa4, 0x64, 0x6f, 0x6e, 0x65])
 
-/**
- * A codec for what a component asks for, by far most often that sections are overwritten: that in one pass, with
- * the bytes and values of `general`, to which everything else is left.
- */
+/** Of what a component asks for, by far most often that sections are overwritten: only that goes in one pass. */
 export function performCodec<T extends PerformInput>(general: ValueCodec<T>): ValueCodec<T> {
-  const writer = new MsgpackWriter()
-  const reader = new MsgpackReader()
-  return {
-    encode(value) {
-      const { operation } = value
-      if (operation.kind !== OVERWRITE) return general.encode(value)
-      const sizeBytes = sizeOf(writer, value, operation)
-      if (!writer.isUsual || sizeBytes > SIZE_BYTES_MAX) return general.encode(value)
-      writer.start(sizeBytes)
-      write(writer, value, operation)
-      return writer.finish()
-    },
-    decode(bytes) {
-      if (bytes.byteLength > SIZE_BYTES_MAX) return general.decode(bytes)
-      reader.start(bytes)
-      const value = read(reader)
-      return reader.finish() ? (value as T) : general.decode(bytes)
-    },
-    shape: general.shape,
-  }
+  return onePassCodec(general, { sizeOf, write, read: (reader) => read(reader) as T })
 }
 
-/** The same for its answer, that it is done. */
+/** Of its answer, that it is done. */
 export function resultCodec<T extends SectionResult>(general: ValueCodec<T>): ValueCodec<T> {
   return {
     encode: (value) => (value.kind === 'done' ? DONE : general.encode(value)),
@@ -59,9 +36,11 @@ function isDone(bytes: Uint8Array): boolean {
   return true
 }
 
-/** Also looks whether all of it is usual. */
-function sizeOf(writer: MsgpackWriter, { id, epoch }: PerformInput, operation: Overwrite): number {
-  writer.isUsual = true
+function sizeOf(writer: MsgpackWriter, { id, epoch, operation }: PerformInput): number {
+  if (operation.kind !== OVERWRITE) {
+    writer.isUsual = false
+    return 0
+  }
   const { elements } = operation
   let size = 1 + writer.sizeOfText(id) + writer.sizeOfInteger(epoch)
   size += 1 + writer.sizeOfText(OVERWRITE) + writer.sizeOfArray(elements.length)
@@ -71,7 +50,8 @@ function sizeOf(writer: MsgpackWriter, { id, epoch }: PerformInput, operation: O
   return size
 }
 
-function write(writer: MsgpackWriter, { id, epoch }: PerformInput, operation: Overwrite): void {
+function write(writer: MsgpackWriter, { id, epoch, operation }: PerformInput): void {
+  if (operation.kind !== OVERWRITE) return
   writer.array(3)
   writer.text(id)
   writer.integer(epoch)
