@@ -64,8 +64,10 @@ export class Connection {
   #unwrittenCountMax = EARLY_FRAME_COUNT
   /** The lane whose write is unfinished. */
   #writing: Lane | null = null
-  #turnedAway: LinkFailure | null = null
+  /** What came before the end, where the link itself knows of nothing. */
+  #why: LinkFailure | null = null
   #handedBytes = 0
+  #pausedMs = 0
   #receivedMs = 0
   #framesIn = 0
   #bytesIn = 0
@@ -78,9 +80,9 @@ export class Connection {
   /** Place of the message that was sent last, in its lane: for {@link hasHanded}. */
   lastPlace = 0
 
-  /** Highest `acknowledgedBelow` sent on this connection, and whether it brought at-most-once replies. For RMD. */
+  /** Highest `acknowledgedBelow` sent on this connection, and the highest id that is to be below it. For RMD. */
   acknowledgedBelow = 0
-  acknowledgeOwed = false
+  acknowledgeOwed = 0
 
   constructor(setup: ConnectionSetup) {
     this.#link = setup.link
@@ -103,6 +105,7 @@ export class Connection {
       onData: (chunk) => {
         this.#receivedMs = this.#nowMs()
         this.#bytesIn += chunk.length
+        if (!this.usable) return
         const fault = this.#parser.push(chunk)
         if (fault !== null) this.fail(fault)
       },
@@ -111,7 +114,8 @@ export class Connection {
       },
       onClose: (cause) => {
         this.#closed = true
-        this.#events.onClose(this, cause ?? this.#turnedAway ?? this.#closedEarly())
+        this.#events.onClose(this, cause ?? this.#why ?? this.#closedEarly())
+        for (const lane of this.#lanes) this.#resume(lane)
       },
     })
   }
@@ -217,6 +221,8 @@ export class Connection {
   fail(fault: ConnectionFault): void {
     if (!this.usable) return
     this.#ending = true
+    const message = `the connection was closed: ${describeConnectionFault(fault)}`
+    this.#why = { kind: 'broken', message }
     this.#events.onFault(this, fault)
     this.#link.destroy()
   }
@@ -248,12 +254,21 @@ export class Connection {
     this.#link.destroy()
   }
 
-  /** Drops incomplete messages that grew too old, and a peer that says no hello. */
-  sweep(nowMs: number): void {
-    this.#reassembler?.sweep(nowMs)
-    if (this.#peer === null && nowMs - this.sinceMs > this.#limits.helloTimeoutMs) {
-      this.fail({ kind: 'noHello', detail: `no hello in ${this.#limits.helloTimeoutMs} ms` })
+  /**
+   * Closes for an incomplete message that grew too old, and for a stranger that says no hello. One to whom this side
+   * has connected may be busy for as long as its callers wait.
+   * @param pausedMs - for which this process stood still since the last sweep: nobody else is to blame for that.
+   */
+  sweep(nowMs: number, pausedMs: number): void {
+    const { helloTimeoutMs, partialAgeMsMax } = this.#limits
+    this.#pausedMs += pausedMs
+    if (this.#reassembler?.hasStale(nowMs, pausedMs) === true) {
+      const detail = `the rest of a long message did not come for ${partialAgeMsMax} ms`
+      this.fail({ kind: 'fragment', detail })
     }
+    if (this.#peer !== null || this.dialed !== null) return
+    if (nowMs - this.sinceMs - this.#pausedMs <= helloTimeoutMs) return
+    this.fail({ kind: 'noHello', detail: `no hello in ${helloTimeoutMs} ms` })
   }
 
   #send(header: FrameHeader, payload: Uint8Array, isReply: boolean): SendOutcome {
@@ -359,8 +374,13 @@ export class Connection {
   }
 
   #maybeResume(lane: Lane): void {
-    if (!lane.blocked || this.#ending) return
-    if (lane.queuedBytes > this.#limits.sendQueueBytesLow) return
+    if (this.#ending || lane.queuedBytes > this.#limits.sendQueueBytesLow) return
+    this.#resume(lane)
+  }
+
+  /** Tells who waits for room: also when the connection is gone, for the next send connects anew or says why not. */
+  #resume(lane: Lane): void {
+    if (!lane.blocked) return
     lane.blocked = false
     this.#events.onFlow(this, lane.name, 'resumed')
   }
@@ -390,7 +410,7 @@ export class Connection {
     } else if (header.protocol === PROTOCOL.goodbye && header.functionNumber === GOODBYE_NO_ROOM) {
       const { node, port } = this.#peer!.address
       const message = `${node}:${port} has as many connections as it takes`
-      this.#turnedAway = { kind: 'busy', message }
+      this.#why = { kind: 'busy', message }
     } else if (header.protocol === PROTOCOL.groups) {
       const groups = tryParseGroups(payload, this.#limits.groupCountMax)
       if (groups !== undefined) this.peerGroups = groups

@@ -39,6 +39,13 @@ export function parseDestination(text: string): IocDestination {
   throw invalidParameter(`${shown} is no destination: give ${forms}`)
 }
 
+/** @throws SdkError INVALID_PARAMETER for a destination that no text names. */
+export function checkDestination(destination: IocDestination): IocDestination {
+  const isKnown = (destination as IocDestination | null)?.kind !== undefined
+  const text = isKnown ? destinationText(destination) : JSON.stringify(destination)
+  return parseDestination(text ?? 'undefined')
+}
+
 /** Which range a port number is in; undefined when it is no port. */
 export function portRange(port: number): keyof typeof IOC_PORT_RANGE | undefined {
   if (!isAddressNumber(port)) return undefined

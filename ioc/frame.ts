@@ -58,6 +58,8 @@ export const FLAG = {
   stream: 0x20,
   /** On a request: it carries a trace, see `rmd/trace.ts`. Only to peers whose hello says that they read it. */
   trace: 0x40,
+  /** On an at-most-once request: an earlier copy may have run, so a callee that has forgotten it must not run this. */
+  again: 0x80,
 } as const
 
 /** Bytes at the start of a fragment's payload: total size and offset, u32 each. */

@@ -1,6 +1,9 @@
 import { invalidParameter } from './errors.ts'
 
-/** Bounds of one port and its connections. Each has a default; what happens at the bound is said with it. */
+/**
+ * Bounds of one port and its connections, bytes, counts or ms, 1 to 2^31 - 1. Each has a default; what happens at the
+ * bound is said with it.
+ */
 export interface IocLimits {
   /** Larger frames close the connection. @defaultValue 1 MiB */
   readonly frameSizeBytesMax: number
@@ -21,11 +24,14 @@ export interface IocLimits {
   readonly sendQueueBytesLow: number
   /** Incomplete long messages of one connection. One more closes it. @defaultValue 16 */
   readonly partialCountMax: number
-  /** An incomplete long message is dropped after so long without a next piece. @defaultValue 5_000 */
+  /**
+   * A connection on which an incomplete long message got no next piece for so long is closed: a message that is dropped
+   * without a word would be worse. A busy sender may take long. SAFplus drops after 5 s. @defaultValue 30_000
+   */
   readonly partialAgeMsMax: number
   /** Connections of one port. One more is closed at once. @defaultValue 4_096 */
   readonly connectionCountMax: number
-  /** A peer that says no hello for so long is closed. @defaultValue 5_000 */
+  /** A program that connects and says no hello for so long is closed. @defaultValue 5_000 */
   readonly helloTimeoutMs: number
   /** Groups of one port. One more: `NO_RESOURCE`; a peer that names more is closed. @defaultValue 64 */
   readonly groupCountMax: number
@@ -36,6 +42,9 @@ export interface IocLimits {
 /** A hello with the longest name must fit into a frame, and a piece of a message too. */
 const FRAME_SIZE_BYTES_MIN = 512
 
+/** Highest of every limit: sizes travel as u32. */
+const LIMIT_MAX = 2 ** 31 - 1
+
 /** The defaults of {@link IocLimits}. */
 export const DEFAULT_IOC_LIMITS: IocLimits = {
   frameSizeBytesMax: 1024 * 1024,
@@ -43,7 +52,7 @@ export const DEFAULT_IOC_LIMITS: IocLimits = {
   sendQueueBytesMax: 16 * 1024 * 1024,
   sendQueueBytesLow: 8 * 1024 * 1024,
   partialCountMax: 16,
-  partialAgeMsMax: 5_000,
+  partialAgeMsMax: 30_000,
   connectionCountMax: 4_096,
   helloTimeoutMs: 5_000,
   groupCountMax: 64,
@@ -52,7 +61,8 @@ export const DEFAULT_IOC_LIMITS: IocLimits = {
 
 /**
  * Completes the limits of a port: what is left out has its default.
- * @throws SdkError INVALID_PARAMETER for one that is no positive integer, or for watermarks in the wrong order.
+ * @throws SdkError INVALID_PARAMETER for one that is no integer from 1 to 2^31 - 1, or for watermarks in the wrong
+ * order.
  */
 export function completeLimits(given: Partial<IocLimits> = {}): IocLimits {
   const limits = { ...DEFAULT_IOC_LIMITS, ...given }
@@ -60,8 +70,8 @@ export function completeLimits(given: Partial<IocLimits> = {}): IocLimits {
     if (!(name in DEFAULT_IOC_LIMITS)) {
       throw invalidParameter(`limits.${name} is no limit: see IocLimits`)
     }
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw invalidParameter(`limits.${name} is ${value}: give an integer from 1`)
+    if (!Number.isInteger(value) || value < 1 || value > LIMIT_MAX) {
+      throw invalidParameter(`limits.${name} is ${value}: give an integer from 1 to ${LIMIT_MAX}`)
     }
   }
   const { sendQueueBytesMax, frameSizeBytesMax } = limits

@@ -1,8 +1,13 @@
 import { SdkError } from '../idl/index.ts'
-import { addressKey, isListenAddress } from './address-text.ts'
+import { addressKey } from './address-text.ts'
 import type { IocAddress, IocDestination, NameResolver } from './address.ts'
 import type { Connection } from './connection.ts'
-import { destinationText, type ManyDestination, parseDestination } from './destination-text.ts'
+import {
+  checkDestination,
+  destinationText,
+  type ManyDestination,
+  parseDestination,
+} from './destination-text.ts'
 import { invalidParameter } from './errors.ts'
 import {
   FLAG,
@@ -127,7 +132,8 @@ export class Messenger {
   }
 
   send(to: IocDestination | string, payload: Uint8Array, options: IocSendOptions): IocSendReport {
-    const destination = typeof to === 'string' ? parseDestination(to) : to
+    const destination = typeof to === 'string' ? parseDestination(to) : checkDestination(to)
+    if (!(payload instanceof Uint8Array)) throw invalidParameter('payload: give a Uint8Array')
     const header = this.#headerOf(options)
     if (destination.kind === 'physical' || destination.kind === 'logical') {
       this.#checkSize(payload, payload)
@@ -216,9 +222,6 @@ export class Messenger {
     const text = destinationText(destination)
     const address =
       destination.kind === 'physical' ? destination.address : this.#resolve(destination.name)
-    if (!isListenAddress(address)) {
-      throw invalidParameter(`${text} is no address: node and port are 1 to 1023`)
-    }
     header.destinationNode = address.node
     header.destinationPort = address.port
     const outcome = this.#setup.connectionTo(address).send(header, payload)

@@ -1,3 +1,4 @@
+// Longer than usual: the contract of a port stands beside the one class that keeps it.
 import { randomBytes, randomInt } from 'node:crypto'
 import { isSdkError, SdkError } from '../idl/index.ts'
 import { addressKey, addressText, isListenAddress } from './address-text.ts'
@@ -65,7 +66,10 @@ export interface PortUser {
   onClose(connection: Connection, cause: LinkFailure | null): void
 }
 
-/** A lane of the send queue to one peer refuses since it is full, or takes messages again. */
+/**
+ * A lane of the send queue to one peer refuses since it is full, or takes messages again. Each `blocked` is followed by
+ * one `resumed`, at the latest when the connection is gone: then the next send connects anew, or tells why it cannot.
+ */
 export interface FlowEvent {
   readonly kind: 'blocked' | 'resumed'
   readonly lane: LaneName
@@ -158,6 +162,9 @@ export interface Port {
  * taken; INVALID_PARAMETER for a number out of range.
  */
 export async function openPort(options: PortOptions): Promise<Port> {
+  if (typeof options?.transport?.connect !== 'function') {
+    throw invalidParameter('transport: give one, such as unixTransport({ runDir })')
+  }
   const port = new IocPort(options)
   await port.listen(options)
   return port
@@ -188,6 +195,7 @@ class IocPort implements Port {
   #listener: Listener | null = null
   #user: PortUser | null = null
   #cancelSweep: (() => void) | null = null
+  #sweptMs = 0
   #closing: Promise<void> | null = null
   #onEmpty: (() => void) | null = null
 
@@ -409,7 +417,10 @@ class IocPort implements Port {
       this.log.warn('tooManyConnections', { max: this.limits.connectionCountMax }, 'peer refused')
       connection.turnAway()
     }
-    this.#cancelSweep ??= this.#clock.after(SWEEP_INTERVAL_MS, () => this.#sweep())
+    if (this.#cancelSweep === null) {
+      this.#sweptMs = this.#clock.nowMs()
+      this.#cancelSweep = this.#clock.after(SWEEP_INTERVAL_MS, () => this.#sweep())
+    }
     return connection
   }
 
@@ -477,7 +488,10 @@ class IocPort implements Port {
   #sweep(): void {
     this.#cancelSweep = null
     const nowMs = this.#clock.nowMs()
-    for (const connection of this.#connections) connection.sweep(nowMs)
+    const lateMs = nowMs - this.#sweptMs - SWEEP_INTERVAL_MS
+    this.#sweptMs = nowMs
+    const pausedMs = lateMs > SWEEP_INTERVAL_MS ? lateMs : 0
+    for (const connection of this.#connections) connection.sweep(nowMs, pausedMs)
     if (this.#connections.size === 0 || this.#closing !== null) return
     this.#cancelSweep = this.#clock.after(SWEEP_INTERVAL_MS, () => this.#sweep())
   }

@@ -1,4 +1,5 @@
 import { FRAGMENT_PREFIX_BYTES, type FrameHeader, viewOf } from './frame.ts'
+import { LANES } from './lane.ts'
 
 /** What became of one fragment. */
 export type FragmentOutcome =
@@ -11,7 +12,7 @@ export interface ReassemblyLimits {
   readonly messageSizeBytesMax: number
   /** Messages of one connection that may be incomplete at a time. */
   readonly partialCountMax: number
-  /** A message whose next fragment does not come for so long is dropped. SAFplus IOC, section 4.6. */
+  /** A message is stale when its next fragment does not come for so long. SAFplus IOC, section 4.6. */
   readonly partialAgeMsMax: number
 }
 
@@ -22,8 +23,8 @@ interface Partial {
   touchedMs: number
 }
 
-/** All incomplete messages of a connection hold at most so many times the largest one. */
-const TOTAL_FACTOR = 2
+/** All incomplete messages of a connection hold at most so many times the largest one: one a lane of its sender. */
+const TOTAL_FACTOR = LANES.length
 const INCOMPLETE: FragmentOutcome = { kind: 'incomplete' }
 
 /**
@@ -57,7 +58,7 @@ export class Reassembler {
     const key = `${header.protocol}/${header.messageId}`
     let partial = this.#partials.get(key)
     if (partial === undefined || offset === 0) {
-      if (offset !== 0) return INCOMPLETE // the rest of a message that was dropped
+      if (offset !== 0) return fault('a fragment without a beginning')
       if (partial === undefined && this.#partials.size >= this.#limits.partialCountMax) {
         return fault(`more than ${this.#limits.partialCountMax} incomplete messages`)
       }
@@ -78,15 +79,18 @@ export class Reassembler {
     return { kind: 'complete', payload: join(partial.pieces, total) }
   }
 
-  /** Drops messages whose rest did not come. @returns how many. */
-  sweep(nowMs: number): number {
-    let dropped = 0
-    for (const [key, partial] of this.#partials) {
-      if (nowMs - partial.touchedMs < this.#limits.partialAgeMsMax) continue
-      this.#drop(key, partial)
-      dropped += 1
+  /**
+   * Whether the rest of a message did not come in time. Nothing is dropped: the peer would not know, and a stream of
+   * messages would have a hole.
+   * @param pausedMs - time since the last question in which nothing could be received.
+   */
+  hasStale(nowMs: number, pausedMs: number): boolean {
+    let isStale = false
+    for (const partial of this.#partials.values()) {
+      partial.touchedMs += pausedMs
+      if (nowMs - partial.touchedMs >= this.#limits.partialAgeMsMax) isStale = true
     }
-    return dropped
+    return isStale
   }
 
   #drop(key: string, partial: Partial): void {

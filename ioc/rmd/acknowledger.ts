@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
-import { makeFrameHeader, PROTOCOL } from '../frame.ts'
+import { type FrameHeader, makeFrameHeader, PROTOCOL } from '../frame.ts'
 import type { Port } from '../port.ts'
 import type { RmdStatistics } from './statistics.ts'
 
@@ -26,9 +26,9 @@ export class Acknowledger {
   }
 
   /** A reply came that its callee keeps. */
-  owe(connection: Connection): void {
-    connection.acknowledgeOwed = true
-    this.#cancelTimer ??= this.#clock.after(ACKNOWLEDGE_AFTER_MS, () => this.#flush())
+  owe(connection: Connection, messageId: number): void {
+    if (messageId > connection.acknowledgeOwed) connection.acknowledgeOwed = messageId
+    this.#cancelTimer ??= this.#clock.after(ACKNOWLEDGE_AFTER_MS, this.#onTimer)
   }
 
   /** Says what is left to say. */
@@ -37,21 +37,36 @@ export class Acknowledger {
     this.#flush()
   }
 
-  #flush(): void {
-    this.#cancelTimer = null
+  /** What an older call under way holds back, or a full queue, is said later. */
+  readonly #onTimer = (): void => {
+    const isLeft = this.#flush()
+    this.#cancelTimer = isLeft ? this.#clock.after(ACKNOWLEDGE_AFTER_MS, this.#onTimer) : null
+  }
+
+  /** @returns whether something is left to say. */
+  #flush(): boolean {
+    let isLeft = false
     const below = this.#watermark()
     const header = makeFrameHeader()
     header.protocol = PROTOCOL.acknowledge
     header.acknowledgedBelow = below
     for (const connection of this.#port.connections()) {
-      if (!connection.acknowledgeOwed || !connection.usable) continue
-      connection.acknowledgeOwed = false
-      if (connection.acknowledgedBelow >= below) continue
-      const sent = connection.send(header, NO_BYTES) === 'sent'
-      if (sent) this.#statistics.nAtmostOnceAcksSent += 1
-      else this.#statistics.nFailedAtmostOnceAcksSent += 1
-      if (sent) connection.acknowledgedBelow = below
+      if (connection.acknowledgeOwed === 0 || !connection.usable) continue
+      this.#tell(connection, header)
+      if (connection.acknowledgedBelow > connection.acknowledgeOwed) connection.acknowledgeOwed = 0
+      else isLeft = true
     }
+    return isLeft
+  }
+
+  #tell(connection: Connection, header: FrameHeader): void {
+    const { acknowledgedBelow } = connection
+    if (acknowledgedBelow > connection.acknowledgeOwed) return
+    if (acknowledgedBelow >= header.acknowledgedBelow) return
+    const sent = connection.send(header, NO_BYTES) === 'sent'
+    if (sent) this.#statistics.nAtmostOnceAcksSent += 1
+    else this.#statistics.nFailedAtmostOnceAcksSent += 1
+    if (sent) connection.acknowledgedBelow = header.acknowledgedBelow
   }
 }
 

@@ -13,6 +13,7 @@ import { Acknowledger } from './acknowledger.ts'
 import { CallTable } from './call-table.ts'
 import * as failures from './call-failure.ts'
 import { HeldCalls } from './held-calls.ts'
+import { OrderedCalls } from './ordered-calls.ts'
 import { type CallSpec, PendingCall } from './pending-call.ts'
 import { isTriedAgainAfterLoss, isTriedAgainAfterRefusal, retryDelayMs } from './retry.ts'
 import type { RmdStatistics } from './statistics.ts'
@@ -46,6 +47,8 @@ export class RmdClient {
   readonly #statistics: RmdStatistics
   readonly #table = new CallTable<PendingCall>()
   readonly #held = new HeldCalls()
+  readonly #ordered = new OrderedCalls()
+  #isReleasing = false
   readonly #nameTargets = new Map<string, NameTarget>()
   readonly #acknowledger: Acknowledger
   readonly #header: FrameHeader = makeFrameHeader()
@@ -153,7 +156,7 @@ export class RmdClient {
       return
     }
     this.#statistics.nRmdReplies += 1
-    if (call.atMostOnce) this.#acknowledger.owe(connection)
+    if (call.atMostOnce) this.#acknowledger.owe(connection, call.id)
     if (header.rcOrTimeoutMs !== 0) return this.#onRefusal(call, payload)
     if (!call.isFresh(header.epoch)) return this.#onStale(call)
     let value: unknown
@@ -233,6 +236,7 @@ export class RmdClient {
   /** Finds the connection for a call and sends it, or lets it wait, or fails it. */
   #route(call: PendingCall, nowMs: number): void {
     const { target } = call.spec
+    if (call.ordered && this.#ordered.isBehind(call)) return this.#wait(call, call.deadlineMs)
     if (target.kind === 'name') return this.#routeByName(call, target, nowMs)
     if (target.kind === 'address') return this.#sendTo(call, target.address, nowMs)
     if (target.kind === 'many') return this.#sendToMany(call, target.destination, nowMs)
@@ -325,6 +329,7 @@ export class RmdClient {
     header.destinationPort = peer?.port ?? 0
     if (call.tries > 0) this.#statistics.nResendRequests += 1
     call.tries += 1
+    if (call.atMostOnce && call.mayHaveRun) header.flags |= FLAG.again
     let content = call.payload
     if (spec.trace !== undefined && connection.peer?.readsTraces === true) {
       header.flags |= FLAG.trace
@@ -335,6 +340,7 @@ export class RmdClient {
     connection.acknowledgedBelow = header.acknowledgedBelow
     call.connection = connection
     call.mark = connection.lastPlace
+    if (call.ordered) this.#release(call, nowMs)
     if (spec.oneWay && connection.linkOpen) return this.#sent(call)
     if (!call.atMostOnce || spec.nonPersistent) return this.#table.setDue(call, call.deadlineMs)
     this.#wait(call, nowMs + call.tryMs)
@@ -422,6 +428,7 @@ export class RmdClient {
   }
 
   #wait(call: PendingCall, untilMs: number): void {
+    if (call.ordered && call.connection === null) this.#ordered.add(call)
     this.#table.setDue(call, Math.min(call.deadlineMs, Math.ceil(untilMs)))
   }
 
@@ -475,16 +482,31 @@ export class RmdClient {
   #sendNote(protocol: number, call: PendingCall, acknowledgedBelow: number): SendOutcome {
     const header = makeFrameHeader()
     header.protocol = protocol
-    header.priority = call.spec.priority
+    // In the lane of the request, so that it does not come before it.
+    header.priority = call.ordered ? 0 : call.spec.priority
     header.messageId = call.id
     header.functionNumber = call.spec.functionNumber
     header.acknowledgedBelow = acknowledgedBelow
     return call.connection?.sendReply(header, NO_BYTES) ?? 'closed'
   }
 
+  /** An ordered call waits no more: those behind it go, up to the first that has to wait again. */
+  #release(call: PendingCall, nowMs: number): void {
+    if (!this.#ordered.remove(call) || this.#isReleasing || this.#closed) return
+    this.#isReleasing = true
+    for (let next = this.#ordered.first(call); next !== undefined;) {
+      this.#route(next, nowMs)
+      const after = this.#ordered.first(call)
+      next = after === next ? undefined : after
+    }
+    this.#isReleasing = false
+    this.#arm(nowMs)
+  }
+
   #finish(call: PendingCall): void {
     this.#table.delete(call.id)
     call.connection = null
+    if (call.ordered) this.#release(call, this.#clock.nowMs())
     if (call.onAbort !== null) call.spec.signal?.removeEventListener('abort', call.onAbort)
   }
 
@@ -508,6 +530,8 @@ export class RmdClient {
     this.#armedForMs = Number.POSITIVE_INFINITY
     const nowMs = this.#clock.nowMs()
     for (const call of this.#table.takeDue(nowMs)) {
+      // One before it may have let it go, or have ended it.
+      if (call.dueMs > nowMs || this.#table.get(call.id) !== call) continue
       if (nowMs >= call.deadlineMs) this.#expire(call)
       else {
         const { connection } = call

@@ -29,6 +29,9 @@ export const DEFAULT_TIMEOUT_MS = 10_000
 /** Longest time-out of a call. */
 export const TIMEOUT_MS_MAX = 600_000
 
+/** 26 bits of client id, 6 of service id. */
+const FUNCTION_MAX = 0xffff_ffff
+
 /** What {@link createRmd} is given. */
 export interface RmdOptions {
   readonly port: Port
@@ -128,6 +131,7 @@ class PortRmd implements Rmd {
     options: RmdRawCallOptions = {},
   ): Promise<Uint8Array> {
     const spec = this.#rawSpec(to, functionNumber, false, options)
+    checkRaw(functionNumber, payload)
     const output = (await this.#client.start(spec, payload)) as Uint8Array | undefined
     return output ?? NO_BYTES
   }
@@ -139,6 +143,7 @@ class PortRmd implements Rmd {
     options: RmdRawCallOptions = {},
   ): AsyncIterableIterator<Uint8Array> {
     const spec = this.#rawSpec(to, functionNumber, true, options)
+    checkRaw(functionNumber, payload)
     return this.#client.stream(spec, payload) as AsyncIterableIterator<Uint8Array>
   }
 
@@ -287,6 +292,9 @@ function checkOptions(options: Given): CheckedOptions {
   if (!Number.isSafeInteger(epoch) || epoch < 0) {
     throw invalidParameter(`epoch is ${epoch}: give a safe integer, 0 for none`)
   }
+  if (signal !== undefined && typeof signal.addEventListener !== 'function') {
+    throw invalidParameter('signal is no AbortSignal: give that of an AbortController')
+  }
   const number = priorityNumber(priority)
   if (number < 0) throw invalidParameter(`${JSON.stringify(priority)} is no priority`)
   // Without a spread: objects made by one are slow to read, five times the cost of a whole call.
@@ -326,8 +334,15 @@ function triesOf(
 }
 
 function checkTime(name: string, ms: number): void {
-  if (ms >= 1 && ms <= TIMEOUT_MS_MAX) return
+  if (typeof ms === 'number' && ms >= 1 && ms <= TIMEOUT_MS_MAX) return
   throw invalidParameter(`${name} is ${ms}: give 1 to ${TIMEOUT_MS_MAX}`)
+}
+
+function checkRaw(functionNumber: number, payload: Uint8Array): void {
+  if (!Number.isInteger(functionNumber) || functionNumber < 0 || functionNumber > FUNCTION_MAX) {
+    throw invalidParameter(`function number is ${functionNumber}: give 0 to ${FUNCTION_MAX}`)
+  }
+  if (!(payload instanceof Uint8Array)) throw invalidParameter('payload: give a Uint8Array')
 }
 
 function checkVersion(text: string | undefined): number {

@@ -5,6 +5,8 @@
  * I1 A message id below a caller's watermark is never run: the caller holds its reply or gave it up.
  * I2 An entry goes by acknowledgement or when its call's deadline is past by the grace, never earlier.
  * I3 A reply is kept before it is sent.
+ * I4 A copy whose call an entry that went by age may have been about is never run: where the callee stood still, copies
+ * lie unread in its sockets for longer than any grace.
  */
 
 /** A finished call's answer. `rc` 0: `payload` is the output; else it is an encoded wire error. */
@@ -24,6 +26,8 @@ export type DedupeVerdict =
   | { readonly kind: 'done'; readonly reply: KeptReply }
   /** Nobody waits for it any more: drop it. */
   | { readonly kind: 'acknowledged' }
+  /** It may have run, and what it was answered is not known any more: answer `TIMEOUT`. */
+  | { readonly kind: 'forgotten' }
   /** The table is full of what must not be forgotten: answer `TRY_AGAIN`. */
   | { readonly kind: 'full' }
 
@@ -51,6 +55,8 @@ export interface DedupeRequest {
   readonly messageId: number
   readonly acknowledgedBelow: number
   readonly deadlineMs: number
+  /** Its caller says that an earlier copy may have run. */
+  readonly isCopy: boolean
 }
 
 interface Entry {
@@ -60,6 +66,8 @@ interface Entry {
 
 interface Caller {
   watermark: number
+  /** Above every id whose entry went by age. */
+  forgottenBelow: number
   touchedMs: number
   readonly entries: Map<number, Entry>
 }
@@ -67,6 +75,7 @@ interface Caller {
 const RUN: DedupeVerdict = { kind: 'run' }
 const IN_PROGRESS: DedupeVerdict = { kind: 'inProgress' }
 const ACKNOWLEDGED: DedupeVerdict = { kind: 'acknowledged' }
+const FORGOTTEN: DedupeVerdict = { kind: 'forgotten' }
 const FULL: DedupeVerdict = { kind: 'full' }
 const SWEEP_INTERVAL_MS = 2_000
 
@@ -101,6 +110,7 @@ export class DedupeTable {
       return entry.reply === null ? IN_PROGRESS : { kind: 'done', reply: entry.reply }
     }
     if (request.messageId < caller.watermark) return ACKNOWLEDGED
+    if (request.isCopy && request.messageId < caller.forgottenBelow) return FORGOTTEN
     if (this.#isFull() && !this.#makeRoom(nowMs)) return FULL
     caller.entries.set(request.messageId, { reply: null, expiresMs })
     this.#entryCount += 1
@@ -142,7 +152,9 @@ export class DedupeTable {
     this.#sweptMs = nowMs
     for (const [id, caller] of this.#callers) {
       for (const [messageId, entry] of caller.entries) {
-        if (entry.expiresMs <= nowMs) this.#remove(caller, messageId, entry)
+        if (entry.expiresMs > nowMs) continue
+        this.#remove(caller, messageId, entry)
+        caller.forgottenBelow = Math.max(caller.forgottenBelow, messageId + 1)
       }
       const silentMs = nowMs - caller.touchedMs
       if (caller.entries.size === 0 && silentMs >= this.#limits.callerAgeMsMax) {
@@ -154,7 +166,7 @@ export class DedupeTable {
   #caller(id: string, nowMs: number): Caller {
     let caller = this.#callers.get(id)
     if (caller === undefined) {
-      caller = { watermark: 0, touchedMs: nowMs, entries: new Map() }
+      caller = { watermark: 0, forgottenBelow: 0, touchedMs: nowMs, entries: new Map() }
       this.#callers.set(id, caller)
     }
     caller.touchedMs = nowMs

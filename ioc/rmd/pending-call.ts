@@ -128,12 +128,16 @@ export class PendingCall implements TableCall, TriedCall {
     return opening !== null && opening.delete(connection) && opening.size === 0
   }
 
-  /** The copy under way, if any, is taken as lost. @returns whether it may have reached the callee. */
+  /**
+   * The copy under way, if any, is waited for no more. @returns whether it may reach the callee: it has left, or its
+   * connection lives and will still send it.
+   */
   lose(): boolean {
     const { connection } = this
     if (connection === null) return false
     const { protocol, priority } = this.spec
-    const reached = connection.hasHanded(laneOf(protocol, priority), this.mark)
+    const isQueued = connection.usable && this.mark !== HELD
+    const reached = isQueued || connection.hasHanded(laneOf(protocol, priority), this.mark)
     if (reached) {
       this.mayHaveRun = true
       this.unansweredOn ??= connection

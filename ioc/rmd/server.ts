@@ -171,6 +171,10 @@ export class RmdServer {
       case 'acknowledged':
         statistics.nDupRequests += 1
         return false
+      case 'forgotten':
+        statistics.nDupRequests += 1
+        call.fail(new SdkError('TIMEOUT', 'an earlier copy may have run, and its time is over'))
+        return false
       case 'full':
         call.fail(new SdkError('TRY_AGAIN', 'the table of at-most-once calls is full'))
         return false
@@ -300,6 +304,10 @@ class Request implements IncomingCall {
     return (this.#flags & FLAG.atMostOnce) !== 0 && !this.oneWay
   }
 
+  get isCopy(): boolean {
+    return (this.#flags & FLAG.again) !== 0
+  }
+
   get isAsync(): boolean {
     return this.#protocol !== PROTOCOL.syncRequest
   }
@@ -307,7 +315,9 @@ class Request implements IncomingCall {
   reply(payload: Uint8Array, epoch: Epoch = 0): void {
     if (this.#answered) return
     this.#answered = true
-    this.#server.answer(this, 0, payload, epoch, false)
+    const answer = (): void => this.#server.answer(this, 0, payload, epoch, false)
+    if (this.stream === null) answer()
+    else this.stream.endWith(answer)
   }
 
   fail(error: SdkError, epoch: Epoch = 0): void {

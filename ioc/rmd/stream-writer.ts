@@ -16,7 +16,8 @@ export interface StreamOutput {
 /**
  * The callee's end of a stream of replies.
  *
- * I1 An item leaves only while the credit is not used up, and one at most waits for the send queue.
+ * I1 An item leaves only while the credit is not used up, and one at most waits for the send queue. I2 The end of the
+ * stream comes after it.
  */
 export class StreamWriter implements ReplyStream {
   readonly #output: StreamOutput
@@ -26,6 +27,8 @@ export class StreamWriter implements ReplyStream {
   #held: { readonly payload: Uint8Array; readonly epoch: Epoch } | null = null
   #waiters: (() => void)[] = []
   #isOver = false
+  /** Ends the stream, when the item that waits has left. */
+  #ending: (() => void) | null = null
   onOver: (() => void) | null = null
 
   constructor(output: StreamOutput) {
@@ -55,10 +58,17 @@ export class StreamWriter implements ReplyStream {
     this.#maybeWake()
   }
 
+  /** Runs `end` when no item waits for the send queue: at once, or later, or never where the stream is over first. */
+  endWith(end: () => void): void {
+    if (this.#held === null) end()
+    else this.#ending = end
+  }
+
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#held = null
+    this.#ending = null
     this.#wake()
     this.onOver?.()
   }
@@ -76,6 +86,7 @@ export class StreamWriter implements ReplyStream {
       if (held === null) return
       this.#held = null
       this.#transmit(held.payload, held.epoch)
+      if (this.#held === null) this.#ending?.()
       this.#maybeWake()
     })
   }

@@ -32,7 +32,13 @@ const NAME_LENGTH_MAX = 255
 /** Reads a destination. @throws SdkError INVALID_PARAMETER when it is none. */
 export function parseTarget(to: Destination, nameTarget: (name: string) => NameTarget): Target {
   if (typeof to === 'string') return parseText(to, nameTarget)
-  if ('caller' in to) return { kind: 'caller', caller: to.caller, text: `caller ${to.caller}` }
+  if (typeof to !== 'object' || (to as unknown) === null) {
+    throw noDestination(JSON.stringify(to) ?? 'undefined')
+  }
+  if ('caller' in to) {
+    if (typeof to.caller !== 'string') throw noDestination(`caller ${String(to.caller)}`)
+    return { kind: 'caller', caller: to.caller, text: `caller ${to.caller}` }
+  }
   if (!isListenAddress(to)) throw noDestination(addressText(to))
   return { kind: 'address', address: to, text: addressText(to) }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { SdkError } from '../../idl/index.ts'
 import { addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
+import { invalidParameter } from '../errors.ts'
 
 /** Longest path of a unix socket in bytes; Linux keeps 108 with the terminating zero. unix(7). */
 export const SOCKET_PATH_BYTES_MAX = 107
@@ -19,6 +20,10 @@ const FILE_NAME_BYTES = 24
  * others.
  */
 export function socketDirectory(runDir: string): string {
+  if (typeof runDir !== 'string' || runDir === '') {
+    const shown = runDir === '' ? 'empty' : String(runDir)
+    throw invalidParameter(`runDir is ${shown}: give the path of the cluster's run directory`)
+  }
   ensurePrivate(runDir)
   const real = realpathSync(runDir)
   const near = join(real, 'ioc')
@@ -44,10 +49,30 @@ export function checkSocketPath(path: string, address: IocAddress): string {
 }
 
 function ensurePrivate(path: string): string {
-  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
+  try {
+    if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
+  } catch (error) {
+    throw notMade(path, error)
+  }
   const refusal = refuse(lstatSync(path))
   if (refusal === null) return path
   throw new SdkError('OP_NOT_PERMITTED', `${path} ${refusal}`, { context: { path } })
+}
+
+/** What the operating system said, with the remedy. Something in the way that is no directory is told by `refuse`. */
+function notMade(path: string, cause: unknown): SdkError {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const context = { path }
+  if (code === 'EEXIST' || code === 'ENOTDIR') {
+    const text = `${path} or a part of it is not a directory: give another run directory`
+    return new SdkError('OP_NOT_PERMITTED', text, { cause, context })
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const text = `cannot make ${path}: ${message}; make room on the disk`
+    return new SdkError('NO_RESOURCE', text, { cause, context })
+  }
+  const text = `may not make ${path}: ${message}; give a run directory where you may write`
+  return new SdkError('OP_NOT_PERMITTED', text, { cause, context })
 }
 
 function refuse(stats: Stats): string | null {

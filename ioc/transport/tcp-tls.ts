@@ -22,9 +22,7 @@ export const certificateName = (node: number): string => `node-${node}`
 /** What both sides of a connection are made with: TLS 1.3 only, and no tickets that outlive a certificate. */
 export function tlsBasis(tls: TcpTls): { readonly secureContext: SecureContext } & TlsOptions {
   const { ca, cert, key } = tls
-  const bytes = (pem: string | Uint8Array): string | Buffer =>
-    typeof pem === 'string' ? pem : Buffer.from(pem)
-  const pems = { ca: bytes(ca), cert: bytes(cert), key: bytes(key) }
+  const pems = { ca: pem('ca', ca), cert: pem('cert', cert), key: pem('key', key) }
   const options = { minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET } as const
   try {
     return {
@@ -36,6 +34,13 @@ export function tlsBasis(tls: TcpTls): { readonly secureContext: SecureContext }
     const why = cause instanceof Error ? cause.message : String(cause)
     throw invalidParameter(`tls: ca, cert and key are no matching PEM texts (${why})`, { cause })
   }
+}
+
+/** Without this check a key that was forgotten would be an error of Node.js's own, or be none. */
+function pem(name: keyof TcpTls, text: string | Uint8Array): string | Buffer {
+  if (typeof text === 'string' && text !== '') return text
+  if (text instanceof Uint8Array) return Buffer.from(text)
+  throw invalidParameter(`tls.${name} is missing: give a PEM text, or its bytes`)
 }
 
 /** Whether a certificate names a node. */

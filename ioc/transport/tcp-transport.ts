@@ -74,6 +74,9 @@ const TCP_PORT_MAX = 65_535
  * @throws SdkError INVALID_PARAMETER for an option that is wrong, keys that do not match, or plain tcp beyond loopback.
  */
 export function tcpTransport(options: TcpTransportOptions): TcpTransport {
+  if (typeof options?.nodes?.get !== 'function') {
+    throw invalidParameter('nodes: give a Map of every node by its number')
+  }
   const setup: Setup = {
     nodes: options.nodes,
     allowPlaintext: options.allowPlaintext ?? false,

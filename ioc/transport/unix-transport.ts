@@ -3,6 +3,7 @@ import { linkSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:f
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { SdkError } from '../../idl/index.ts'
 import { addressText } from '../address-text.ts'
 import type { IocAddress } from '../address.ts'
 import { alreadyListening } from '../errors.ts'
@@ -41,7 +42,17 @@ export function unixTransport(options: UnixTransportOptions): Transport {
       dial(link, () => sockets.connect(socketPath(directory, address), address), address, 1)
       return link
     },
-    known: (wanted) => readdirSync(directory).flatMap(toAddress).filter(isWanted(wanted)),
+    known: (wanted) => filesIn(directory).flatMap(toAddress).filter(isWanted(wanted)),
+  }
+}
+
+/** None where the directory is gone: then nobody can be found there. */
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw new SdkError('LIBRARY', `cannot list the sockets in ${directory}`, { cause: error })
   }
 }
 

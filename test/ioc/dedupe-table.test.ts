@@ -7,6 +7,7 @@ const request = (messageId: number, extra: Partial<DedupeRequest> = {}): DedupeR
   messageId,
   acknowledgedBelow: 0,
   deadlineMs: 1_000,
+  isCopy: false,
   ...extra,
 })
 const reply = (size = 1): { rc: number; payload: Uint8Array; epoch: number } => ({
@@ -34,6 +35,22 @@ describe('table of at-most-once calls', () => {
     table.forget('nobody', 1)
     table.acknowledge('nobody', 9, 0)
     expect(table.entryCount).toBe(2)
+  })
+
+  it('never runs a copy of what it forgot by age, and runs what came late for the first time', () => {
+    const table = new DedupeTable()
+    table.begin(request(5), 0)
+    table.finish('a', 5, reply())
+    table.begin(request(6), 0)
+    table.sweep(3_000)
+    expect(table.entryCount).toBe(0)
+    const late = { deadlineMs: 9_000, isCopy: true }
+    for (const id of [5, 6]) {
+      expect(table.begin(request(id, late), 3_000)).toEqual({ kind: 'forgotten' })
+    }
+    expect(table.begin(request(4, { deadlineMs: 9_000 }), 3_000)).toEqual({ kind: 'run' })
+    expect(table.begin(request(7, late), 3_000)).toEqual({ kind: 'run' })
+    expect(table.begin(request(5, { ...late, caller: 'b' }), 3_000)).toEqual({ kind: 'run' })
   })
 
   it('forgets what was refused', () => {

@@ -156,6 +156,7 @@ describe('limits of a port', () => {
   it.each([
     [{ connectionCountMax: 0 }, /connectionCountMax is 0/],
     [{ helloTimeoutMs: 1.5 }, /helloTimeoutMs is 1.5/],
+    [{ messageSizeBytesMax: 2 ** 32 }, /messageSizeBytesMax .* from 1 to 2147483647/],
     [{ frameSizeBytesMax: 100 }, /give 512 or more/],
     [{ sendQueueBytesMax: 10, sendQueueBytesLow: 11 }, /low watermark must not be above/],
     [{ conectionCountMax: 1 } as object, /conectionCountMax is no limit/],

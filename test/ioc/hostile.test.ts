@@ -255,6 +255,22 @@ describe('bytes of a peer that does not keep to the protocol', () => {
     }
   })
 
+  it('says that a call may have run whose request waits and will leave after its deadline', async () => {
+    const peer = raw()
+    peer.socket.pause()
+    peer.socket.write(hello)
+    await until(() => presence.length === 1)
+    const long = new Uint8Array(8_000_000)
+    const to = { caller: HELLO.caller }
+    const late = rmd.call(to, 1, long, { timeoutMs: 50 })
+    const small = rmd.call(to, 2, new Uint8Array(1), { timeoutMs: 50 })
+    for (const call of [late, small]) {
+      await expect(call).rejects.toMatchObject({ code: 'TIMEOUT', mayHaveRun: true })
+    }
+    peer.socket.resume()
+    await until(() => peer.received().length > long.length)
+  })
+
   it('bounds what waits for a peer that does not read', async () => {
     const peer = raw()
     peer.socket.pause()

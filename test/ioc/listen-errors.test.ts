@@ -2,7 +2,13 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openPort, tcpTransport, unixTransport } from '../../ioc/index.ts'
+import {
+  openPort,
+  type PortOptions,
+  tcpTransport,
+  type TcpTransportOptions,
+  unixTransport,
+} from '../../ioc/index.ts'
 import { listenError } from '../../ioc/transport/socket-link.ts'
 import { loopbackNodes } from './transports.ts'
 
@@ -21,6 +27,22 @@ describe('what the operating system says about listening', () => {
     ['EIO', 'LIBRARY', /cannot listen at 1:64: listen EIO/],
   ])('%s becomes %s with a remedy', (code, expected, message) => {
     expect(listenError(error(code), AT)).toMatchObject({ code: expected, message })
+  })
+
+  it.each([
+    [{ nodes: undefined }, /nodes: give a Map/],
+    [{ nodes: loopbackNodes(), tls: {} }, /tls.ca is missing: give a PEM text/],
+    [{ nodes: loopbackNodes(), tls: { ca: 'x', cert: '', key: 'x' } }, /tls.cert is missing/],
+  ])('refuses %j as settings of tcp', (options, message) => {
+    expect(() => tcpTransport(options as object as TcpTransportOptions)).toThrow(message)
+  })
+
+  it('refuses a port without a transport', async () => {
+    const options = { ...AT, name: 'a' } as object as PortOptions
+    await expect(openPort(options)).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: /give one, such as unixTransport/,
+    })
   })
 
   it('tells the second program at a tcp port that it is taken', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   addressText,
+  type IocDestination,
   createRmd,
   type FlowEvent,
   type IocMessage,
@@ -261,10 +262,49 @@ describe.each(Object.entries(TRANSPORTS))('port over %s', (kind, make) => {
   it('tells a program for which there is no room why it is turned away', async () => {
     const server = await program(1, 64, { limits: { connectionCountMax: 1 } })
     await flushed(await program(2, 65), server)
+    const comings: string[] = []
+    server.port.onPresence(({ kind, address }) => comings.push(`${kind} ${addressText(address)}`))
     const late = createRmd({ port: (await program(2, 66)).port })
     const call = late.client(Echo, { to: '1:64' }).echo('any room')
     await expect(call).rejects.toThrow(/1:64 has as many connections as it takes/)
     expect(server.port.statistics().drops).toEqual({ tooManyConnections: 1 })
+    await until(() => server.port.statistics().connectionCount === 1)
+    expect(comings).toEqual([])
+  })
+
+  it('tells who waits for room when the slow receiver is gone', async () => {
+    const sender = await program(1, 64, { limits: { sendQueueBytesMax: 100_000 } })
+    const receiver = await program(2, 65)
+    await flushed(sender, receiver)
+    const events: string[] = []
+    sender.port.onFlow(({ kind, lane, address }) => {
+      events.push(`${kind} ${lane} ${addressText(address!)}`)
+      if (kind === 'resumed') sender.port.send('2:65', text('again'), OWN)
+    })
+    sender.port.send('2:65', Buffer.alloc(90_000), OWN)
+    expect(() => sender.port.send('2:65', Buffer.alloc(90_000), OWN)).toThrow(/full until/)
+    sender.port.disconnectNode(2)
+    await until(() => receiver.texts().at(-1) === 'again')
+    expect(events).toEqual(['blocked normal 2:65', 'resumed normal 2:65'])
+  })
+
+  it.each([
+    [{ kind: 'physical', address: { node: 0, port: 64 } }, '0:64'],
+    [{ kind: 'broadcast', port: 70_000 }, '*:70000'],
+    [{ kind: 'multicast', group: 'x'.repeat(300) }, '#xxx'],
+    [{ kind: 'logical', name: '' }, '@'],
+    [undefined, 'undefined'],
+    [{ node: 1, port: 64 }, 'node'],
+  ])('refuses %j as a destination', async (to, shown) => {
+    const { port } = await program(1, 64)
+    const send = (): unknown => port.send(to as IocDestination, text('x'), OWN)
+    expect(send).toThrow(shown)
+    expect(send).toThrow(/is no destination: give/)
+  })
+
+  it('refuses a payload that is none', async () => {
+    const { port } = await program(1, 64)
+    expect(() => port.send('1:65', 'text' as unknown as Uint8Array, OWN)).toThrow(/Uint8Array/)
   })
 
   it('refuses to make more connections than its bound', async () => {

@@ -65,10 +65,11 @@ describe('reassembler', () => {
 
   it('bounds what all incomplete messages hold together', () => {
     const whole = new Reassembler({ ...LIMITS, partialCountMax: 10 })
-    for (const id of [1, 2]) whole.add(header(id), fragment(1_000, 0, bytes(990)), 0)
-    expect(whole.add(header(3), fragment(1_000, 0, bytes(30)), 0).kind).toBe('fault')
+    // One in each lane of the sender.
+    for (const id of [1, 2, 3]) whole.add(header(id), fragment(1_000, 0, bytes(990)), 0)
+    expect(whole.add(header(4), fragment(1_000, 0, bytes(40)), 0).kind).toBe('fault')
     expect(whole.add(header(1), fragment(1_000, 990, bytes(10)), 0).kind).toBe('complete')
-    expect(whole.add(header(4), fragment(1_000, 0, bytes(30)), 0).kind).toBe('incomplete')
+    expect(whole.add(header(5), fragment(1_000, 0, bytes(30)), 0).kind).toBe('incomplete')
   })
 
   it('does not keep the chunk that a piece lay in', () => {
@@ -80,12 +81,18 @@ describe('reassembler', () => {
     expect(rest).toEqual({ kind: 'complete', payload: new Uint8Array([1, 2, 1, 2]) })
   })
 
-  it('drops a message whose rest does not come, and ignores the rest when it comes late', () => {
+  it('tells of a message whose rest does not come, and counts no time in which nobody could read', () => {
     const whole = new Reassembler(LIMITS)
     whole.add(header(1), fragment(10, 0, bytes(3)), 1_000)
-    expect(whole.sweep(5_999)).toBe(0)
-    expect(whole.sweep(6_000)).toBe(1)
-    expect(whole.add(header(1), fragment(10, 3, bytes(3)), 6_001)).toEqual({ kind: 'incomplete' })
-    expect(whole.partialCount).toBe(0)
+    expect(whole.hasStale(5_999, 0)).toBe(false)
+    expect(whole.hasStale(15_999, 10_000)).toBe(false)
+    expect(whole.hasStale(16_001, 2)).toBe(false)
+    expect(whole.hasStale(16_003, 0)).toBe(true)
+    expect(whole.add(header(1), fragment(10, 3, bytes(7)), 16_004).kind).toBe('complete')
+    expect(whole.hasStale(99_000, 0)).toBe(false)
+  })
+
+  it('refuses a message that has no beginning', () => {
+    expect(new Reassembler(LIMITS).add(header(1), fragment(10, 3, bytes(3)), 0).kind).toBe('fault')
   })
 })

@@ -142,3 +142,114 @@ it.each([
   expect(error).toMatchObject({ code: 'INVALID_PARAMETER' })
   expect((error as Error).message).toContain(word)
 })
+
+it('ordered calls keep their order when they are made again, and later ones wait behind them', async () => {
+  const seen: string[] = []
+  server.serve((call) => {
+    arrived.push({ atMs: 0, call })
+    if (arrived.length <= 12) return call.fail(new SdkError('NOT_ACTIVE', 'not yet'))
+    seen.push(Echo.methods.echo.input.decode(call.payload))
+    call.reply(call.payload, 1)
+  })
+  names.set('echo', 64, 1)
+  const typed = client.client(Echo, { to: '@echo', ordered: true })
+  const made = Array.from({ length: 12 }, (_, i) => `${i}`)
+  const answers = made.map((text, i) => typed.echo(text, { atMostOnce: i % 2 === 0 }))
+  await settled()
+  expect(arrived.length).toBe(12)
+  answers.push(typed.echo('later'))
+  await settled()
+  expect(seen).toEqual([])
+  await clock.advance(100)
+  expect(seen).toEqual([...made, 'later'])
+  expect(await Promise.all(answers)).toEqual([...made, 'later'])
+})
+
+it('an ordered call that is given up while it waits lets those behind it go', async () => {
+  server.serve((call) => call.reply(call.payload, 2))
+  names.set('echo', null, 1)
+  const typed = client.client(Echo, { to: '@echo', ordered: true })
+  const controller = new AbortController()
+  const first = rejection(typed.echo('first', { signal: controller.signal }))
+  const second = typed.echo('second')
+  controller.abort()
+  expect(await first).toMatchObject({ code: 'INTERRUPT', mayHaveRun: false })
+  names.set('echo', 64, 2)
+  expect(await second).toBe('second')
+})
+
+it('a copy that reaches its callee after a standstill is not run again', async () => {
+  const late = new ManualClock()
+  const stopped = await kit.rmd(65, {}, { clock: late })
+  let runs = 0
+  stopped.serve(() => void (runs += 1))
+  const ended = silent({ atMostOnce: true, timeoutMs: 5_000, tryTimeoutMs: 1_000 }, '1:65')
+  await settled()
+  // The callee stands still: a minute passes there before it reads the copy.
+  await late.advance(60_000)
+  await clock.advance(1_100)
+  expect(await ended).toMatchObject({ code: 'TIMEOUT' })
+  expect(runs).toBe(1)
+})
+
+it('a busy callee that says no hello for long is waited for as long as its callers do', async () => {
+  const dial = await kit.rmd(null, { clock }, { clock })
+  await kit.transport.listen({ node: 1, port: 70 }, (link) => {
+    const ignore = (): void => {}
+    link.start({ onOpen: ignore, onData: ignore, onWritten: ignore, onClose: ignore })
+  })
+  const ended = rejection(dial.call('1:70', 1, new Uint8Array(1), { timeoutMs: 20_000 }))
+  await settled()
+  await clock.advance(15_000)
+  expect(dial.pendingCount).toBe(1)
+  await clock.advance(5_100)
+  expect(await ended).toMatchObject({ code: 'TIMEOUT', mayHaveRun: true })
+})
+
+it('a reply that an older call of another callee holds back is acknowledged when that one ends', async () => {
+  const other = await kit.rmd(65)
+  other.serve((call) => call.reply(call.payload))
+  const older = client.client(Echo, { to: '1:64', atMostOnce: true }).echo('x')
+  expect(await client.client(Echo, { to: '1:65', atMostOnce: true }).echo('y')).toBe('y')
+  await clock.advance(1_500)
+  expect(other.statistics().nAtmostOnceAcksRecvd).toBe(0)
+  arrived[0]!.call.reply(arrived[0]!.call.payload)
+  expect(await older).toBe('x')
+  await clock.advance(1_500)
+  expect(other.statistics().nAtmostOnceAcksRecvd).toBe(1)
+  await clock.advance(5_000)
+  expect(client.statistics().nAtmostOnceAcksSent).toBe(2)
+})
+
+it.each([
+  [undefined, 'undefined'],
+  [null, 'null'],
+  [{ caller: 5 }, 'caller 5'],
+  [{ node: 1 }, '1:undefined'],
+  ['2:1024', '2:1024'],
+])('refuses %j as a destination', (to, shown) => {
+  const make = (): unknown => client.client(Echo, { to: to as string })
+  expect(make).toThrow(`"${shown}" is no destination`)
+})
+
+it.each([
+  [{ timeoutMs: '500' }, 'timeoutMs'],
+  [{ timeoutMs: Number.NaN }, 'timeoutMs'],
+  [{ signal: {} }, 'signal'],
+  [{ priority: 'urgent' }, 'priority'],
+])('refuses %j', async (options, word) => {
+  const error = await rejection(client.client(Echo, { to: '1:64' }).echo('x', options as object))
+  expect(error).toMatchObject({ code: 'INVALID_PARAMETER' })
+  expect((error as Error).message).toContain(word)
+})
+
+it.each([
+  [-1, new Uint8Array(1)],
+  [1.5, new Uint8Array(1)],
+  [2 ** 32, new Uint8Array(1)],
+  [1, 'text'],
+])('refuses a call by number %j with %j', async (number, payload) => {
+  const error = await rejection(client.call('1:64', number, payload as Uint8Array))
+  expect(error).toMatchObject({ code: 'INVALID_PARAMETER' })
+  expect(() => client.stream('1:64', number, payload as Uint8Array)).toThrow(/give/)
+})

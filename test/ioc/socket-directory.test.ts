@@ -53,14 +53,26 @@ describe('directory of the sockets', () => {
     expect(() => socketDirectory(top)).toThrow(/mode 755.*chmod 700/)
   })
 
-  it('refuses links and files in the place of a directory', () => {
+  it.each([undefined, null, 5, ''])('refuses %j as a run directory', (runDir) => {
+    expect(() => socketDirectory(runDir as string)).toThrow(/runDir is .*: give the path/)
+  })
+
+  it('says so where it may not be made', () => {
+    expect(() => socketDirectory('/sys/holdfast')).toThrow(/may not make .*run directory where you/)
+  })
+
+  it('refuses links and files in the place of a directory', async () => {
     mkdirSync(join(top, 'real'), { mode: 0o700 })
     symlinkSync(join(top, 'real'), join(top, 'link'))
     expect(() => socketDirectory(join(top, 'link'))).toThrow(/symbolic link/)
     symlinkSync(join(top, 'real'), join(top, 'real', 'ioc'))
     expect(() => socketDirectory(join(top, 'real'))).toThrow(/symbolic link/)
     writeFileSync(join(top, 'file'), '')
-    expect(() => socketDirectory(join(top, 'file'))).toThrow()
+    for (const path of [join(top, 'file'), join(top, 'file', 'below')]) {
+      const refusal = await rejection(Promise.resolve().then(() => socketDirectory(path)))
+      expect(refusal).toMatchObject({ code: 'OP_NOT_PERMITTED', context: { path } })
+      expect((refusal as Error).message).toContain('is not a directory: give another run directory')
+    }
   })
 })
 

@@ -232,6 +232,38 @@ describe('credit', () => {
     )
   })
 
+  it('ends after the item that waits for the send queue, and not at all when it was given up', () => {
+    const done: string[] = []
+    let isFull = true
+    let again = (): void => {}
+    const writer = (): StreamWriter =>
+      new StreamWriter({
+        itemBytesMax: 1_000,
+        send: () => (isFull ? 'full' : (done.push('item'), 'sent')),
+        later: (retry) => {
+          again = retry
+        },
+        tooBig: () => new SdkError('TOO_BIG', ''),
+      })
+    const first = writer()
+    first.send(new Uint8Array(7))
+    first.endWith(() => done.push('end'))
+    again()
+    expect(done).toEqual([])
+    isFull = false
+    again()
+    first.endWith(() => done.push('end at once'))
+    expect(done).toEqual(['item', 'end', 'end at once'])
+    isFull = true
+    const second = writer()
+    second.send(new Uint8Array(7))
+    second.endWith(() => done.push('never'))
+    second.end()
+    isFull = false
+    again()
+    expect(done.length).toBe(3)
+  })
+
   it('an item that the send queue had no room for goes first when there is some', async () => {
     const sent: number[] = []
     let isFull = true
