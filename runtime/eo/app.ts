@@ -42,7 +42,16 @@ export interface App extends Libraries {
 /** What a component does with its port. */
 export type AppPort = Pick<
   Port,
-  'send' | 'onMessage' | 'joinGroup' | 'leaveGroup' | 'groups' | 'onPresence' | 'onNodePresence'
+  | 'send'
+  | 'onMessage'
+  | 'onFlow'
+  | 'joinGroup'
+  | 'leaveGroup'
+  | 'groups'
+  | 'onPresence'
+  | 'onNodePresence'
+  | 'peers'
+  | 'nodes'
 >
 
 /** Options of calls that a component makes. */

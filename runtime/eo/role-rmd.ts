@@ -9,29 +9,32 @@ import type { CallContext } from './call-context.ts'
  * its trace.
  */
 export function roleRmd(rmd: Rmd, epoch: () => Epoch, context: CallContext): AppRmd {
-  const inherited = (
+  const made = <T>(
     options: AppCallOptions | undefined,
     defaults: AppCallOptions,
-  ): AppCallOptions | undefined => {
+    make: (options: AppCallOptions | undefined) => T,
+  ): T => {
     const role = options?.epoch ?? defaults.epoch ?? epoch()
     const within = options?.within === undefined ? defaults.within : options.within
     const call = within === undefined ? context.current() : within
-    if (call == null) return role === 0 ? options : { ...options, epoch: role }
+    if (call == null) return make(role === 0 ? options : { ...options, epoch: role })
     const leftMs = Math.max(1, call.deadlineMs - performance.now())
     const wantedMs = options?.timeoutMs ?? defaults.timeoutMs ?? DEFAULT_TIMEOUT_MS
     const trace = options?.trace ?? defaults.trace ?? call.trace
-    return {
+    const inherited = {
       ...options,
       epoch: role,
       timeoutMs: Math.min(wantedMs, leftMs),
-      signal: options?.signal ?? defaults.signal ?? call.signal,
       ...(trace === undefined ? {} : { trace }),
     }
+    const own = options?.signal ?? defaults.signal
+    if (own === undefined) return make({ ...inherited, signal: call.signal })
+    return withEither(own, call.signal, (signal) => make({ ...inherited, signal }))
   }
   return {
     call: (to, functionNumber, payload, options) => {
       if (options?.within === undefined) context.follow()
-      return rmd.call(to, functionNumber, payload, inherited(options, {}))
+      return made(options, {}, (all) => rmd.call(to, functionNumber, payload, all))
     },
     client: <M extends MethodSpecs>(
       face: Interface<M>,
@@ -42,10 +45,30 @@ export function roleRmd(rmd: Rmd, epoch: () => Epoch, context: CallContext): App
       const client = rmd.client(face, options) as Readonly<Record<string, Method>>
       const methods = Object.entries(client).map(([name, method]): [string, Method] => [
         name,
-        (input, extra) => method(input, inherited(extra, options)),
+        (input, extra) => made(extra, options, (all) => method(input, all)),
       ])
       return Object.freeze(Object.fromEntries(methods)) as ClientOf<M, AppCallOptions>
     },
     statistics: () => rmd.statistics(),
   }
+}
+
+/**
+ * Makes a call, or a stream, that either of two signals ends. Of a call nothing stays behind: `AbortSignal.any`, which
+ * streams have to do with, leaves a reference in a signal that lives on.
+ */
+function withEither<T>(a: AbortSignal, b: AbortSignal, make: (signal: AbortSignal) => T): T {
+  const either = new AbortController()
+  const abort = (): void => either.abort()
+  if (a.aborted || b.aborted) abort()
+  const made = make(either.signal)
+  const signals = [a, b]
+  if (made instanceof Promise) {
+    for (const signal of signals) signal.addEventListener('abort', abort)
+    const leave = (): void => {
+      for (const signal of signals) signal.removeEventListener('abort', abort)
+    }
+    made.then(leave, leave)
+  } else AbortSignal.any(signals).addEventListener('abort', abort)
+  return made
 }

@@ -248,3 +248,30 @@ test('giving up the outer call gives up the nested one', async () => {
   await until(() => cancelled.length === 1)
   expect(middle.pendingCount).toBe(0)
 })
+
+test.each(['the outer call', 'itself'])(
+  'a nested call with a signal of its own is given up with %s',
+  async (which) => {
+    await call('first', {})
+    seen = []
+    const [outer, inner] = [new AbortController(), new AbortController()]
+    const client = roleRmd(middle, () => 0, context).client(Toy, { to: '1:65' })
+    eo.client.clientInstall(
+      There,
+      {
+        context: async () => {
+          await client.it('wait', { signal: inner.signal })
+          return { component: '', caller: '', leftMs: 0, trace: '' }
+        },
+      },
+      { csi: null },
+    )
+    const there = caller.client(There, { to: '1:64', signal: outer.signal })
+    const ended = there.context({}).catch((thrown: unknown) => thrown)
+    await until(() => seen.length === 1)
+    ;(which === 'itself' ? inner : outer).abort()
+    await until(() => cancelled.length === 1)
+    expect(isSdkError(await ended, which === 'itself' ? 'HANDLER_FAILED' : 'INTERRUPT')).toBe(true)
+    expect(middle.pendingCount).toBe(0)
+  },
+)
