@@ -51,7 +51,8 @@ export class LeaderServer {
     const { path } = this.#options
     rmSync(path, { force: true })
     await new Promise<void>((done, fail) => {
-      this.#server.once('error', (error) => {
+      // It stays: an accept that fails later, for want of descriptors, must not end the process.
+      this.#server.on('error', (error) => {
         fail(new SdkError('FAILED_OPERATION', `cannot listen at ${path}`, { cause: error }))
       })
       this.#server.listen(path, done)
