@@ -24,7 +24,7 @@ const STOP_GRACE_MS = 3_000
 export interface CheckpointPort {
   /** @returns false when the call is not one of the checkpoint's. */
   dispatch(call: IncomingCall): boolean
-  becomePrimary(grant: ReplicaGrant): Promise<void>
+  becomePrimary(grant: ReplicaGrant): void
   setReplicas(grant: ReplicaGrant): void
   becomeNone(csi: string): void
   dropConnection(caller: string): void

@@ -67,8 +67,8 @@ export interface RunnerPorts {
   running(component: string, life: Life): void
   /** Callbacks over the connection that the component opened. */
   callbacks(caller: string): CallbackClient
-  /** Makes this node's replica of the CSI primary under the new epoch; durable when it resolves. */
-  becomePrimary(command: CsiSetCommand): Promise<void>
+  /** Makes this node's replica of the CSI primary under the new epoch; durable when it returns. */
+  becomePrimary(command: CsiSetCommand): void
   /** The component writes the CSI's checkpoint no more. */
   releasePrimary(csi: string): void
   /** True when the process is a zombie or not there. */

@@ -59,14 +59,13 @@ export class ComponentRoles {
     const kind = haState === 'QUIESCING' ? 'quiescing' : 'csiSet'
     const what = `csiSet ${haState} of ${csi}`
     this.#await(life, invocation, { kind, csi }, { timeoutMs: this.#model.csiSetTimeoutMs, what })
-    if (!takesCheckpoint) return this.#sendSet(life, command)
-    this.#ports.becomePrimary(command).then(
-      () => this.#sendSet(life, command),
-      (error: unknown) => {
-        if (!life.pending.has(invocation)) return
-        this.#fail(life, `the checkpoint of ${csi} could not change hands: ${textOf(error)}`)
-      },
-    )
+    try {
+      if (takesCheckpoint) this.#ports.becomePrimary(command)
+    } catch (error) {
+      this.#fail(life, `the checkpoint of ${csi} could not change hands: ${textOf(error)}`)
+      return
+    }
+    this.#sendSet(life, command)
   }
 
   remove(life: Life, command: CsiRemoveCommand): void {
@@ -114,7 +113,6 @@ export class ComponentRoles {
 
   #sendSet(life: Life, command: CsiSetCommand): void {
     const { invocation, haState, descriptor } = command
-    if (!life.pending.has(invocation)) return
     const component = this.#model.name
     const { csiSetTimeoutMs, quiescingTimeoutMs } = this.#model
     const timeoutMs = haState === 'QUIESCING' ? quiescingTimeoutMs : csiSetTimeoutMs

@@ -155,7 +155,7 @@ export class SimulatedCluster {
       rmd,
       checkpoint: {
         dispatch: () => false,
-        becomePrimary: () => Promise.resolve(),
+        becomePrimary: () => undefined,
         setReplicas: () => undefined,
         becomeNone: () => undefined,
         dropConnection: () => undefined,

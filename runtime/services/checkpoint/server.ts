@@ -52,7 +52,7 @@ export interface CheckpointStreams {
   /** Names that begin with its prefix belong to this owner; before any of them is used. */
   own(owner: StreamOwner): void
   /** As {@link CheckpointServer.becomePrimary}. @param isDurable - its batches are to wait for the disk. */
-  becomePrimary(grant: ReplicaGrant, isDurable?: boolean): Promise<void>
+  becomePrimary(grant: ReplicaGrant, isDurable?: boolean): void
   setReplicas(grant: ReplicaGrant): void
   becomeNone(name: string): void
   /** The content, whose values are shared and must not be changed. */
@@ -98,11 +98,11 @@ export interface CheckpointServer extends CheckpointStreams {
   /** Serves a call of the `Checkpoint` and `CheckpointReplica` tables. @returns false when it is of another one. */
   dispatch(call: IncomingCall): boolean
   /**
-   * A local component is going to be ACTIVE: from when it resolves, older epochs are refused here, also after a
+   * A local component is going to be ACTIVE: from when it returns, older epochs are refused here, also after a
    * restart. Waits for no other node. Repeating it is harmless.
    * @throws SdkError STALE_EPOCH; OUT_OF_SYNC when this node does not hold what was acknowledged.
    */
-  becomePrimary(grant: ReplicaGrant): Promise<void>
+  becomePrimary(grant: ReplicaGrant): void
   setReplicas(grant: ReplicaGrant): void
   /** The local component is ACTIVE no more. */
   becomeNone(csi: string): void
@@ -159,7 +159,7 @@ class NodeCheckpoints implements CheckpointServer {
     return true
   }
 
-  async becomePrimary(grant: ReplicaGrant, isDurable = false): Promise<void> {
+  becomePrimary(grant: ReplicaGrant, isDurable = false): void {
     this.#assertOpen()
     this.#server(grant.csi, isDurable).becomePrimary(grant)
   }

@@ -186,21 +186,17 @@ class NamedCheckpointServer implements NodeService, Replicated {
       return
     }
     this.#giveUp(id)
-    const { name, attributes } = entry
-    streams
-      .becomePrimary(grant, attributes.durable)
-      .then(() => this.#activate(entry))
-      .catch((err: unknown) => {
-        this.#host.log.error({ err, checkpoint: name }, 'cannot be the active replica')
-        this.#lost(id, epoch)
-      })
+    try {
+      streams.becomePrimary(grant, entry.attributes.durable)
+    } catch (err) {
+      this.#host.log.error({ err, checkpoint: entry.name }, 'cannot be the active replica')
+      this.#lost(id, epoch)
+      return
+    }
+    this.#activate(entry)
   }
 
   #activate({ id, name, attributes, epoch }: DirectoryEntry): void {
-    const present = this.#directory.get(id)
-    // The same grant may have been taken twice.
-    if (present?.epoch !== epoch || this.#actives.get(id)?.epoch === epoch) return
-    if (this.#isClosed) return
     const { streams, log, nowMs } = this.#host
     const active = new ActiveCheckpoint({
       id,
@@ -219,7 +215,6 @@ class NamedCheckpointServer implements NodeService, Replicated {
       },
     })
     this.#actives.set(id, active)
-    streams.setReplicas({ csi: id, epoch, replicas: present.replicas, inSync: present.inSync })
     this.#wake()
   }
 

@@ -204,7 +204,6 @@ export class AgentKit {
         dispatch: () => false,
         becomePrimary: ({ csi, epoch, replicas, inSync }) => {
           this.checkpoint.push(`${csi}@${epoch} ${replicas.join()} in sync ${String(inSync)}`)
-          return Promise.resolve()
         },
         setReplicas: ({ csi, replicas }) => void this.checkpoint.push(`${csi} ${replicas.join()}`),
         becomeNone: (csi) => void this.checkpoint.push(`none ${csi}`),

@@ -245,7 +245,7 @@ export class RunnerKit {
       callbacks: () => client,
       becomePrimary: ({ descriptor }) => {
         this.primaries.push(`${descriptor.csi}@${descriptor.epoch}`)
-        return this.primaryError === null ? Promise.resolve() : Promise.reject(this.primaryError)
+        if (this.primaryError !== null) throw this.primaryError
       },
       releasePrimary: (csi) => void this.primaries.push(`release ${csi}`),
       isDead: () => false,

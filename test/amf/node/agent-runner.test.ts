@@ -63,13 +63,11 @@ describe('launch', () => {
 })
 
 describe('roles', () => {
-  it('makes the replica primary before it tells the component', async () => {
+  it('makes the replica primary and tells the component in one turn', () => {
     const kit = new RunnerKit()
     kit.start()
     kit.set('ACTIVE', 5)
     expect(kit.primaries).toEqual(['csi@7'])
-    expect(kit.callbacks).toEqual([])
-    await kit.settle()
     expect(kit.callbacks).toEqual(['csiSet ACTIVE 5'])
     expect(kit.runner.facts.assignments).toEqual([
       { csi: 'csi', haState: 'ACTIVE', epoch: 7, confirmed: false, told: null },
@@ -84,6 +82,7 @@ describe('roles', () => {
     kit.start()
     kit.primaryError = new Error('disk full')
     kit.set('ACTIVE', 5)
+    expect(kit.callbacks).toEqual([])
     await kit.settle()
     expect(kit.process.killed).toBe(true)
     expect(kit.events.at(-1)).toMatchObject({

@@ -49,8 +49,7 @@ process.on('message', (order: 'grant' | 'cpu') => {
     return
   }
   // Nothing was acknowledged yet: the others join the set with the first commits, before a round counts.
-  void server
-    .becomePrimary({ csi: CSI, epoch: 1, replicas: nodes, inSync: null })
-    .then(() => process.send!('primary'))
+  server.becomePrimary({ csi: CSI, epoch: 1, replicas: nodes, inSync: null })
+  process.send!('primary')
 })
 process.send!('ready')

@@ -131,7 +131,7 @@ export class Rig {
   async grant(node: Node, component: Component, epoch: number, replicas: number[]): Promise<void> {
     this.authority.epoch = epoch
     const inSync = this.authority.inSync === null ? null : [...this.authority.inSync]
-    await node.server.becomePrimary({ csi: CSI, epoch, replicas, inSync })
+    node.server.becomePrimary({ csi: CSI, epoch, replicas, inSync })
     await component.service.roleChanged(CSI, 'ACTIVE', epoch)
   }
 
