@@ -4,6 +4,8 @@ import { dirname } from 'node:path'
 
 /** Not yet written bytes kept at most; what comes beyond is dropped and counted in the file. */
 const PENDING_BYTES_MAX = 1024 * 1024
+/** The first bytes wait so long for more: what a program says of its failover is written when that is over. */
+const WRITE_AFTER_MS = 25
 
 /**
  * A log file of bounded size: at the limit it becomes `FILE.1` (replacing the one before) and a new
@@ -40,6 +42,7 @@ export class BoundedLog {
   }
 
   async #drain(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, WRITE_AFTER_MS))
     let file: FileHandle | null = null
     try {
       file = await open(this.#path, 'a', 0o600)

@@ -4,8 +4,12 @@ import type { CallContext } from './call-context.ts'
 /** Variable that sets the log level of a component. @defaultValue info */
 export const LOG_LEVEL_ENV = 'HOLDFAST_LOG_LEVEL'
 
-/** Takes each line of a log besides the log's own output. */
-type LineTap = (line: string) => void
+/** Takes the lines of a log besides the log's own output, in order, some {@link TAP_AFTER_MS} later. */
+type LineTap = (lines: readonly string[]) => void
+
+/** What a tap does with a line costs more than the line: it waits until what the line tells of is over. */
+const TAP_AFTER_MS = 25
+const UNTOLD_COUNT_MAX = 1_000
 
 /**
  * The log of a component: JSON lines on standard output, which the agent writes to a file. Lines are written at once,
@@ -30,19 +34,49 @@ export function tappedOutput(): { write(line: string): void } {
   return new TappedOutput()
 }
 
-/** Sees every line of such a log, of its children too; a log of other making has none to see. */
+/**
+ * Sees every line of such a log, of its children too; a log of other making has none to see. The tap before hears of
+ * what it has not seen yet.
+ */
 export function tapLog(log: Logger, tap: LineTap | null): void {
+  outputOf(log)?.useTap(tap)
+}
+
+/** The tap of such a log hears now of every line so far. */
+export function tellTap(log: Logger): void {
+  outputOf(log)?.tell()
+}
+
+function outputOf(log: Logger): TappedOutput | null {
   const output = (log as unknown as Readonly<Record<symbol, unknown>>)[symbols.streamSym]
-  if (output instanceof TappedOutput) output.tap = tap
+  return output instanceof TappedOutput ? output : null
 }
 
 class TappedOutput {
-  tap: LineTap | null = null
   readonly #output = destination({ dest: 1, sync: true })
+  #tap: LineTap | null = null
+  #untold: string[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  useTap(tap: LineTap | null): void {
+    this.tell()
+    this.#tap = tap
+  }
 
   write(line: string): void {
     this.#output.write(line)
-    this.tap?.(line)
+    if (this.#tap === null) return
+    this.#untold.push(line)
+    if (this.#untold.length >= UNTOLD_COUNT_MAX) this.tell()
+    else this.#timer ??= setTimeout(() => this.tell(), TAP_AFTER_MS)
+  }
+
+  tell(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const lines = this.#untold
+    this.#untold = []
+    if (lines.length > 0) this.#tap?.(lines)
   }
 
   /** Called by pino after a fatal line. */

@@ -1,7 +1,7 @@
 import { pino, type Logger } from 'pino'
 import { SdkError } from '../../../idl/index.ts'
 import { systemClock } from '../../../ioc/index.ts'
-import { tapLog } from '../../eo/logger.ts'
+import { tapLog, tellTap } from '../../eo/logger.ts'
 import { type LibraryContext, pushTable, type ServiceLibrary } from '../service.ts'
 import { negotiateVersion } from '../version.ts'
 import { PushQueue } from '../push-queue.ts'
@@ -209,11 +209,12 @@ class Logs implements LogClient {
     this.system = this.#perennial('system')
     this.application = this.#perennial('application')
     context.log.on('level-change', this.#levelChanged)
-    tapLog(context.log, (line) => {
+    tapLog(context.log, (lines) => {
       if (!this.#isOpen) return
-      const entry = recordOfLine(line)
       const { stream } = PERENNIAL.application
-      if (entry !== null) this.#push(stream, entry, PERENNIAL_ATTRIBUTES.application)
+      for (const entry of lines.map(recordOfLine)) {
+        if (entry !== null) this.#push(stream, entry, PERENNIAL_ATTRIBUTES.application)
+      }
     })
   }
 
@@ -266,6 +267,7 @@ class Logs implements LogClient {
 
   async finalize(): Promise<void> {
     this.#check()
+    tellTap(this.#context.log)
     this.#isOpen = false
     this.#handlers.close()
     const open = [...this.#streams].filter((stream) => !stream.isPerennial)
@@ -324,7 +326,10 @@ class Logs implements LogClient {
       level: this.#context.log.level,
       filterOf: (stream) => this.#filters.get(stream) ?? OPEN_FILTER,
       isFull: (stream) => this.#full.has(stream),
-      push: (stream, entry, attributes) => this.#push(stream, entry, attributes),
+      push: (stream, entry, attributes) => {
+        tellTap(this.#context.log)
+        this.#push(stream, entry, attributes)
+      },
       filterSet: (stream, change) => this.#filterSet(stream, change),
       closed: async (stream) => {
         this.#streams.delete(stream)

@@ -46,9 +46,8 @@ export class RecordStore {
         host.log.error({ err, stream }, 'a log file cannot be written')
       },
     })
-    tapLog(host.log, (line) => {
-      const entry = recordOfLine(line)
-      if (entry !== null) this.#system(entry)
+    tapLog(host.log, (lines) => {
+      for (const entry of lines.map(recordOfLine)) if (entry !== null) this.#system(entry)
     })
   }
 
