@@ -15,7 +15,7 @@ import { ClusterStop } from './cluster-stop.ts'
 import { EngineLoop, type OutgoingCommand } from './engine-loop.ts'
 import type { Engine } from './engine-port.ts'
 import { History } from './history.ts'
-import type { ClusterStatus, NotificationRecord } from './interface.ts'
+import type { ClusterStatus } from './interface.ts'
 import { DirectorNode, Management } from './interface.ts'
 import { type ApplyRequest, managementHandlers } from './management.ts'
 import { DIRECTOR_CSI, DIRECTOR_NAME, NameTable } from './name-table.ts'
@@ -74,7 +74,9 @@ export class Director<State> {
   readonly #nodes: Nodes
   readonly #links = new Map<string, AgentLink>()
   readonly #names = new NameTable()
-  readonly #history = new History()
+  readonly #history = new History((records) => {
+    for (const notification of records) this.#log.info({ notification }, 'notification')
+  })
   readonly #operations = new Operations()
   readonly #waiters: StateWaiters
   readonly #groups: ProtectionGroups
@@ -452,7 +454,6 @@ export class Director<State> {
 
   #perform(commands: readonly OutgoingCommand[]): void {
     const changedNames: NameEntry[] = []
-    const notifications: NotificationRecord[] = []
     const outgoing: NodeCommand[] = []
     for (const command of commands) {
       switch (command.kind) {
@@ -463,7 +464,7 @@ export class Director<State> {
           this.#publish(command, changedNames)
           break
         case 'notify':
-          notifications.push(this.#history.add(command.notification))
+          this.#history.add(command.notification)
           break
         case 'answer':
           this.#operations.answer(command.id, command.result)
@@ -476,13 +477,8 @@ export class Director<State> {
     if (changedNames.length > 0) {
       for (const link of this.#links.values()) link.sendNames(changedNames, false)
     }
-    this.#history.wake()
     this.#waiters.check()
     this.#groups.check()
-    // Lines are written at once, and what was just sent leaves at the end of this turn: it does not wait for them.
-    setImmediate(() => {
-      for (const notification of notifications) this.#log.info({ notification }, 'notification')
-    })
   }
 
   /** Everybody here gets the model before any command that follows; nodes that are in it no more end. */

@@ -14,15 +14,28 @@ const ANSWER_COUNT_MAX = 1_000
 const WAIT_MS_MAX = 60_000
 /** Readers that wait at the same time; one more is answered at once, empty. */
 const READER_COUNT_MAX = 1_000
+/**
+ * News wait so long for more, and are told together. A failover is over by then: each reader that is woken asks for the
+ * status and the next news, and on a machine with few cores those are the cores of the new active.
+ */
+export const TELL_AFTER_MS = 25
 
 /** Notifications of one term, numbered from 1, with readers that wait for the next one. */
 export class History {
   readonly #records: NotificationRecord[] = []
   readonly #readers = new Set<Reader>()
+  readonly #tell: (records: readonly NotificationRecord[]) => void
+  #untold: NotificationRecord[] = []
+  #timer: NodeJS.Timeout | undefined
   #lastId = 0
   #closed = false
 
-  add(notification: Notification): NotificationRecord {
+  /** @param tell - hears of each record once, in order, {@link TELL_AFTER_MS} late at most. */
+  constructor(tell: (records: readonly NotificationRecord[]) => void) {
+    this.#tell = tell
+  }
+
+  add(notification: Notification): void {
     this.#lastId += 1
     const record: NotificationRecord = {
       ...notification,
@@ -30,17 +43,10 @@ export class History {
       id: this.#lastId,
     }
     this.#records.push(record)
+    this.#untold.push(record)
+    this.#timer ??= setTimeout(() => this.#tellNews(), TELL_AFTER_MS)
     // Trimmed in large steps: shifting one by one would cost a copy of the array for each notification.
     if (this.#records.length > KEPT_COUNT_MAX * 2) this.#records.splice(0, KEPT_COUNT_MAX)
-    return record
-  }
-
-  /** Lets the readers that wait have what was added. Called once a step, not once a notification. */
-  wake(): void {
-    for (const reader of [...this.#readers]) {
-      const found = this.#above(reader.after)
-      if (found.length > 0) this.#finish(reader, found)
-    }
   }
 
   /** Records with an id above `after`, oldest first; waits up to `waitMs` while there is none, then answers empty. */
@@ -58,7 +64,20 @@ export class History {
   /** Answers everybody who waits. */
   close(): void {
     this.#closed = true
+    this.#tellNews()
     for (const reader of [...this.#readers]) this.#finish(reader, [])
+  }
+
+  #tellNews(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const records = this.#untold
+    this.#untold = []
+    for (const reader of [...this.#readers]) {
+      const found = this.#above(reader.after)
+      if (found.length > 0) this.#finish(reader, found)
+    }
+    if (records.length > 0) this.#tell(records)
   }
 
   #finish(reader: Reader, records: NotificationRecord[]): void {
