@@ -191,7 +191,7 @@ class AgentWatch {
     const to: IocAddress = { node, port: IOC_PORT.agent }
     this.#agents.set(node, 'asking')
     try {
-      const news = await this.#rmd.client(Cpm, { to }).namesWatch({}, options)
+      const news = await this.#rmd.client(Cpm, { to }).namesWatch({ everywhere: true }, options)
       this.#agents.set(node, 'watched')
       this.#names.receive(news)
       if (this.#teller === null) this.#chooseTeller()

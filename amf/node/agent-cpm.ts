@@ -87,11 +87,11 @@ export function cpmHandlers(port: CpmPort): HandlersOf<(typeof Cpm)['spec'], Inc
       const assignment = known(port, component).life?.assignments.get(csi)
       return { haState: assignment?.confirmed === true ? assignment.haState : null }
     },
-    namesWatch: (_, call) => {
+    namesWatch: ({ everywhere = false }, call) => {
       if (names.watcherCount >= WATCHER_COUNT_MAX) {
         throw new SdkError('TRY_AGAIN', `${WATCHER_COUNT_MAX} programs watch names already`)
       }
-      names.watch(call.caller)
+      names.watch(call.caller, { everywhere })
       const { entries, isComplete: complete, registered } = names
       return { names: entries, complete, whole: complete, ...(registered && { registered }) }
     },

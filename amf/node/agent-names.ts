@@ -7,8 +7,11 @@ import type { CallbackClient } from './component-ports.ts'
 /** Watchers at most: one a component or client of this node; one more is refused by the caller of `watch`. */
 export const WATCHER_COUNT_MAX = 4_096
 const RETRY_DELAY_MS = 50
+/** Who watches every node has heard of an address from its own node when this time is over. */
+const ECHO_AFTER_MS = 20
 
 export interface AgentNamesOptions {
+  readonly nodeId: number
   readonly callbacks: (caller: string) => CallbackClient
   readonly log: Logger
 }
@@ -17,9 +20,12 @@ export interface AgentNamesOptions {
 export class AgentNames {
   readonly #table = new NameTable()
   readonly #registered = new RegisteredNames()
-  readonly #watchers = new Map<string, CallbackClient>()
+  readonly #watchers = new Map<string, Watcher>()
   readonly #options: AgentNamesOptions
   #complete = false
+  /** Names whose addresses on other nodes are told to those who watch everywhere later. */
+  readonly #echoes = new Set<string>()
+  #echoTimer: NodeJS.Timeout | undefined
   readonly #retries = new Set<NodeJS.Timeout>()
 
   constructor(options: AgentNamesOptions) {
@@ -44,8 +50,9 @@ export class AgentNames {
     return this.#watchers.size
   }
 
-  watch(caller: string): void {
-    this.#watchers.set(caller, this.#options.callbacks(caller))
+  /** @param everywhere - it watches every node: most of what changes it hears from another one as well. */
+  watch(caller: string, { everywhere }: { readonly everywhere: boolean }): void {
+    this.#watchers.set(caller, { client: this.#options.callbacks(caller), everywhere })
   }
 
   forget(caller: string): void {
@@ -61,12 +68,16 @@ export class AgentNames {
 
   merge(entries: readonly NameEntry[]): void {
     const changed = this.#table.merge(entries)
-    if (changed.length > 0) this.#push(changed, false)
+    if (changed.length === 0) return
+    const { nodeId } = this.#options
+    const isElsewhere = changed.every(({ address }) => address !== null && address.node !== nodeId)
+    if (isElsewhere) this.#echo(changed)
+    this.#push(changed, false, { isElsewhere })
   }
 
   /** News of the name service. */
   register(news: RegisteredNamesNews): void {
-    if (this.#registered.apply(news).length > 0) this.#push([], false, news)
+    if (this.#registered.apply(news).length > 0) this.#push([], false, { registered: news })
   }
 
   /** The director is gone: callers of its name wait for the next one instead of failing. */
@@ -77,12 +88,35 @@ export class AgentNames {
 
   close(): void {
     for (const timer of this.#retries) clearTimeout(timer)
+    clearTimeout(this.#echoTimer)
     this.#watchers.clear()
   }
 
-  #push(names: NameEntry[], whole: boolean, registered?: RegisteredNamesNews): void {
-    const news = { names, whole, registered }
-    for (const [caller, client] of this.#watchers) this.#send(caller, client, news)
+  #push(
+    names: NameEntry[],
+    whole: boolean,
+    more: { readonly registered?: RegisteredNamesNews; readonly isElsewhere?: boolean } = {},
+  ): void {
+    const news = { names, whole, registered: more.registered }
+    for (const [caller, { client, everywhere }] of this.#watchers) {
+      if (more.isElsewhere !== true || !everywhere) this.#send(caller, client, news)
+    }
+  }
+
+  /**
+   * The node of an address tells it; the others only make sure. In a failover both would wake every client, at the
+   * expense of the new active.
+   */
+  #echo(changed: readonly NameEntry[]): void {
+    for (const { name } of changed) this.#echoes.add(name)
+    this.#echoTimer ??= setTimeout(() => {
+      this.#echoTimer = undefined
+      const names = [...this.#echoes].flatMap((name) => this.#table.get(name) ?? [])
+      this.#echoes.clear()
+      for (const [caller, { client, everywhere }] of this.#watchers) {
+        if (everywhere) this.#send(caller, client, { names, whole: false, registered: undefined })
+      }
+    }, ECHO_AFTER_MS)
   }
 
   /** A watcher that cannot take a message now gets the whole table a little later: it must never miss a change. */
@@ -100,6 +134,11 @@ export class AgentNames {
       this.#retries.add(timer)
     })
   }
+}
+
+interface Watcher {
+  readonly client: CallbackClient
+  readonly everywhere: boolean
 }
 
 interface AgentNews {

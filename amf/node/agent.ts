@@ -93,7 +93,11 @@ export class Agent {
     this.#model = model
     this.#log = log.child({ part: 'agent' })
     this.#incarnation = options.firstIncarnation
-    this.#names = new AgentNames({ callbacks: (caller) => this.#callbacks(caller), log: this.#log })
+    this.#names = new AgentNames({
+      nodeId: options.node.id,
+      callbacks: (caller) => this.#callbacks(caller),
+      log: this.#log,
+    })
     this.#groups = new AgentGroups({
       callbacks: (caller) => this.#callbacks(caller),
       ask: (track, read) => this.#director.protectionGroups(track, read),

@@ -183,10 +183,13 @@ export const Cpm = defineInterface({
       input: z.strictObject({ component: z.string(), csi: z.string() }),
       output: z.strictObject({ haState: haStateSchema.nullable() }),
     },
-    /** Subscribes this connection to the name table. The table comes back; changes follow by `namesChanged`. */
+    /**
+     * Subscribes this connection to the name table. The table comes back; changes follow by `namesChanged`. Who watches
+     * `everywhere` hears of an address at once from its own node and a moment later from the others.
+     */
     namesWatch: {
       serviceId: 7,
-      input: none,
+      input: z.strictObject({ everywhere: z.boolean().optional() }),
       output: nameNews,
     },
     /** Functions that run on past their deadline, all of them; none: they have all come back. */

@@ -175,6 +175,24 @@ describe('names', () => {
     expect(component.names).toEqual([director.name(1), director.name(2)])
   })
 
+  it('on other nodes reach those who watch every node a moment after the others', async () => {
+    const director = await joined()
+    const { term } = director
+    const near = await kit.component()
+    const wide = await kit.component()
+    await near.agent.namesWatch({})
+    await wide.agent.namesWatch({ everywhere: true })
+    const entry = (name: string, node: number) => {
+      return { name, csi: 'csi', address: { node, port: 2_000 }, epoch: 1 }
+    }
+    const [there, here] = [entry('there', 2), entry('here', 1)]
+    await director.client().names({ term, names: [there], complete: false })
+    await director.client().names({ term, names: [here], complete: false })
+    await until(() => near.names.length === 2 && wide.names.length === 2, 'both changes')
+    expect(near.names).toEqual([there, here])
+    expect(wide.names).toEqual([here, there])
+  })
+
   it('lose the director when it is lost, so that its callers wait', async () => {
     const director = await joined()
     const { term } = director
