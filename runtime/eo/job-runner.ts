@@ -5,6 +5,7 @@ import { EoCall } from './eo-call.ts'
 import { asSdkError, JobAnswers, type JobCounters } from './job-answers.ts'
 import { JobQueue } from './job-queue.ts'
 import { JobStreams } from './job-streams.ts'
+import { LiveJobs } from './live-jobs.ts'
 import { OverdueJobs } from './overdue-jobs.ts'
 import { watermarks } from './queue-watermarks.ts'
 import type { Job } from './job.ts'
@@ -69,7 +70,7 @@ export class JobRunner {
   readonly #queue: JobQueue<Job>
   readonly #quarantine = new Quarantine({ deathCountMax: 2, windowMs: 60_000, jobCountMax: 1_000 })
   /** Admitted and not answered. */
-  readonly #live = new Set<Job>()
+  readonly #live = new LiveJobs<Job>()
   readonly #overdue: OverdueJobs<Job>
   /** Names of stuck functions, as they were told last. */
   #stuck: readonly string[] = []
@@ -137,23 +138,22 @@ export class JobRunner {
    * worker too, and what it does then still commits or aborts whole.
    */
   cancel(caller: string, messageId: number): void {
-    for (const job of this.#live) {
-      if (job.incoming.messageId !== messageId || job.incoming.caller !== caller) continue
-      this.#counters.cancelled++
-      const error = cancelled(job.service)
-      if (this.#queue.remove((queued) => queued === job).length > 0)
-        this.#answers.giveUp(job, error)
-      else {
-        EoCall.abort(job.call, error)
-        if (job.service.placement.kind === 'worker') this.#pool?.cancel(caller, messageId, error)
-      }
-      return
+    const job = this.#live.find(
+      ({ incoming }) => incoming.messageId === messageId && incoming.caller === caller,
+    )
+    if (job === undefined) return
+    this.#counters.cancelled++
+    const error = cancelled(job.service)
+    if (this.#queue.remove((queued) => queued === job).length > 0) this.#answers.giveUp(job, error)
+    else {
+      EoCall.abort(job.call, error)
+      if (job.service.placement.kind === 'worker') this.#pool?.cancel(caller, messageId, error)
     }
   }
 
   /** Ends the streams of a CSI whose role goes: nobody waits for their end. */
   endStreams(csi: string): void {
-    for (const job of this.#live) {
+    for (const job of this.#live.all()) {
       if (job.stage !== 'streaming' || job.csi !== csi) continue
       const message = `${where(job.service)}: the component holds the role no more`
       job.incoming.fail(new SdkError('NOT_ACTIVE', message, { mayHaveRun: true }), job.epoch)
@@ -170,7 +170,7 @@ export class JobRunner {
       this.#options.log('a function is stuck', { function: where(job.service), overdueMs })
     }
     this.#tellStuck()
-    for (const job of this.#live) {
+    for (const job of this.#live.all()) {
       if (job.deadlineMs > nowMs) continue
       if (job.stage === 'running') this.#abandon(job)
       else if (job.stage === 'streaming') job.incoming.fail(timedOut(job))
@@ -185,7 +185,8 @@ export class JobRunner {
         new SdkError('NOT_ACTIVE', `${where(job.service)}: the component stops`),
       )
     }
-    for (const job of this.#live) {
+    for (const job of this.#live.all()) {
+      if (job.stage === 'ended') continue
       const error = new SdkError('INTERRUPT', 'the component stops')
       EoCall.abort(job.call, error)
       if (job.stage === 'streaming') job.incoming.fail(error)
@@ -410,8 +411,7 @@ export class JobRunner {
 
   #isBusy(csi: string | null): boolean {
     if (csi === null) return this.#live.size > 0
-    for (const job of this.#live) if (job.csi === csi) return true
-    return false
+    return this.#live.find((job) => job.csi === csi) !== undefined
   }
 
   #wakeDrained(): void {

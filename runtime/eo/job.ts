@@ -2,9 +2,10 @@ import type { Epoch, IncomingCall, RmdPriority } from '../../ioc/index.ts'
 import type { CommitGate } from '../services/checkpoint/commit-gate.ts'
 import type { Service } from './client-table.ts'
 import type { EoCall } from './eo-call.ts'
+import type { LinkedJob } from './live-jobs.ts'
 
 /** One admitted call on its way through queue, function and commit. */
-export interface Job {
+export interface Job extends LinkedJob<Job> {
   readonly incoming: IncomingCall
   readonly call: EoCall
   readonly service: Service

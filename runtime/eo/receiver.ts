@@ -195,6 +195,8 @@ export class Receiver {
       priority,
       deadlineMs,
       stage: 'queued',
+      earlier: null,
+      later: null,
     }
     if (this.#options.accept(job)) return
     gate?.abort(call)
