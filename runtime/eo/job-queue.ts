@@ -35,15 +35,6 @@ export interface JobQueueCounters {
 }
 
 /** First served first. Every {@link FAIRNESS_INTERVAL}th pick goes the other way, so that `low` never starves. */
-const ORDER: readonly RmdPriority[] = [
-  'reserved',
-  'high',
-  'notification',
-  'ordered',
-  'default',
-  'low',
-]
-const REVERSE: readonly RmdPriority[] = [...ORDER].reverse()
 const FAIRNESS_INTERVAL = 16
 
 /**
@@ -61,22 +52,36 @@ export class JobQueue<T extends QueuedJob> {
     watermarkHigh: 0,
   }
   readonly #limits: JobQueueLimits
-  readonly #lanes: Readonly<Record<RmdPriority, Lane<T>>>
+  readonly #reserved: Lane<T>
+  readonly #high: Lane<T>
+  readonly #notification: Lane<T>
+  readonly #ordered: Lane<T>
+  readonly #default: Lane<T>
+  readonly #low: Lane<T>
+  readonly #lanes: readonly Lane<T>[]
+  readonly #reversed: readonly Lane<T>[]
   #queuedCount = 0
   #runningCount = 0
   #pickCount = 0
 
   constructor(limits: JobQueueLimits) {
     this.#limits = limits
-    const lane = (): Lane<T> => new Lane<T>(limits.runningCountMax)
-    this.#lanes = {
-      reserved: lane(),
-      high: lane(),
-      notification: lane(),
-      ordered: new Lane<T>(1),
-      default: lane(),
-      low: lane(),
-    }
+    const { runningCountMax } = limits
+    this.#reserved = new Lane('reserved', runningCountMax)
+    this.#high = new Lane('high', runningCountMax)
+    this.#notification = new Lane('notification', runningCountMax)
+    this.#ordered = new Lane('ordered', 1)
+    this.#default = new Lane('default', runningCountMax)
+    this.#low = new Lane('low', runningCountMax)
+    this.#lanes = [
+      this.#reserved,
+      this.#high,
+      this.#notification,
+      this.#ordered,
+      this.#default,
+      this.#low,
+    ]
+    this.#reversed = [...this.#lanes].reverse()
   }
 
   get queuedCount(): number {
@@ -89,7 +94,7 @@ export class JobQueue<T extends QueuedJob> {
 
   /** Takes a job in. False: its queue is full and the job was not taken (QUEUE_OVERFLOW). */
   push(job: T): boolean {
-    const lane = this.#lanes[job.priority]
+    const lane = this.#laneOf(job.priority)
     if (lane.length >= this.#limits.queuedCountMax) {
       this.counters.overflowed++
       return false
@@ -110,8 +115,9 @@ export class JobQueue<T extends QueuedJob> {
   putBack(jobs: readonly T[]): void {
     for (let i = jobs.length - 1; i >= 0; i--) {
       const job = jobs[i]!
-      this.#lanes[job.priority].unshift(job)
-      this.#lanes[job.priority].runningCount--
+      const lane = this.#laneOf(job.priority)
+      lane.unshift(job)
+      lane.runningCount--
       this.#queuedCount++
       this.#runningCount--
       this.counters.started--
@@ -124,15 +130,14 @@ export class JobQueue<T extends QueuedJob> {
    */
   take(nowMs: number): { readonly kind: 'run' | 'expired'; readonly job: T } | undefined {
     if (this.#queuedCount === 0) return undefined
-    const order = ++this.#pickCount % FAIRNESS_INTERVAL === 0 ? REVERSE : ORDER
-    for (const priority of order) {
-      const lane = this.#lanes[priority]
+    const lanes = ++this.#pickCount % FAIRNESS_INTERVAL === 0 ? this.#reversed : this.#lanes
+    for (const lane of lanes) {
       if (lane.length === 0) continue
       const expired = lane.first.deadlineMs <= nowMs
       if (!expired && lane.runningCount >= lane.runningCountMax) continue
       const job = lane.shift()
       this.#queuedCount--
-      if (lane.isHigh) this.#maybeLow(priority)
+      if (lane.isHigh) this.#maybeLow(lane)
       if (expired) {
         this.counters.expired++
         return { kind: 'expired', job }
@@ -147,7 +152,7 @@ export class JobQueue<T extends QueuedJob> {
 
   /** A job of that priority runs no more. */
   release(priority: RmdPriority): void {
-    this.#lanes[priority].runningCount--
+    this.#laneOf(priority).runningCount--
     this.#runningCount--
   }
 
@@ -155,18 +160,35 @@ export class JobQueue<T extends QueuedJob> {
   remove(drop: (job: T) => boolean): T[] {
     if (this.#queuedCount === 0) return []
     const removed: T[] = []
-    for (const priority of ORDER) this.#lanes[priority].remove(drop, removed)
+    for (const lane of this.#lanes) lane.remove(drop, removed)
     this.#queuedCount -= removed.length
-    for (const priority of ORDER) if (this.#lanes[priority].isHigh) this.#maybeLow(priority)
+    for (const lane of this.#lanes) if (lane.isHigh) this.#maybeLow(lane)
     return removed
   }
 
-  #maybeLow(priority: RmdPriority): void {
+  #maybeLow(lane: Lane<T>): void {
     const { watermarks } = this.#limits
-    const lane = this.#lanes[priority]
     if (watermarks === undefined || lane.length > watermarks.lowCount) return
     lane.isHigh = false
-    watermarks.onCrossing({ type: 'LOW', priority })
+    watermarks.onCrossing({ type: 'LOW', priority: lane.priority })
+  }
+
+  /** Not by a key that is different each time: the engine finds those only by searching. */
+  #laneOf(priority: RmdPriority): Lane<T> {
+    switch (priority) {
+      case 'reserved':
+        return this.#reserved
+      case 'high':
+        return this.#high
+      case 'notification':
+        return this.#notification
+      case 'ordered':
+        return this.#ordered
+      case 'default':
+        return this.#default
+      case 'low':
+        return this.#low
+    }
   }
 
   /** Takes out every waiting job whose deadline has passed, and counts it. */
@@ -177,58 +199,68 @@ export class JobQueue<T extends QueuedJob> {
   }
 }
 
-/** One first-in-first-out lane: an array with a moving head. */
+/** Places of a lane at first, and those that an empty one keeps at most: powers of two. */
+const PLACES_MIN = 16
+const PLACES_KEPT = 4_096
+
+/** One first-in-first-out lane: a ring that grows. An array made anew for every burst would be work of each call. */
 class Lane<T> {
   runningCount = 0
   isHigh = false
+  length = 0
+  readonly priority: RmdPriority
   readonly runningCountMax: number
-  #items: T[] = []
+  #places: (T | undefined)[] = places(PLACES_MIN)
   #head = 0
 
-  constructor(runningCountMax: number) {
+  constructor(priority: RmdPriority, runningCountMax: number) {
+    this.priority = priority
     this.runningCountMax = runningCountMax
-  }
-
-  get length(): number {
-    return this.#items.length - this.#head
   }
 
   /** Only when `length` is not 0. */
   get first(): T {
-    return this.#items[this.#head]!
+    return this.#places[this.#head]!
   }
 
   push(item: T): void {
-    this.#items.push(item)
+    if (this.length === this.#places.length) this.#move(this.length * 2)
+    this.#places[(this.#head + this.length) & (this.#places.length - 1)] = item
+    this.length++
   }
 
   unshift(item: T): void {
-    if (this.#head > 0) this.#items[--this.#head] = item
-    else this.#items.unshift(item)
+    if (this.length === this.#places.length) this.#move(this.length * 2)
+    this.#head = (this.#head - 1) & (this.#places.length - 1)
+    this.#places[this.#head] = item
+    this.length++
   }
 
   shift(): T {
-    const item = this.#items[this.#head]!
-    this.#items[this.#head] = undefined as T
-    this.#head++
-    if (this.#head === this.#items.length) {
-      this.#items = []
-      this.#head = 0
-    } else if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
-    }
+    const item = this.#places[this.#head]!
+    this.#places[this.#head] = undefined
+    this.#head = (this.#head + 1) & (this.#places.length - 1)
+    this.length--
+    if (this.length === 0 && this.#places.length > PLACES_KEPT) this.#move(PLACES_MIN)
     return item
   }
 
   remove(drop: (item: T) => boolean, removed: T[]): void {
-    if (this.length === 0) return
-    const kept: T[] = []
-    for (let i = this.#head; i < this.#items.length; i++) {
-      const item = this.#items[i]!
-      ;(drop(item) ? removed : kept).push(item)
+    for (let count = this.length; count > 0; count--) {
+      const item = this.shift()
+      if (drop(item)) removed.push(item)
+      else this.push(item)
     }
-    this.#items = kept
+  }
+
+  #move(count: number): void {
+    const old = this.#places
+    const moved = places<T>(count)
+    for (let i = 0; i < this.length; i++) moved[i] = old[(this.#head + i) & (old.length - 1)]
+    this.#places = moved
     this.#head = 0
   }
 }
+
+const places = <T>(count: number): (T | undefined)[] =>
+  new Array<T | undefined>(count).fill(undefined)
