@@ -19,6 +19,10 @@ export class SocketLink implements Link {
   #failure: LinkFailure | null = null
   #destroyed = false
   #closed = false
+  /** Writes of which the stream has not told the end: it does so later, also for what the kernel took at once. */
+  #unfinishedCount = 0
+  /** The last one of them is one that the kernel did not take at once. */
+  #isAwaited = false
 
   /**
    * @param endGraceMs - how long an orderly end may take.
@@ -84,13 +88,11 @@ export class SocketLink implements Link {
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket
     if (socket === null || this.#destroyed) return true
-    let returned = false
-    socket.write(bytes, () => {
-      if (returned && !this.#closed) this.#events?.onWritten()
-    })
+    this.#unfinishedCount += 1
+    socket.write(bytes, this.#onFinished)
     // The kernel took everything in the call itself when nothing is left in the stream's own buffer.
     if (socket.writableLength === 0) return true
-    returned = true
+    this.#isAwaited = true
     return false
   }
 
@@ -106,6 +108,14 @@ export class SocketLink implements Link {
     if (this.#destroyed) return
     this.#destroyed = true
     this.#socket?.destroy()
+  }
+
+  /** One for all writes: so the stream tells the end of all those of a tick together. */
+  readonly #onFinished = (): void => {
+    this.#unfinishedCount -= 1
+    if (this.#unfinishedCount > 0 || !this.#isAwaited) return
+    this.#isAwaited = false
+    if (!this.#closed) this.#events?.onWritten()
   }
 
   #listenFor(socket: Duplex): void {
