@@ -136,6 +136,11 @@ export class Connection {
     return this.#receivedMs
   }
 
+  /** Whether more came with the message that is being handed on, and is handed on next. */
+  get hasMore(): boolean {
+    return this.#parser.hasMore
+  }
+
   /** What the peer said; null before its hello. */
   get peer(): Required<Hello> | null {
     return this.#peer

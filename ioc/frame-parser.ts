@@ -26,6 +26,8 @@ export class FrameParser {
   #partial: Uint8Array | null = null
   #partialLength = 0
   #stopped = false
+  /** While a frame is handed on: whether bytes of its chunk are behind it. */
+  hasMore = false
 
   constructor(sizeBytesMax: number, sink: FrameSink) {
     this.#sizeBytesMax = sizeBytesMax
@@ -54,6 +56,7 @@ export class FrameParser {
         this.#partialLength = end - at
         return null
       }
+      this.hasMore = at + size < end
       if (!this.#sink(chunk, view, at, at + size)) this.#stopped = true
       at += size
     }
@@ -94,6 +97,7 @@ export class FrameParser {
     at += taken
     if (this.#partialLength < frame.length) return null
     this.#partial = null
+    this.hasMore = at < chunk.length
     if (!this.#sink(frame, viewOf(frame), 0, frame.length)) this.#stopped = true
     return at
   }

@@ -79,6 +79,8 @@ export interface IncomingCall {
   readonly trace?: string | undefined
   /** Valid until `reply` or `fail`: copy what outlives it. */
   readonly payload: Uint8Array
+  /** True when nothing that arrived with it is still to be handed over; false or left out: more may follow at once. */
+  readonly isLast?: boolean
   /** Where items go before `reply` ends them, when the caller takes a stream. */
   readonly stream: ReplyStream | null
   /** Set by who keeps replies itself, before it answers a duplicate with what it kept: for the counters. */

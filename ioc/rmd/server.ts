@@ -240,6 +240,7 @@ class Request implements IncomingCall {
   readonly deadlineMs: number
   readonly epoch: Epoch
   readonly interfaceVersion: number
+  readonly isLast: boolean
   payload: Uint8Array
   trace: string | undefined = undefined
   readonly connection: Connection
@@ -272,6 +273,7 @@ class Request implements IncomingCall {
     this.deadlineMs = Math.floor(nowMs + Math.min(header.rcOrTimeoutMs, TIMEOUT_MS_MAX))
     this.epoch = header.epoch
     this.interfaceVersion = header.interfaceVersion
+    this.isLast = !connection.hasMore
     this.payload = payload
   }
 

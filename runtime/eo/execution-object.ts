@@ -81,7 +81,7 @@ export class ExecutionObject {
         return opened.length === 1 ? opened[0] : undefined
       },
       isElsewhere: options.isElsewhere,
-      accept: (job) => this.#runner.accept(job),
+      accept: (job, isAlone) => this.#runner.accept(job, isAlone),
       clock,
       parkedCountMax: options.config.queueCountMax,
     })

@@ -111,6 +111,21 @@ export class JobQueue<T extends QueuedJob> {
     return true
   }
 
+  /**
+   * Takes a job in and hands it out in one, as {@link take} does. False: something waits, its priority runs as many as it
+   * may, or its deadline has passed; then {@link push} it.
+   */
+  start(job: T, nowMs: number): boolean {
+    const lane = this.#laneOf(job.priority)
+    if (this.#queuedCount > 0 || lane.runningCount >= lane.runningCountMax) return false
+    if (job.deadlineMs <= nowMs) return false
+    this.counters.accepted++
+    this.counters.started++
+    lane.runningCount++
+    this.#runningCount++
+    return true
+  }
+
   /** Puts jobs that were handed out but never started back to the front, in their order, whatever the bound. */
   putBack(jobs: readonly T[]): void {
     for (let i = jobs.length - 1; i >= 0; i--) {

@@ -112,9 +112,16 @@ export class JobRunner {
     this.#pool.place(module)
   }
 
-  /** Takes an admitted job. False: its queue is full. */
-  accept(job: Job): boolean {
+  /**
+   * Takes an admitted job. False: its queue is full.
+   * @param isAlone - no call came with it that could go first: when none waits either, it runs before this returns.
+   */
+  accept(job: Job, isAlone: boolean): boolean {
     this.#live.add(job)
+    if (isAlone && this.#isStarted(job)) {
+      this.#run(job)
+      return true
+    }
     const taken = isQueuedHere(job) ? this.#toQueue(job) : this.#toWorker(job)
     if (!taken) this.#live.delete(job)
     return taken
@@ -208,6 +215,11 @@ export class JobRunner {
       ...this.#counters,
       ...prefixed('worker.', this.#pool?.statistics() ?? {}),
     }
+  }
+
+  #isStarted(job: Job): boolean {
+    if (this.#scheduled || !isQueuedHere(job)) return false
+    return this.#queue.start(job, this.#options.clock())
   }
 
   #toQueue(job: Job): boolean {

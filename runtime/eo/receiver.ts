@@ -20,8 +20,8 @@ export interface ReceiverOptions {
   readonly onlyCheckpoint: () => string | undefined
   /** Whether the name table says that somebody else is active for the CSI. */
   readonly isElsewhere: (csi: string) => boolean
-  /** Takes an admitted call. False: its queue is full. */
-  readonly accept: (job: Job) => boolean
+  /** Takes an admitted call; alone: nothing that could go first came with it. False: its queue is full. */
+  readonly accept: (job: Job, isAlone: boolean) => boolean
   readonly clock: () => number
   readonly parkedCountMax: number
 }
@@ -94,7 +94,7 @@ export class Receiver {
     } else if (service.placement.kind === 'platform') {
       runPlatform(service, incoming)
     } else {
-      this.#admit(incoming, service)
+      this.#admit(incoming, service, incoming.isLast === true)
     }
   }
 
@@ -109,7 +109,7 @@ export class Receiver {
   unpark(): void {
     if (this.#state !== 'active') return
     const ready = this.#parking.take(({ call }) => this.#admission(call.service).kind !== 'park')
-    for (const { incoming, service } of ready) this.#admit(incoming, service)
+    for (const { incoming, service } of ready) this.#admit(incoming, service, false)
   }
 
   /** Answers parked calls whose time is over, or for which somebody else is active. */
@@ -134,54 +134,20 @@ export class Receiver {
     return only === undefined ? csi : { kind: 'csi', csi: only }
   }
 
-  #admit(incoming: IncomingCall, service: Service): void {
-    if (this.#state === 'suspended') {
-      this.counters.suspended++
-      incoming.fail(new SdkError('EO_SUSPENDED', `${where(service)}: the component is suspended`))
-      return
-    }
-    if (this.#state === 'stopping') {
-      this.counters.notActive++
-      incoming.fail(notActive(service, 'is stopping'))
-      return
-    }
-    if (service.method.stream !== (incoming.stream !== null)) {
-      this.counters.unknown++
-      const what = service.method.stream ? 'answers with a stream' : 'answers with one value'
-      incoming.fail(new SdkError('BAD_OPERATION', `${where(service)} ${what}`))
-      return
-    }
-    const admission = this.#admission(service)
-    if (admission.kind === 'run') this.#begin(incoming, service, admission)
-    else if (admission.kind === 'park') this.#park(incoming, service)
-    else {
+  #admit(incoming: IncomingCall, service: Service, isAlone: boolean): void {
+    if (this.#isRefused(incoming, service)) return
+    const binding = this.binding(service)
+    const admission = this.#options.roles.admit(binding)
+    if (admission.kind === 'park') return this.#park(incoming, service)
+    if (admission.kind === 'refuse') {
       this.counters.notActive++
       incoming.fail(notActive(service, `is ${admission.state}`))
-    }
-  }
-
-  #admission(service: Service): Admission {
-    return this.#options.roles.admit(this.binding(service))
-  }
-
-  #park(incoming: IncomingCall, service: Service): void {
-    const nowMs = this.#options.clock()
-    if (this.#parking.park({ incoming, service }, incoming.deadlineMs, nowMs)) {
-      this.counters.parked++
       return
     }
-    const message = `${where(service)}: ${this.#parking.count} calls wait for the role already`
-    incoming.fail(new SdkError('TRY_AGAIN', message))
-  }
-
-  #begin(
-    incoming: IncomingCall,
-    service: Service,
-    { csi, epoch }: Extract<Admission, { kind: 'run' }>,
-  ): void {
+    const { csi, epoch } = admission
     // Only a function bound to one CSI commits in that CSI's checkpoint; a stream has no one reply to commit with.
-    const bound = csi !== null && this.binding(service).kind === 'csi' && !service.method.stream
-    const gate = bound ? this.#options.gate(csi) : undefined
+    const isBound = binding.kind === 'csi' && !service.method.stream
+    const gate = isBound ? this.#options.gate(binding.csi) : undefined
     const call = new EoCall(incoming, service.cookie.data)
     if (gate !== undefined && !this.#passGate(gate, call, incoming, service, epoch)) return
     const { priority, deadlineMs } = incoming
@@ -198,11 +164,44 @@ export class Receiver {
       earlier: null,
       later: null,
     }
-    if (this.#options.accept(job)) return
+    if (this.#options.accept(job, isAlone)) return
     gate?.abort(call)
     incoming.fail(
       new SdkError('QUEUE_OVERFLOW', `${where(service)}: its ${priority} queue is full`),
     )
+  }
+
+  #admission(service: Service): Admission {
+    return this.#options.roles.admit(this.binding(service))
+  }
+
+  /** True when it was answered already, whatever the role. */
+  #isRefused(incoming: IncomingCall, service: Service): boolean {
+    if (this.#state === 'suspended') {
+      this.counters.suspended++
+      incoming.fail(new SdkError('EO_SUSPENDED', `${where(service)}: the component is suspended`))
+      return true
+    }
+    if (this.#state === 'stopping') {
+      this.counters.notActive++
+      incoming.fail(notActive(service, 'is stopping'))
+      return true
+    }
+    if (service.method.stream === (incoming.stream !== null)) return false
+    this.counters.unknown++
+    const what = service.method.stream ? 'answers with a stream' : 'answers with one value'
+    incoming.fail(new SdkError('BAD_OPERATION', `${where(service)} ${what}`))
+    return true
+  }
+
+  #park(incoming: IncomingCall, service: Service): void {
+    const nowMs = this.#options.clock()
+    if (this.#parking.park({ incoming, service }, incoming.deadlineMs, nowMs)) {
+      this.counters.parked++
+      return
+    }
+    const message = `${where(service)}: ${this.#parking.count} calls wait for the role already`
+    incoming.fail(new SdkError('TRY_AGAIN', message))
   }
 
   #passGate(

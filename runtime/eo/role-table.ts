@@ -82,7 +82,7 @@ export class RoleTable {
   admit(binding: CsiBinding): Admission {
     switch (binding.kind) {
       case 'none':
-        return { kind: 'run', epoch: 0, csi: null }
+        return UNBOUND
       case 'csi':
         return admitByRole(binding.csi, this.#roles.get(binding.csi))
       case 'any':
@@ -109,6 +109,8 @@ export class RoleTable {
     return hoping || giving === null ? { kind: 'park' } : { kind: 'refuse', state: giving }
   }
 }
+
+const UNBOUND: Admission = { kind: 'run', epoch: 0, csi: null }
 
 function admitByRole(csi: string, role: Role | undefined): Admission {
   switch (role?.state) {

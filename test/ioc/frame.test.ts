@@ -204,6 +204,23 @@ describe('frame parser', () => {
     expect(parse(bytes.map((byte) => new Uint8Array([byte])))[1]).toMatchObject(fault)
   })
 
+  it('tells of each frame whether more of its chunk is behind it', () => {
+    const frame = encode([{ header: makeFrameHeader(), payload: new Uint8Array(3) }])
+    const chunks = (...cuts: number[]): boolean[] => {
+      const seen: boolean[] = []
+      const parser: FrameParser = new FrameParser(1_000, () => seen.push(parser.hasMore) > 0)
+      const bytes = Buffer.concat([frame, frame, frame])
+      ;[...cuts, bytes.length].reduce((from, to) => (parser.push(bytes.subarray(from, to)), to), 0)
+      return seen
+    }
+    const { length } = frame
+    expect(chunks()).toEqual([true, true, false])
+    expect(chunks(length)).toEqual([false, true, false])
+    expect(chunks(length + 1, length * 2)).toEqual([true, false, false])
+    expect(chunks(3, length + 9, length * 2)).toEqual([true, false, false])
+    expect(chunks(1, length - 1, length + 1)).toEqual([true, true, false])
+  })
+
   it('ignores everything after a fault or after the sink said stop', () => {
     const good = encode([{ header: makeFrameHeader(), payload: new Uint8Array(1) }])
     const [found] = parse([new Uint8Array([0, 0, 0, 1, FRAME_VERSION]), good])

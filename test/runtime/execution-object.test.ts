@@ -7,7 +7,13 @@ import {
   SdkError,
   toWireError,
 } from '../../idl/index.ts'
-import { createRmd, memoryTransport, openPort, type Rmd } from '../../ioc/index.ts'
+import {
+  createRmd,
+  type IncomingCall,
+  memoryTransport,
+  openPort,
+  type Rmd,
+} from '../../ioc/index.ts'
 import type { Call } from '../../runtime/index.ts'
 import { parseComponentModule } from '../../runtime/eo/config.schema.ts'
 import { ExecutionObject } from '../../runtime/eo/execution-object.ts'
@@ -353,5 +359,83 @@ describe('overload', () => {
     release[0]?.()
     await Promise.all([first, second])
     expect(runs).toEqual([1])
+  })
+})
+
+describe('calls that came alone', () => {
+  /** Hands one call of `add` over as RMD does. `isLast`: nothing that came with it is behind it. */
+  function arrive(n: number, isLast: boolean | undefined, more: Partial<IncomingCall> = {}): void {
+    eo.dispatch({
+      source: { node: 1, port: 65 },
+      caller: 'c'.repeat(16),
+      messageId: n,
+      acknowledgedBelow: 1,
+      functionNumber: Toy.methods.add.functionNumber,
+      priority: 'default',
+      atMostOnce: false,
+      oneWay: false,
+      deadlineMs: performance.now() + 5_000,
+      epoch: 0,
+      payload: Toy.methods.add.input.encode({ n }),
+      stream: null,
+      ...(isLast === undefined ? {} : { isLast }),
+      reply: () => undefined,
+      fail: (error) => refused.push(error.code),
+      ...more,
+    })
+  }
+  let refused: string[]
+  beforeEach(() => {
+    refused = []
+    install(null)
+  })
+
+  test('a call that came alone runs at once, and is counted as any other', () => {
+    arrive(1, true)
+    expect(runs).toEqual([1])
+    arrive(2, true, { priority: 'ordered' })
+    expect(runs).toEqual([1, 2])
+    expect(eo.statistics()).toMatchObject({ jobsStarted: 2, replied: 2, jobsLive: 0 })
+    expect(eo.statistics()).toMatchObject({ jobsRunning: 0, jobsQueued: 0 })
+  })
+
+  test.each([[false], [undefined]])('isLast %s: what came with it may go first', async (isLast) => {
+    arrive(1, isLast, { priority: 'low' })
+    arrive(2, isLast)
+    arrive(3, true, { priority: 'high' })
+    expect(runs).toEqual([])
+    await turn(0)
+    expect(runs).toEqual([3, 2, 1])
+  })
+
+  test('one that came alone waits where it must: ordered ones take turns', async () => {
+    arrive(1, true, {
+      functionNumber: Toy.methods.wait.functionNumber,
+      payload: Toy.methods.wait.input.encode({}),
+      priority: 'ordered',
+    })
+    arrive(2, true, { priority: 'ordered' })
+    expect(release).toHaveLength(1)
+    await turn(0)
+    expect(runs).toEqual([])
+    release[0]?.()
+    await until(() => runs.length > 0)
+    expect(runs).toEqual([2])
+  })
+
+  test('one that came alone and too late does not run', async () => {
+    arrive(1, true, { deadlineMs: performance.now() - 1 })
+    await until(() => refused.length > 0)
+    expect(refused).toEqual(['DEADLINE_PASSED'])
+    expect(runs).toEqual([])
+  })
+
+  test('one that waited for a role never runs inside the change of role', async () => {
+    eo.client.clientUninstall(Toy)
+    install('csi1')
+    arrive(1, true)
+    eo.setRole('csi1', 'ACTIVE', 3)
+    expect(runs).toEqual([])
+    await until(() => runs.length > 0)
   })
 })

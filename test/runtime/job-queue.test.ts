@@ -77,6 +77,21 @@ describe('job queue', () => {
     expect(takeAll(queue).run.indexOf(999)).toBeLessThan(16)
   })
 
+  test('starts a job at once only where take would hand it out next', () => {
+    const queue = new JobQueue<Job>({ queuedCountMax: 4, runningCountMax: 2 })
+    expect(queue.start(job(1, 'default', 10), 10)).toBe(false)
+    expect(queue.start(job(1), 0)).toBe(true)
+    expect(queue.start(job(2), 0)).toBe(true)
+    expect(queue.start(job(3), 0)).toBe(false)
+    expect(queue.start(job(4, 'ordered'), 0)).toBe(true)
+    expect(queue.start(job(5, 'ordered'), 0)).toBe(false)
+    queue.release('default')
+    queue.push(job(6, 'low'))
+    expect(queue.start(job(7), 0)).toBe(false)
+    expect(queue.counters).toMatchObject({ accepted: 4, started: 3, expired: 0 })
+    expect([queue.queuedCount, queue.runningCount]).toEqual([1, 2])
+  })
+
   test('jobs that are put back start again in their place', () => {
     const queue = new JobQueue<Job>(LIMITS)
     for (const id of [1, 2, 3]) queue.push(job(id))
