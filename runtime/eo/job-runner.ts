@@ -12,7 +12,8 @@ import type { Job } from './job.ts'
 import type { EoIdentity } from './my-eo.ts'
 import { Quarantine } from './quarantine.ts'
 import { cancelled, isThenable, where } from './receiver.ts'
-import { WorkerPool, type WorkerFailure } from './worker-pool.ts'
+import type { WorkerFailure } from './worker-job.ts'
+import { WorkerPool } from './worker-pool.ts'
 
 /** What a {@link JobRunner} is given. */
 export interface JobRunnerOptions {

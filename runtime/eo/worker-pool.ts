@@ -1,46 +1,12 @@
-import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import { SdkError } from '../../idl/index.ts'
-import type { RmdPriority } from '../../ioc/index.ts'
 import { JobQueue, type QueueWatermarks } from './job-queue.ts'
+import { JobTimes, nextWorker } from './job-shares.ts'
 import type { EoIdentity } from './my-eo.ts'
 import { OverdueJobs } from './overdue-jobs.ts'
-import {
-  SLOT,
-  SLOT_COUNT,
-  type WorkerAnswer,
-  type WorkerCall,
-  type WorkerCancelMessage,
-  type WorkerErrorMessage,
-  type WorkerJobMessage,
-  type WorkerSession,
-} from './worker-protocol.ts'
-
-/** One job for a worker. Exactly one of `done` and `failed` is called, once. */
-export interface WorkerJob {
-  readonly module: string
-  readonly name: string
-  /** What people call it: `Sequence.next`. */
-  readonly where: () => string
-  readonly input: unknown
-  readonly call: WorkerCall
-  readonly priority: RmdPriority
-  readonly deadlineMs: number
-  done(value: unknown): void
-  /** `died`: the worker ended while it ran this job. */
-  failed(error: SdkError | WorkerFailure, died: boolean): void
-}
-
-/** What a function on a worker threw. */
-export class WorkerFailure extends Error {
-  readonly stackText: string
-
-  constructor(message: WorkerErrorMessage) {
-    super(message.message)
-    this.name = message.name
-    this.stackText = message.stack
-  }
-}
+import { WorkerFailure, type WorkerJob } from './worker-job.ts'
+import type { WorkerAnswer, WorkerErrorMessage } from './worker-protocol.ts'
+import { WorkerSession } from './worker-session.ts'
 
 /** Bounds of a {@link WorkerPool}. */
 export interface WorkerPoolOptions {
@@ -57,8 +23,6 @@ export interface WorkerPoolOptions {
   readonly log: (message: string, fields: Readonly<Record<string, unknown>>) => void
 }
 
-/** A worker gets as many jobs at once as it should finish in this time. */
-const BATCH_MS = 2
 /** A worker that gave no answer for this long gives its waiting jobs back when another one is free. */
 const STALL_MS = 5
 /** Workers that may end one after the other without finishing a job before the waiting jobs are failed. */
@@ -68,34 +32,22 @@ const FRUITLESS_DEATH_COUNT_MAX = 3
 const DEATHS_PER_THREAD = 4
 const DEATH_WINDOW_MS = 1_000
 
-interface Session {
-  /** Ends the thread, whatever it runs. */
-  readonly killer: AbortController
-  readonly port: MessagePort
-  readonly slots: Int32Array
-  /** By slot, in the order they were assigned. */
-  readonly jobs: Map<number, WorkerJob>
-  readonly free: number[]
-  batch: WorkerJobMessage[]
-  lastAnswerMs: number
-}
-
 /**
  * Worker threads that run functions placed on them. piscina starts, limits and replaces the threads; each thread gets
- * one task, a session, and the session gets jobs in batches through a port, so that a job costs no piscina task.
+ * one task, a session, and the session gets jobs in chunks through a port, so that a job costs no piscina task.
  *
- * I1 A job is claimed by its worker in shared memory before it runs. I2 When a worker ends, the job it ran fails with
- * WORKER_DIED, what it had finished is answered, and what it had not started is queued again. I3 Waiting jobs are
- * bounded; `submit` answers false at the bound.
+ * I1 When a worker ends, the job it ran fails with WORKER_DIED, what it had finished is answered, and what it had not
+ * started is queued again. I2 Waiting jobs are bounded; `submit` answers false at the bound. I3 What has not begun does
+ * not wait for a worker that is stalled while there is another.
  */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
   readonly #queue: JobQueue<WorkerJob>
-  readonly #sessions = new Set<Session>()
+  readonly #sessions: WorkerSession[] = []
   readonly #modules = new Set<string>()
   #startingCount = 0
   #piscina: Promise<Piscina> | undefined
-  #jobMs = BATCH_MS
+  readonly #times = new JobTimes()
   #fruitlessDeathCount = 0
   #closed = false
   #pumping = false
@@ -119,7 +71,7 @@ export class WorkerPool {
   /** Makes a module known and starts the first worker, so that the first job waits for neither. */
   place(module: string): void {
     this.#modules.add(module)
-    if (this.#sessions.size + this.#startingCount === 0) this.#startSession()
+    if (this.#sessions.length + this.#startingCount === 0) this.#startSession()
   }
 
   /** Takes a job in. False: too many wait (QUEUE_OVERFLOW). */
@@ -131,7 +83,7 @@ export class WorkerPool {
 
   statistics(): Readonly<Record<string, number>> {
     return {
-      workers: this.#sessions.size,
+      workers: this.#sessions.length,
       workersDied: this.#diedCount,
       overdueEnded: this.#overdueCount,
       ...this.#overdue.statistics(),
@@ -170,13 +122,13 @@ export class WorkerPool {
       call.messageId === messageId && call.caller === caller
     for (const job of this.#queue.remove(isIt)) job.failed(error, false)
     for (const session of this.#sessions) {
-      for (const [slot, job] of session.jobs) {
+      for (const [slot, job] of session.jobs()) {
         if (!isIt(job)) continue
-        if (withdraw(session, slot)) {
+        if (session.withdraw(slot)) {
           this.#queue.release(job.priority)
           this.#schedule()
           job.failed(error, false)
-        } else session.port.postMessage(slot satisfies WorkerCancelMessage)
+        } else session.giveUp(slot)
       }
     }
   }
@@ -186,12 +138,10 @@ export class WorkerPool {
     this.#closed = true
     const error = new SdkError('INTERRUPT', 'the execution object stops')
     for (const job of this.#queue.remove(() => true)) job.failed(error, false)
-    for (const session of this.#sessions) {
-      for (const job of session.jobs.values()) job.failed(error, true)
-      session.jobs.clear()
-      session.port.close()
+    for (const session of this.#sessions.splice(0)) {
+      for (const [, job] of session.jobs()) job.failed(error, true)
+      session.close()
     }
-    this.#sessions.clear()
     const piscina = await this.#piscina
     await piscina?.destroy()
   }
@@ -199,7 +149,7 @@ export class WorkerPool {
   #schedule(): void {
     if (this.#pumping) return
     this.#pumping = true
-    // After every answer of this turn: what those made room for leaves as one batch.
+    // After every answer of this turn: what those made room for leaves as one chunk.
     setImmediate(() => {
       this.#pumping = false
       this.#pump()
@@ -209,17 +159,16 @@ export class WorkerPool {
   #pump(): void {
     if (this.#closed) return
     const nowMs = this.#options.clock()
-    const depth = Math.max(1, Math.min(SLOT_COUNT, Math.floor(BATCH_MS / this.#jobMs)))
     for (;;) {
-      const session = this.#leastLoaded()
-      if (session === undefined || SLOT_COUNT - session.free.length >= depth) break
+      const session = nextWorker(this.#sessions)
+      if (session === undefined) break
       const taken = this.#queue.take(nowMs)
       if (taken === undefined) break
       if (taken.kind === 'expired') expire(taken.job)
-      else assign(session, taken.job)
+      else session.give(taken.job, this.#times.expectedMs(taken.job))
     }
-    for (const session of this.#sessions) flush(session, nowMs)
-    const wanted = this.#sessions.size + this.#startingCount
+    for (const session of this.#sessions) session.flush(nowMs)
+    const wanted = this.#sessions.length + this.#startingCount
     if (this.#queue.queuedCount <= this.#startingCount || wanted >= this.#options.threads) return
     const waitMs = this.#startDelayMs(nowMs)
     if (waitMs <= 0) this.#startSession()
@@ -239,9 +188,8 @@ export class WorkerPool {
    */
   #lookForOverdue(nowMs: number): void {
     for (const session of this.#sessions) {
-      for (const [slot, job] of session.jobs) {
-        if (nowMs < job.deadlineMs) continue
-        if (Atomics.load(session.slots, slot) !== SLOT.RUNNING) continue
+      for (const [slot, job] of session.jobs()) {
+        if (nowMs < job.deadlineMs || !session.hasBegun(slot)) continue
         this.#overdue.add(job, job.deadlineMs)
         if (nowMs - job.deadlineMs < this.#options.overdueMs) continue
         if (session.killer.signal.aborted) continue
@@ -255,23 +203,15 @@ export class WorkerPool {
     }
   }
 
-  #leastLoaded(): Session | undefined {
-    let best: Session | undefined
-    for (const session of this.#sessions) {
-      if (best === undefined || session.free.length > best.free.length) best = session
-    }
-    return best
-  }
-
+  /** What waits behind a function that takes its time goes to the others. */
   #rebalance(nowMs: number): void {
-    const idle = [...this.#sessions].some((session) => session.free.length === SLOT_COUNT)
-    const room = this.#sessions.size + this.#startingCount < this.#options.threads
-    if ((!idle && !room) || this.#queue.queuedCount > 0) return
-    for (const session of this.#sessions) {
-      if (nowMs - session.lastAnswerMs < STALL_MS) continue
-      const back = withdrawWaiting(session)
+    for (const session of this.#sessions) session.isStalled = session.silentMs(nowMs) >= STALL_MS
+    const stalled = this.#sessions.filter((session) => session.isStalled)
+    const workers = this.#sessions.length + this.#startingCount
+    if (stalled.length === workers && workers === this.#options.threads) return
+    for (const session of stalled) {
+      const back = session.withdrawWaiting()
       if (back.length === 0) continue
-      this.#jobMs = BATCH_MS
       this.#queue.putBack(back)
       this.#schedule()
     }
@@ -293,31 +233,21 @@ export class WorkerPool {
   }
 
   #runSession(piscina: Piscina): void {
-    const { port1, port2 } = new MessageChannel()
-    const session: Session = {
-      killer: new AbortController(),
-      port: port1,
-      slots: new Int32Array(new SharedArrayBuffer(4 * SLOT_COUNT)),
-      jobs: new Map(),
-      free: Array.from({ length: SLOT_COUNT }, (_, i) => SLOT_COUNT - 1 - i),
-      batch: [],
-      lastAnswerMs: this.#options.clock(),
-    }
-    this.#sessions.add(session)
-    port1.on('message', (answer: WorkerAnswer) => {
-      this.#answered(session, answer)
+    const session = new WorkerSession(this.#options.clock(), (first) => {
+      const nowMs = this.#options.clock()
+      for (let answer: WorkerAnswer | undefined = first; answer !== undefined;) {
+        this.#answered(session, answer, nowMs)
+        answer = session.takeAnswer()
+      }
+      if (this.#queue.queuedCount > 0) this.#schedule()
     })
+    this.#sessions.push(session)
     const { component, node, address } = this.#options.identity()
-    const task: WorkerSession = {
-      eo: { component, node, address },
-      port: port2,
-      slots: session.slots,
-      modules: [...this.#modules],
-    }
+    const task = session.task({ component, node, address }, [...this.#modules])
     piscina
       .run(task, {
         name: 'session',
-        transferList: [port2],
+        transferList: [task.port],
         signal: session.killer.signal,
       })
       .then(
@@ -331,38 +261,35 @@ export class WorkerPool {
     this.#schedule()
   }
 
-  #answered(session: Session, answer: WorkerAnswer): void {
-    const [slot, ok, outcome, elapsedMs] = answer
-    const job = session.jobs.get(slot)
-    release(session, slot)
-    if (job === undefined || ok === 'skipped') return
+  #answered(session: WorkerSession, answer: WorkerAnswer, nowMs: number): void {
+    const job = session.release(answer[0], nowMs)
+    if (job === undefined) return
     if (this.#overdue.count > 0) this.#overdue.done(job)
-    session.lastAnswerMs = this.#options.clock()
     this.#queue.release(job.priority)
-    this.#jobMs += (Math.max(elapsedMs, 0.005) - this.#jobMs) / 8
+    this.#times.ran(job, session.elapsedMs(answer[0]))
     this.#fruitlessDeathCount = 0
     this.#finishedCount++
-    if (ok === true) job.done(outcome)
-    else if (ok === false) job.failed(revive(outcome), false)
-    else job.failed(new SdkError('NOT_IMPLEMENTED', outcome), false)
-    if (this.#queue.queuedCount > 0) this.#schedule()
+    if (answer.length === 2) job.done(answer[1])
+    else if (answer[1] === 'threw') job.failed(revive(answer[2]), false)
+    else job.failed(new SdkError('NOT_IMPLEMENTED', String(answer[2])), false)
   }
 
   /** The worker is gone: answers, fails or requeues what it held, and lets the pool start another. */
-  #ended(session: Session, cause: string): void {
-    if (this.#closed || !this.#sessions.delete(session)) return
-    for (;;) {
-      const left = receiveMessageOnPort(session.port) as { message: WorkerAnswer } | undefined
-      if (left === undefined) break
-      this.#answered(session, left.message)
+  #ended(session: WorkerSession, cause: string): void {
+    const place = this.#sessions.indexOf(session)
+    if (this.#closed || place < 0) return
+    this.#sessions.splice(place, 1)
+    const nowMs = this.#options.clock()
+    for (let left = session.takeAnswer(); left !== undefined; left = session.takeAnswer()) {
+      this.#answered(session, left, nowMs)
     }
-    session.port.close()
-    const back = withdrawWaiting(session)
-    const running = [...session.jobs.values()]
+    const back = session.withdrawWaiting()
+    const running = session.jobs().map(([, job]) => job)
+    session.close()
     this.#queue.putBack(back)
     this.#diedCount++
     const deathCountMax = DEATHS_PER_THREAD * this.#options.threads
-    this.#deathsMs = [...this.#deathsMs, this.#options.clock()].slice(-deathCountMax)
+    this.#deathsMs = [...this.#deathsMs, nowMs].slice(-deathCountMax)
     this.#fruitlessDeathCount = running.length > 0 ? 0 : this.#fruitlessDeathCount + 1
     this.#options.log('a worker thread ended', { cause, failed: running.length, back: back.length })
     for (const job of running) {
@@ -402,43 +329,6 @@ export class WorkerPool {
     })
     return piscina
   }
-}
-
-function assign(session: Session, job: WorkerJob): void {
-  const slot = session.free.pop()!
-  session.jobs.set(slot, job)
-  Atomics.store(session.slots, slot, SLOT.WAITING)
-  session.batch.push([slot, job.module, job.name, job.input, job.call])
-}
-
-function flush(session: Session, nowMs: number): void {
-  if (session.batch.length === 0) return
-  if (session.free.length + session.batch.length === SLOT_COUNT) session.lastAnswerMs = nowMs
-  const { batch } = session
-  session.batch = []
-  session.port.postMessage(batch)
-}
-
-function release(session: Session, slot: number): void {
-  session.jobs.delete(slot)
-  Atomics.store(session.slots, slot, SLOT.FREE)
-  session.free.push(slot)
-}
-
-/**
- * Takes back what the worker did not claim yet, in the order it was given. The slot stays taken until the worker says
- * that it skipped it: a cell used again before that would let the old message claim the new job.
- */
-function withdrawWaiting(session: Session): WorkerJob[] {
-  const back: WorkerJob[] = []
-  for (const [slot, job] of session.jobs) if (withdraw(session, slot)) back.push(job)
-  return back
-}
-
-/** @returns false when the worker has begun it, or is done with it. */
-function withdraw(session: Session, slot: number): boolean {
-  const before = Atomics.compareExchange(session.slots, slot, SLOT.WAITING, SLOT.WITHDRAWN)
-  return before === SLOT.WAITING && session.jobs.delete(slot)
 }
 
 function expire(job: WorkerJob): void {

@@ -3,34 +3,43 @@
  * component only the modules that functions were placed on.
  */
 import {
+  NUMBER,
+  NUMBER_COUNT,
+  PRIORITIES,
   SLOT,
+  type SessionTask,
   type WorkerAnswer,
   type WorkerCall,
   type WorkerCancelMessage,
+  type WorkerChunk,
   type WorkerErrorMessage,
-  type WorkerJobMessage,
-  type WorkerSession,
 } from './worker-protocol.ts'
 
 type WorkerFunction = (input: unknown, call: unknown) => unknown
 
 /** What piscina calls. Ends when the EO closes the port. */
-export function session({ eo, port, slots, modules }: WorkerSession): Promise<void> {
+export function session({ eo, port, slots, numbers, modules }: SessionTask): Promise<void> {
   // What `bindMyEo` does, without its imports.
   place[MY_EO] = eo
-  const queue: WorkerJobMessage[] = []
+  const chunks: WorkerChunk[] = []
   let serving = false
   const serve = async (): Promise<void> => {
     serving = true
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const [slot] = job
-      if (Atomics.compareExchange(slots, slot, SLOT.WAITING, SLOT.RUNNING) !== SLOT.WAITING) {
-        port.postMessage([slot, 'skipped', null, 0] satisfies WorkerAnswer)
-        continue
+    for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
+      const { slots: taken } = chunk
+      for (let at = 0; at < taken.length; at++) {
+        const slot = taken[at]!
+        if (Atomics.compareExchange(slots, slot, SLOT.WAITING, SLOT.RUNNING) !== SLOT.WAITING) {
+          port.postMessage([slot, 'skipped', null] satisfies WorkerAnswer)
+          continue
+        }
+        const startMs = performance.now()
+        // A function that answers at once is not awaited: a microtask a job is what chunks save.
+        const given = runJob(chunk, at, numbers)
+        const answer = given instanceof Promise ? await given : given
+        numbers[slot * NUMBER_COUNT + NUMBER.ELAPSED_MS] = performance.now() - startMs
+        post(answer)
       }
-      // A function that answers at once is not awaited: a microtask a job is what batches save.
-      const answer = runJob(job)
-      post(answer instanceof Promise ? await answer : answer)
     }
     serving = false
   }
@@ -39,17 +48,17 @@ export function session({ eo, port, slots, modules }: WorkerSession): Promise<vo
       port.postMessage(answer)
     } catch (error) {
       const message = `the result cannot cross threads: ${String(error)}`
-      port.postMessage([answer[0], false, toMessage(new Error(message)), answer[3]])
+      port.postMessage([answer[0], 'threw', toMessage(new Error(message))] satisfies WorkerAnswer)
     }
   }
   for (const url of modules) load(url).catch(() => undefined)
   return new Promise((resolve) => {
-    port.on('message', (message: readonly WorkerJobMessage[] | WorkerCancelMessage) => {
+    port.on('message', (message: WorkerChunk | WorkerCancelMessage) => {
       if (typeof message === 'number') {
         if (running?.slot === message) running.context.giveUp()
         return
       }
-      queue.push(...message)
+      chunks.push(message)
       if (!serving) void serve()
     })
     port.once('close', () => {
@@ -59,7 +68,7 @@ export function session({ eo, port, slots, modules }: WorkerSession): Promise<vo
 }
 
 const MY_EO = Symbol.for('holdfast.myEo')
-const place = globalThis as { [MY_EO]?: WorkerSession['eo'] }
+const place = globalThis as { [MY_EO]?: SessionTask['eo'] }
 
 type Exports = Readonly<Record<string, unknown>>
 const loadedModules = new Map<string, Exports>()
@@ -70,33 +79,43 @@ async function load(url: string): Promise<Exports> {
   return exports
 }
 
+/** Read once: asked for, it costs as much as a short function. */
+const ORIGIN_MS = performance.timeOrigin
+
 /** The job that was begun last, until it ends. */
 let running: { readonly slot: number; readonly context: WorkerCallContext } | null = null
 
-function runJob(job: WorkerJobMessage): WorkerAnswer | Promise<WorkerAnswer> {
-  const [slot, url, name, input, call] = job
-  const startMs = performance.now()
-  const elapsed = (): number => performance.now() - startMs
-  const failed = (error: unknown): WorkerAnswer => [slot, false, toMessage(error), elapsed()]
+function runJob(
+  chunk: WorkerChunk,
+  at: number,
+  numbers: Float64Array,
+): WorkerAnswer | Promise<WorkerAnswer> {
+  const slot = chunk.slots[at]!
+  const place = numbers[slot * NUMBER_COUNT + NUMBER.FUNCTION]!
+  const url = chunk.functions[place]!
+  const name = chunk.functions[place + 1]!
   const run = (module: Exports): WorkerAnswer | Promise<WorkerAnswer> => {
     const target = module[name]
     if (typeof target !== 'function') {
-      return [slot, null, `${url} exports no function ${name}`, elapsed()]
+      return [slot, 'missing', `${url} exports no function ${name}`]
     }
-    const context = new WorkerCallContext(call)
+    const context = new WorkerCallContext(chunk, at, numbers)
     running = { slot, context }
     try {
-      const result = (target as WorkerFunction)(input, context)
-      if (!isThenable(result)) return [slot, true, result, elapsed()]
-      return result.then((value): WorkerAnswer => [slot, true, value, elapsed()], failed)
+      const result = (target as WorkerFunction)(chunk.inputs[at], context)
+      if (!isThenable(result)) return [slot, result]
+      return result.then(
+        (value): WorkerAnswer => [slot, value],
+        (error: unknown): WorkerAnswer => [slot, 'threw', toMessage(error)],
+      )
     } catch (error) {
-      return failed(error)
+      return [slot, 'threw', toMessage(error)]
     }
   }
   const loaded = loadedModules.get(url)
   if (loaded !== undefined) return run(loaded)
   return load(url).then(run, (error: unknown): WorkerAnswer => {
-    return [slot, null, `${url} does not load: ${String(error)}`, elapsed()]
+    return [slot, 'missing', `${url} does not load: ${String(error)}`]
   })
 }
 
@@ -105,7 +124,7 @@ class WorkerCallContext {
   readonly source: WorkerCall['source']
   readonly caller: string
   readonly messageId: number
-  readonly priority: string
+  readonly priority: WorkerCall['priority']
   readonly deadlineMs: number
   readonly epoch: number
   readonly trace: string | undefined
@@ -113,17 +132,22 @@ class WorkerCallContext {
   #canceller: AbortController | undefined
   #givenUp = false
 
-  constructor(call: WorkerCall) {
-    this.source = call.source
-    this.caller = call.caller
-    this.messageId = call.messageId
-    this.priority = call.priority
-    this.deadlineMs = call.deadlineEpochMs - performance.timeOrigin
-    this.epoch = call.epoch
-    this.trace = call.trace
+  constructor({ slots, callers, traces }: WorkerChunk, at: number, numbers: Float64Array) {
+    const slot = slots[at]!
+    const first = slot * NUMBER_COUNT
+    this.source = {
+      node: numbers[first + NUMBER.SOURCE_NODE]!,
+      port: numbers[first + NUMBER.SOURCE_PORT]!,
+    }
+    this.caller = callers[at]!
+    this.messageId = numbers[first + NUMBER.MESSAGE_ID]!
+    this.priority = PRIORITIES[numbers[first + NUMBER.PRIORITY]!]!
+    this.deadlineMs = numbers[first + NUMBER.DEADLINE_EPOCH_MS]! - ORIGIN_MS
+    this.epoch = numbers[first + NUMBER.EPOCH]!
+    this.trace = traces[slot]
   }
 
-  get eo(): WorkerSession['eo'] {
+  get eo(): SessionTask['eo'] {
     return place[MY_EO]!
   }
 

@@ -4,6 +4,7 @@ import { WorkerPool } from '../../runtime/eo/worker-pool.ts'
 
 const DIST = new URL('../../dist/', import.meta.url)
 const WORK = new URL('test/fixtures/runtime/work.js', DIST).href
+const MEET = new URL('test/fixtures/bench/echo.js', DIST).href
 
 let pool: WorkerPool
 
@@ -22,17 +23,18 @@ function start(options: { threads?: number; queueCountMax?: number; heapMiB?: nu
 }
 afterEach(() => pool.close())
 
+const CALLER = '0'.repeat(16)
 let messageId = 0
-function run(name: string, input: unknown, timeoutMs = 10_000): Promise<unknown> {
+function run(name: string, input: unknown, timeoutMs = 10_000, module = WORK): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const taken = pool.submit({
-      module: WORK,
+      module,
       name,
       where: () => name,
       input,
       call: {
         source: { node: 1, port: 64 },
-        caller: '0'.repeat(16),
+        caller: CALLER,
         messageId: ++messageId,
         priority: 'default',
         deadlineEpochMs: Date.now() + timeoutMs,
@@ -108,6 +110,55 @@ test('jobs behind a slow one are given to a worker that is free', async () => {
   await sweepUntil(quick)
   expect(performance.now() - startMs).toBeLessThan(1_500)
   await slow
+})
+
+/** The function of that name has begun and comes back when `body` is done. */
+async function whileRunning(
+  name: string,
+  input: unknown,
+  body: () => Promise<void>,
+): Promise<void> {
+  const channel = new BroadcastChannel(`told ${CALLER}`)
+  const begun = new Promise((resolve) => (channel.onmessage = resolve))
+  const running = run(name, input)
+  await begun
+  await body()
+  channel.postMessage('end')
+  await running
+  channel.close()
+}
+
+test('jobs that are not known to be short are on all workers at once', async () => {
+  start({ threads: 3 })
+  const meet = (): Promise<unknown> => run('meet', { count: 3 }, 60_000, MEET)
+  // They end when three of them run. No sweep: nothing is taken back.
+  for (let round = 0; round < 5; round++) await Promise.all([meet(), meet(), meet()])
+  await Promise.all(Array.from({ length: 3 }, () => run('hold', { ms: 20 })))
+  for (let round = 0; round < 5; round++) await Promise.all([meet(), meet(), meet()])
+})
+
+test('behind a function that is known to take long nothing is queued', async () => {
+  start({ threads: 2 })
+  await Promise.all([run('hold', { ms: 50 }), run('hold', { ms: 50 })])
+  for (let i = 0; i < 20; i++) await run('square', { n: 1 })
+  // No sweep: nothing is taken back.
+  await whileRunning('untilTold', {}, async () => {
+    await Promise.all(Array.from({ length: 200 }, (_, n) => run('square', { n })))
+  })
+})
+
+test('what waits behind a function that for once takes long is taken back under load, too', async () => {
+  start({ threads: 2 })
+  await Promise.all([run('hold', { ms: 50 }), run('hold', { ms: 50 })])
+  for (let i = 0; i < 50; i++) await run('sometimesLong', { long: false })
+  const rounds = new Array<number>(32).fill(0)
+  const caller = async (i: number): Promise<void> => {
+    // All go on until the last one is there: the other worker has no moment without a job.
+    for (; Math.min(...rounds) < 20; rounds[i]!++) await run('square', { n: i })
+  }
+  await whileRunning('sometimesLong', { long: true }, async () => {
+    await sweepUntil(Promise.all(rounds.map((_, i) => caller(i))))
+  })
 })
 
 test('the queue is bounded', async () => {
