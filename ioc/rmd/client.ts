@@ -225,6 +225,7 @@ export class RmdClient {
   #begin(call: PendingCall, nowMs: number): void {
     const { signal } = call.spec
     this.#table.add(call)
+    if (call.ordered) this.#ordered.begin(call)
     if (signal !== undefined) {
       call.onAbort = () => this.#giveUp(call)
       signal.addEventListener('abort', call.onAbort, { once: true })
@@ -236,7 +237,6 @@ export class RmdClient {
   /** Finds the connection for a call and sends it, or lets it wait, or fails it. */
   #route(call: PendingCall, nowMs: number): void {
     const { target } = call.spec
-    if (call.ordered && this.#ordered.isBehind(call)) return this.#wait(call, call.deadlineMs)
     if (target.kind === 'name') return this.#routeByName(call, target, nowMs)
     if (target.kind === 'address') return this.#sendTo(call, target.address, nowMs)
     if (target.kind === 'many') return this.#sendToMany(call, target.destination, nowMs)
@@ -320,6 +320,9 @@ export class RmdClient {
 
   #transmit(call: PendingCall, connection: Connection, nowMs: number): void {
     const { spec } = call
+    if (call.ordered && !this.#ordered.mayLeave(call, connection)) {
+      return this.#wait(call, call.deadlineMs)
+    }
     if (connection.peer === null && this.#held.mustWait(call, connection)) {
       return this.#hold(call, connection, nowMs)
     }
@@ -348,8 +351,9 @@ export class RmdClient {
 
   /** Waits for the peer's hello, which comes soon or never: then the connection closes. */
   #hold(call: PendingCall, connection: Connection, nowMs: number): void {
-    if (this.#held.hold(call, connection)) this.#table.setDue(call, call.deadlineMs)
-    else this.#onUnsent(call, 'full', nowMs)
+    if (!this.#held.hold(call, connection)) return this.#onUnsent(call, 'full', nowMs)
+    this.#table.setDue(call, call.deadlineMs)
+    if (call.ordered) this.#release(call, nowMs)
   }
 
   #onUnsent(call: PendingCall, outcome: 'full' | 'tooBig' | 'closed', nowMs: number): void {
@@ -428,7 +432,7 @@ export class RmdClient {
   }
 
   #wait(call: PendingCall, untilMs: number): void {
-    if (call.ordered && call.connection === null) this.#ordered.add(call)
+    if (call.ordered && call.connection === null) this.#ordered.wait(call)
     this.#table.setDue(call, Math.min(call.deadlineMs, Math.ceil(untilMs)))
   }
 
@@ -490,13 +494,15 @@ export class RmdClient {
     return call.connection?.sendReply(header, NO_BYTES) ?? 'closed'
   }
 
-  /** An ordered call waits no more: those behind it go, up to the first that has to wait again. */
+  /** An ordered call has left, or has ended: those that wait behind it go, up to the first that has to wait again. */
   #release(call: PendingCall, nowMs: number): void {
-    if (!this.#ordered.remove(call) || this.#isReleasing || this.#closed) return
+    this.#ordered.left(call)
+    let next = this.#ordered.next(call)
+    if (next === undefined || this.#isReleasing || this.#closed) return
     this.#isReleasing = true
-    for (let next = this.#ordered.first(call); next !== undefined;) {
+    while (next !== undefined) {
       this.#route(next, nowMs)
-      const after = this.#ordered.first(call)
+      const after = this.#ordered.next(next)
       next = after === next ? undefined : after
     }
     this.#isReleasing = false
@@ -506,8 +512,10 @@ export class RmdClient {
   #finish(call: PendingCall): void {
     this.#table.delete(call.id)
     call.connection = null
-    if (call.ordered) this.#release(call, this.#clock.nowMs())
     if (call.onAbort !== null) call.spec.signal?.removeEventListener('abort', call.onAbort)
+    if (!call.ordered) return
+    this.#ordered.end(call)
+    this.#release(call, this.#clock.nowMs())
   }
 
   #fail(call: PendingCall, error: Error): void {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SdkError } from '../../idl/index.ts'
 import type { IncomingCall, Rmd } from '../../ioc/index.ts'
@@ -163,6 +164,109 @@ it('ordered calls keep their order when they are made again, and later ones wait
   await clock.advance(100)
   expect(seen).toEqual([...made, 'later'])
   expect(await Promise.all(answers)).toEqual([...made, 'later'])
+})
+
+it('an ordered call does not go to the next active while an earlier one is with the one before', async () => {
+  const next = await kit.rmd(65)
+  const seen: string[] = []
+  next.serve((call) => {
+    seen.push(Echo.methods.echo.input.decode(call.payload))
+    call.reply(call.payload, 2)
+  })
+  names.set('echo', 64, 1)
+  const typed = client.client(Echo, { to: '@echo', ordered: true })
+  const answers = [typed.echo('a'), typed.echo('b')]
+  await settled()
+  names.set('echo', 65, 2)
+  answers.push(typed.echo('c'), typed.echo('d', { atMostOnce: true }))
+  await settled()
+  expect(seen).toEqual([])
+  for (const { call } of arrived) call.fail(new SdkError('NOT_ACTIVE', 'no more'))
+  await settled()
+  await clock.advance(100)
+  expect(seen).toEqual(['a', 'b', 'c', 'd'])
+  expect(await Promise.all(answers)).toEqual(['a', 'b', 'c', 'd'])
+  expect(await typed.echo('e')).toBe('e')
+})
+
+/**
+ * A callee of the property below: runs what comes, refuses it, or keeps it until its state changes. What has run, on
+ * whichever callee, all of them know.
+ */
+class Callee {
+  readonly #ran: number[]
+  readonly #epoch: () => number
+  #state: 'run' | 'refuse' | 'keep' = 'refuse'
+  #kept: IncomingCall[] = []
+
+  constructor(ran: number[], epoch: () => number) {
+    this.#ran = ran
+    this.#epoch = epoch
+  }
+
+  become(state: 'run' | 'refuse' | 'keep'): void {
+    this.#state = state
+    for (const call of this.#kept.splice(0)) this.take(call)
+  }
+
+  readonly take = (call: IncomingCall): void => {
+    if (this.#state === 'keep') this.#kept.push(call)
+    else if (this.#state === 'refuse') call.fail(new SdkError('NOT_ACTIVE', 'not here'))
+    else {
+      const number = Number(Echo.methods.echo.input.decode(call.payload))
+      if (!call.atMostOnce || !this.#ran.includes(number)) this.#ran.push(number)
+      call.reply(call.payload, this.#epoch())
+    }
+  }
+}
+
+it('ordered calls run in their order and once, however the role moves', async () => {
+  const states = fc.constantFrom('run' as const, 'refuse' as const, 'keep' as const)
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('call' as const), n: fc.nat(3) }) },
+    fc.record({ kind: fc.constant('move' as const), to: fc.constantFrom(0, 1, null) }),
+    fc.record({ kind: fc.constant('become' as const), who: fc.nat(1), state: states }),
+    fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(60) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.boolean(), async (steps, atMostOnce) => {
+      const world = new Kit('memory')
+      const time = new ManualClock()
+      const table = new Names()
+      const ran: number[] = []
+      let epoch = 1
+      const callees = [0, 1].map(() => new Callee(ran, () => epoch))
+      for (const [i, callee] of callees.entries()) {
+        ;(await world.rmd(64 + i, { dedupe: () => false })).serve(callee.take)
+      }
+      const caller = await world.rmd(null, { clock: time, names: table })
+      table.set('echo', null, epoch)
+      const options = { to: '@echo', ordered: true, timeoutMs: 600_000, atMostOnce } as const
+      const typed = caller.client(Echo, options)
+      const answers: Promise<string>[] = []
+      for (const one of steps) {
+        if (one.kind === 'call') {
+          for (let i = 0; i <= one.n; i += 1) answers.push(typed.echo(String(answers.length)))
+        } else if (one.kind === 'become') callees[one.who]!.become(one.state)
+        else if (one.kind === 'pass') await time.advance(one.ms)
+        else {
+          epoch += 1
+          table.set('echo', one.to === null ? null : 64 + one.to, epoch)
+        }
+        await settled()
+      }
+      callees[0]!.become('refuse')
+      await settled()
+      epoch += 1
+      table.set('echo', 65, epoch)
+      callees[1]!.become('run')
+      await time.advance(1_000)
+      await Promise.all(answers)
+      expect(ran).toEqual(answers.map((_, i) => i))
+      await world.close()
+    }),
+    { numRuns: 60 },
+  )
 })
 
 it('an ordered call that is given up while it waits lets those behind it go', async () => {
