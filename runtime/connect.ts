@@ -4,6 +4,7 @@ import {
   createRmd,
   IOC_PORT,
   openPort,
+  TIMEOUT_MS_MAX,
   unixTransport,
   type IncomingCall,
   type IocAddress,
@@ -26,7 +27,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal
   /** Shown to peers. @defaultValue `client PID` */
   readonly name?: string
-  /** For the first answer of a node process. @defaultValue 5_000 */
+  /** For the first answer of a node process, 1 to 600_000. @defaultValue 5_000 */
   readonly timeoutMs?: number
   readonly log?: IocLog
 }
@@ -65,10 +66,14 @@ const TIMEOUT_MS_DEFAULT = 5_000
  * can reach, and so survives the end or standstill of any of them, and every change of director, without its user
  * noticing: calls to `@name` wait within their own time-out.
  * @throws SdkError NOT_EXIST when no cluster runs in the directory; TIMEOUT when its node processes do not answer;
- * INTERRUPT when the signal aborts first.
+ * INTERRUPT when the signal aborts first; INVALID_PARAMETER for a time-out out of its range.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { runDir, signal } = options
+  const { runDir, signal, timeoutMs = TIMEOUT_MS_DEFAULT } = options
+  if (!(typeof timeoutMs === 'number' && timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX)) {
+    const range = `give 1 to ${TIMEOUT_MS_MAX}`
+    throw new SdkError('INVALID_PARAMETER', `timeoutMs is ${String(timeoutMs)}: ${range}`)
+  }
   if (signal?.aborted === true) throw new SdkError('INTERRUPT', 'the signal was aborted before')
   if (!(await isDirectory(runDir))) throw noCluster(runDir, 'there is no such directory')
   const names = new NameWatch()
@@ -93,7 +98,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await rmd.close()
   }
   try {
-    await watch.start(runDir, options.timeoutMs ?? TIMEOUT_MS_DEFAULT, signal)
+    await watch.start(runDir, timeoutMs, signal)
   } catch (error) {
     await close()
     throw error

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SdkError } from '../../idl/index.ts'
 import { LIBRARY_FLAGS } from '../services/libraries.ts'
-import type { RmdPriority } from '../../ioc/index.ts'
+import { portRange, type RmdPriority } from '../../ioc/index.ts'
 import type { App } from './app.ts'
 import type { EoStateChange, HealthFeedback } from './health.ts'
 
@@ -16,7 +16,7 @@ export interface ClEoConfig {
   readonly threadPriority?: 'default' | 'low' | 'medium' | 'high'
   /** Worker threads at most, 1 to 64; started when functions are placed on them. @defaultValue 1 */
   readonly threads?: number
-  /** Requested IOC port, 1 to 1023; 0 allocates an ephemeral one. @defaultValue 0 */
+  /** Requested IOC port, 64 to 1023: lower ones are the platform's. 0 allocates an ephemeral one. @defaultValue 0 */
   readonly iocPort?: number
   /** Tables of own functions that may be installed at most, 1 to 1024. @defaultValue 16 */
   readonly userClients?: number
@@ -103,7 +103,14 @@ const eoConfigSchema = z
       .min(1, { error: 'at least 1: jobs placed on workers need one' })
       .max(64)
       .default(1),
-    iocPort: z.int().min(0).max(1023).default(0),
+    iocPort: z
+      .int()
+      .min(0)
+      .max(1023)
+      .refine((port) => port === 0 || portRange(port) !== 'platform', {
+        error: "1 to 63 are the platform's: give 64 to 127, or 0 for any that is free",
+      })
+      .default(0),
     userClients: z.int().min(1).max(1024).default(16),
     threadModel: z.enum(['recv', 'app']).default('recv'),
     queueCountMax: z.int().min(1).max(1_000_000).default(4_096),

@@ -60,9 +60,11 @@ export function createEoClient({ tables, place, setCustomAction }: EoClientOptio
 
 function placementOf(options: ClientInstallOptions): Placement {
   const csi = bindingOf(options.csi)
-  return options.worker === undefined
-    ? { kind: 'eo', csi }
-    : { kind: 'worker', csi, module: options.worker.href }
+  const { worker } = options
+  if (worker === undefined) return { kind: 'eo', csi }
+  if (typeof worker.href === 'string') return { kind: 'worker', csi, module: worker.href }
+  const how = "new URL('./work.js', import.meta.url)"
+  throw new SdkError('INVALID_PARAMETER', `options.worker is no URL: give one, such as ${how}`)
 }
 
 function bindingOf(csi: string | null | undefined): CsiBinding {

@@ -62,6 +62,11 @@ describe('clEoConfig', () => {
       { clEoConfig: { ...config, queueHighPercent: 10 } },
       /queueLowPercent: must be below queueHighPercent/,
     ],
+    [
+      "a port of the platform's",
+      { clEoConfig: { ...config, iocPort: 63 } },
+      /give 64 to 127, or 0/,
+    ],
     ['a port out of range', { clEoConfig: { ...config, iocPort: 1024 } }, /clEoConfig\.iocPort/],
     ['an unknown key', { clEoConfig: { ...config, thread: 1 } }, /clEoConfig: .*thread/],
     [

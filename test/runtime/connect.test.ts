@@ -66,6 +66,11 @@ test('a run directory without a cluster is NOT_EXIST, and is left as it was', as
   expect(await code(connect({ runDir }))).toBe('NOT_EXIST')
 })
 
+test.each(['5', Number.NaN, 0, 600_001])('a time-out of %j is refused', async (timeoutMs) => {
+  const options = { runDir: runDirectory(), timeoutMs: timeoutMs as number }
+  await expect(connect(options)).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })
+})
+
 test('a socket that nobody listens at any more is NOT_EXIST too', async () => {
   const runDir = runDirectory()
   mkdirSync(join(runDir, 'ioc'), { mode: 0o700 })

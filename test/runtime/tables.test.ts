@@ -92,6 +92,11 @@ test('a walk visits what is stacked, the latest first, until it is told to stop'
   expect(() => eo.client.walk(Toy, 'say', () => undefined)).toThrow(/has no function here/)
 })
 
+test('a worker module that is given as text is refused', () => {
+  const options = { worker: './work.js' as unknown as URL }
+  expect(() => eo.client.clientInstall(Toy, null, options)).toThrow(/options.worker is no URL/)
+})
+
 test('stacked tables count against userClients', () => {
   for (let i = 0; i < 16; i++) install(`t${i}`)
   expect(() => install('one more')).toThrow(/raise clEoConfig\.userClients/)
