@@ -18,6 +18,8 @@ interface SchemaDef {
 }
 
 type Path = readonly PropertyKey[]
+/** Schemas inside each other at most, those that only wrap another one included: bounds the stack. */
+const NESTING_MAX = 512
 type Reader = (reader: ShapeReader, def: SchemaDef, path: Path, schema: unknown) => Shape
 
 class ShapeReader {
@@ -38,6 +40,9 @@ class ShapeReader {
     }
     const reader = READERS[def.type]
     if (reader === undefined) this.refuse(path, REMEDY[def.type] ?? `${def.type} has no wire form`)
+    if (this.#open.size >= NESTING_MAX) {
+      this.refuse(path, `more than ${NESTING_MAX} schemas are inside each other`)
+    }
     const entry = { name: `r${this.#open.size}:${pathText(path)}`, used: false }
     this.#open.set(schema, entry)
     const shape = reader(this, def, path, schema)

@@ -69,9 +69,11 @@ function schemaOf(type: IdlType, typeOf: (name: string) => z.ZodType): z.ZodType
     }
     case 'array': {
       const list = z.array(schemaOf(type.item, typeOf))
+      if (type.max !== undefined) return list.max(type.max)
       return type.length === null ? list : list.length(type.length)
     }
     case 'bytes':
+      if (type.max !== undefined) return clBytes({ max: type.max })
       return type.length === null ? clBytes() : clBytes({ length: type.length })
   }
 }

@@ -17,15 +17,20 @@ export interface IdlNote {
   readonly text: string
 }
 
+/** How many elements: exactly `length`; null: any number, or `max` at most. */
+export interface IdlLength {
+  readonly length: number | null
+  readonly max?: number
+}
+
 /** A type where it is used. */
 export type IdlType =
   | { readonly kind: 'elementary'; readonly name: string }
   | { readonly kind: 'named'; readonly name: string }
   | { readonly kind: 'nullable'; readonly inner: IdlType }
-  /** `length` null: any number. */
-  | { readonly kind: 'array'; readonly item: IdlType; readonly length: number | null }
+  | ({ readonly kind: 'array'; readonly item: IdlType } & IdlLength)
   /** An array of characters or 8-bit numbers. */
-  | { readonly kind: 'bytes'; readonly length: number | null }
+  | ({ readonly kind: 'bytes' } & IdlLength)
 
 export interface IdlMember {
   readonly name: string

@@ -63,6 +63,14 @@ export function clientIdOf(text: string): number | null {
   return TABLES.find(([pattern]) => pattern.test(trimmed))?.[1] ?? null
 }
 
+/** A number as C writes it, decimal or hexadecimal; null for anything else. */
+export function enumValueOf(text: string): number | null {
+  const match = /^([+-]?)(0x[0-9a-f]{1,8}|\d{1,10})[ul]*$/i.exec(text.trim())
+  if (match === null) return null
+  const value = Number(match[2])
+  return match[1] === '-' && value !== 0 ? -value : value
+}
+
 /** `5.1.0` is `B.5.1`: releases are letters here, and the third number never decided anything. */
 export function versionOf(text: string): string | null {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text.trim())

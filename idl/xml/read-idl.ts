@@ -10,8 +10,9 @@ import type {
   IdlPort,
   IdlType,
 } from './description.ts'
-import { clientIdOf, KNOWN_TYPES, versionOf } from './known.ts'
-import { methodName } from './names.ts'
+import { checkIdl } from './check-idl.ts'
+import { clientIdOf, enumValueOf, KNOWN_TYPES, versionOf } from './known.ts'
+import { exportName, methodName } from './names.ts'
 import { sortTypes } from './sort-types.ts'
 import { readXml, type XmlElement } from './xml.ts'
 
@@ -54,6 +55,9 @@ interface Declared {
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 const BYTE_TYPES: ReadonlySet<string> = new Set(['ClInt8T', 'ClUint8T', 'ClCharT'])
 const LENGTH_MAX = 1_000_000
+/** An enumeration has 4 bytes, with a sign or without. */
+const ENUM_MIN = -(2 ** 31)
+const ENUM_MAX = 2 ** 32 - 1
 const PARAMETER_TYPES: ReadonlySet<string> = new Set(['CL_IN', 'CL_OUT', 'CL_INOUT'])
 
 class IdlReader {
@@ -62,6 +66,8 @@ class IdlReader {
   readonly #define: ReadonlyMap<string, string>
   readonly #declared = new Map<string, Declared[]>()
   readonly #ports: Declared[] = []
+  /** Versions of each name, the oldest first; known once every file is collected. */
+  readonly #sortedVersions = new Map<string, readonly string[]>()
 
   constructor(define: ReadonlyMap<string, string>) {
     this.#define = define
@@ -80,12 +86,18 @@ class IdlReader {
   }
 
   finish(): IdlDescription {
-    const types = [...this.#declared.values()].flat().map((declared) => this.#type(declared))
+    const declared = [...this.#declared.values()].flat().map((each) => this.#type(each))
     const ports = this.#ports.flatMap((port) => this.#port(port))
-    return { types: sortTypes(types), ports, notes: this.#notes }
+    const types = sortTypes(declared)
+    // What is missing so far would only be told a second time.
+    if (this.problems.length === 0) {
+      checkIdl({ types, ports }, (place, text) => this.#wrong(place, text))
+    }
+    return { types, ports, notes: this.#notes }
   }
 
   #collectFrom(parent: XmlElement, file: string): void {
+    this.#checkPortIds(parent, file)
     for (const element of parent.children) {
       const place = { file, line: element.line }
       switch (element.name) {
@@ -113,6 +125,20 @@ class IdlReader {
     }
   }
 
+  /** One component has one function table of a number. */
+  #checkPortIds(parent: XmlElement, file: string): void {
+    const taken = new Map<number, string>()
+    for (const { name, attributes, line } of parent.children) {
+      const written = attributes.get('ID')?.trim() ?? ''
+      const id = clientIdOf(this.#define.get(written) ?? written)
+      if (name !== 'Port' || id === null) continue
+      const other = taken.get(id)
+      const said = `ID ${id} is that of port ${other} in the same component; give it another one`
+      if (other !== undefined) this.#wrong({ file, line }, said)
+      taken.set(id, attributes.get('name') ?? '')
+    }
+  }
+
   #declare(element: XmlElement, place: IdlPlace): void {
     const name = this.#nameOf(element, place)
     if (name === null) return
@@ -130,7 +156,8 @@ class IdlReader {
       this.#wrong(place, `${name} is an elementary type; choose another name`)
       return
     }
-    this.#declared.set(name, [...others, { name, version, element, place }])
+    others.push({ name, version, element, place })
+    this.#declared.set(name, others)
   }
 
   // --- types ---
@@ -155,9 +182,11 @@ class IdlReader {
       if (child.name !== 'EnumMember') this.#note(at, `<${child.name}> has no counterpart`)
       if (name === null) continue
       const given = child.attributes.get('value')
-      const value = given === undefined ? next : Number(given)
-      if (!Number.isInteger(value)) {
-        this.#wrong(at, `value ${JSON.stringify(given)} of ${name} is no integer`)
+      const value = given === undefined ? next : this.#enumValue(given, members)
+      if (value === null || value < ENUM_MIN || value > ENUM_MAX) {
+        const said = given === undefined ? String(value) : JSON.stringify(given)
+        const wanted = 'a number of 32 bits, or an earlier member'
+        this.#wrong(at, `value ${said} of ${name} is not ${wanted}; remedy: --define`)
         continue
       }
       if (members.has(name)) this.#wrong(at, `${name} stands twice in this enumeration`)
@@ -166,6 +195,11 @@ class IdlReader {
     }
     if (members.size === 0) this.#wrong(place, 'the enumeration has no <EnumMember>')
     return members
+  }
+
+  #enumValue(written: string, members: ReadonlyMap<string, number>): number | null {
+    const name = written.trim()
+    return members.get(name) ?? enumValueOf(this.#define.get(name) ?? name)
   }
 
   #fields(parent: XmlElement, childName: string, place: IdlPlace): Field[] {
@@ -189,27 +223,34 @@ class IdlReader {
   /** Members of one struct, union or argument list. Counts of arrays go: an array knows its length. */
   #members(fields: readonly Field[], kind: 'struct' | 'union'): IdlMember[] {
     const counts = new Set<string>()
-    const names = new Set(fields.map(({ name }) => name))
-    for (const { element, place } of fields) {
+    const types = new Map(fields.map((field) => [field.name, this.#typeOf(field)]))
+    for (const { name, element, place } of fields) {
       const lengthVar = element.attributes.get('lengthVar')
       if (lengthVar === undefined) continue
-      if (names.has(lengthVar)) counts.add(lengthVar)
-      else this.#wrong(place, `lengthVar ${lengthVar} names no sibling`)
+      const type = types.get(lengthVar)
+      if (type === undefined) this.#wrong(place, `lengthVar ${lengthVar} names no sibling`)
+      else if (lengthVar === name || !isCount(type)) {
+        this.#wrong(place, `lengthVar ${lengthVar} of ${name} is no sibling that holds a number`)
+      } else counts.add(lengthVar)
     }
-    return fields
-      .filter(({ name }) => kind === 'union' || !counts.has(name))
-      .map(({ name, element, place }) => ({ name, type: this.#typeOf(element, place) }))
+    return [...types]
+      .filter(([name]) => kind === 'union' || !counts.has(name))
+      .map(([name, type]) => ({ name, type }))
   }
 
-  #typeOf(element: XmlElement, place: IdlPlace): IdlType {
+  #typeOf({ element, place }: Field): IdlType {
     const { attributes } = element
     const base = this.#named(element, place)
     const isByte = base.kind === 'elementary' && BYTE_TYPES.has(base.name)
-    const list = (length: number | null): IdlType =>
-      isByte ? { kind: 'bytes', length } : { kind: 'array', item: base, length }
+    const list = (length: number | null, max?: number): IdlType => {
+      const bounds = max === undefined ? { length } : { length, max }
+      return isByte ? { kind: 'bytes', ...bounds } : { kind: 'array', item: base, ...bounds }
+    }
     const multiplicity = attributes.get('multiplicity')
-    if (multiplicity !== undefined) return list(this.#length(multiplicity, place))
-    if (attributes.has('lengthVar')) return list(null)
+    const places = multiplicity === undefined ? undefined : this.#length(multiplicity, place)
+    // With a count the array has so many places, and some of them are in use.
+    if (attributes.has('lengthVar')) return list(null, places)
+    if (places !== undefined) return list(places)
     const pointer = attributes.get('pointer')
     if (pointer === undefined) return base
     if (pointer !== 'Single' && pointer !== 'Double') {
@@ -229,12 +270,12 @@ class IdlReader {
     if (declared !== undefined) {
       const version = element.attributes.has('version')
         ? this.#version(element, place)
-        : (declared
-            .map((each) => each.version)
-            .toSorted(byVersion)
-            .at(0) ?? '')
-      const wanted = declared.find((each) => each.version === version) ?? declared[0]
-      return { kind: 'named', name: this.#uniqueName(name, wanted?.version ?? '') }
+        : (this.#versionsOf(name).at(0) ?? '')
+      if (declared.every((each) => each.version !== version)) {
+        const there = declared.map((each) => each.version).join(', ')
+        this.#wrong(place, `there is no ${name} of version ${version}, but of ${there}`)
+      }
+      return { kind: 'named', name: this.#uniqueName(name, version) }
     }
     const known = this.#define.get(name) ?? KNOWN_TYPES.get(name) ?? name
     if (Object.hasOwn(CL_TYPES, known)) return { kind: 'elementary', name: known }
@@ -246,17 +287,25 @@ class IdlReader {
     return { kind: 'elementary', name: 'ClUint32T' }
   }
 
+  #versionsOf(name: string): readonly string[] {
+    const known = this.#sortedVersions.get(name)
+    if (known !== undefined) return known
+    const versions = (this.#declared.get(name) ?? []).map((each) => each.version)
+    const sorted = versions.toSorted(byVersion)
+    this.#sortedVersions.set(name, sorted)
+    return sorted
+  }
+
   /** The newest version has the plain name. */
   #uniqueName(name: string, version: string): string {
-    const versions = (this.#declared.get(name) ?? []).map((each) => each.version)
-    const newest = versions.toSorted(byVersion).at(-1)
-    if (versions.length < 2 || version === newest) return name
+    if (version === this.#versionsOf(name).at(-1)) return exportName(name)
     return `${name}_${version.slice(2).replace('.', '_')}_0`
   }
 
   // --- ports ---
 
-  #port({ name, element, place }: Declared): IdlPort[] {
+  #port({ name: written, element, place }: Declared): IdlPort[] {
+    const name = exportName(methodName(written))
     const clientId = this.#clientId(element, place)
     const operations = this.#operations(element, place)
     if (operations.length === 0) {
@@ -308,7 +357,14 @@ class IdlReader {
       }
       for (const child of group.children) {
         const operation = this.#operation(child, { file: place.file, line: child.line }, ids)
-        if (operation !== null) operations.push(operation)
+        if (operation === null) continue
+        // More of them would not be told apart any better.
+        if (operation.serviceId > SERVICE_ID_MAX) return operations
+        if (operations.some((each) => isSameOperation(each, operation))) {
+          const said = `${operation.name} stands twice in version ${operation.version}`
+          this.#wrong(operation.place, `${said}; rename one, or give it another version`)
+        }
+        operations.push(operation)
       }
     }
     return operations.toSorted((a, b) => byVersion(a.version, b.version))
@@ -369,8 +425,8 @@ class IdlReader {
 
   #nameOf(element: XmlElement, place: IdlPlace): string | null {
     const name = element.attributes.get('name')?.trim()
-    if (name !== undefined && NAME.test(name)) return name
-    const said = name === undefined ? 'no name' : `the name ${JSON.stringify(name)}`
+    if (name !== undefined && NAME.test(name) && name !== '__proto__') return name
+    const said = name === undefined ? 'no name' : `the name ${JSON.stringify(name.slice(0, 80))}`
     this.#wrong(place, `<${element.name}> has ${said}; a C identifier is expected`)
     return null
   }
@@ -407,6 +463,15 @@ interface Field {
   readonly name: string
   readonly element: XmlElement
   readonly place: IdlPlace
+}
+
+const isSameOperation = (a: IdlOperation, b: IdlOperation): boolean =>
+  a.name === b.name && a.version === b.version
+
+/** Whether values of a type may count the elements of an array. */
+function isCount(type: IdlType): boolean {
+  if (type.kind === 'nullable') return isCount(type.inner)
+  return type.kind === 'elementary' && /^Cl(Uint|Int|Word)/.test(type.name)
 }
 
 const isSameMethod = (a: string, b: string): boolean => methodName(a) === methodName(b)

@@ -4,18 +4,23 @@ import type { IdlNamedType, IdlType } from './description.ts'
 export function sortTypes(types: readonly IdlNamedType[]): IdlNamedType[] {
   const byName = new Map(types.map((type) => [type.name, type]))
   const sorted: IdlNamedType[] = []
-  const state = new Map<string, 'open' | 'done'>()
-  const visit = (type: IdlNamedType): void => {
-    if (state.has(type.name)) return
-    state.set(type.name, 'open')
-    for (const name of usedBy(type)) {
-      const used = byName.get(name)
-      if (used !== undefined) visit(used)
-    }
-    state.set(type.name, 'done')
-    sorted.push(type)
+  const seen = new Set<IdlNamedType>()
+  // Not by recursion: a file may have a chain of as many types as it likes.
+  const open: { readonly type: IdlNamedType; readonly uses: string[] }[] = []
+  const enter = (type: IdlNamedType): void => {
+    if (seen.has(type)) return
+    seen.add(type)
+    open.push({ type, uses: usedBy(type).reverse() })
   }
-  for (const type of types) visit(type)
+  for (const type of types) {
+    enter(type)
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const name = top.uses.pop()
+      const used = name === undefined ? undefined : byName.get(name)
+      if (used !== undefined) enter(used)
+      if (name === undefined) sorted.push(open.pop()!.type)
+    }
+  }
   return sorted
 }
 

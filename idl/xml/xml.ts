@@ -18,6 +18,8 @@ export interface XmlElement {
 /** What a source file may be at most; above it is refused. */
 export const XML_LIMITS = { bytesMax: 32 * 1024 * 1024, depthMax: 64 } as const
 
+const MESSAGE_MAX = 500
+
 /**
  * Reads a document into elements with their lines. Entities are not processed: a document type definition is refused
  * (it is where entities would come from), of the references only the five of the standard and characters by number are
@@ -25,7 +27,9 @@ export const XML_LIMITS = { bytesMax: 32 * 1024 * 1024, depthMax: 64 } as const
  */
 export function readXml(text: string, file: string, findings: XmlFindings): XmlElement | null {
   const refuse = (line: number, message: string): null => {
-    findings.fileError({ file, line }, message)
+    // The parser puts what it read into its messages, however long that is.
+    const text = message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX)}...` : message
+    findings.fileError({ file, line }, text)
     return null
   }
   // The parser counts positions in a text with plain line ends.

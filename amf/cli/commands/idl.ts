@@ -31,6 +31,9 @@ Examples:
   holdfast idl describe dist/sequence.js > sequence.release.json
   holdfast idl diff sequence.release.json dist/sequence.js`
 
+/** A file that is something else altogether has an error a line. */
+const PROBLEMS_SHOWN_MAX = 100
+
 interface IdlOptions extends GlobalOptions {
   readonly define: ReadonlyMap<string, string>
   readonly output?: string
@@ -124,10 +127,12 @@ function readFiles(paths: readonly string[], define: ReadonlyMap<string, string>
   const sources = paths.map((file) => ({ file, text: readText(file) }))
   const read = readIdl(sources, { define })
   if ('idl' in read) return read.idl
-  const list = read.problems.map(
-    ({ place, text }) => `\n  ${place.file}:${String(place.line)}: ${text}`,
-  )
-  const count = `${list.length} error${list.length === 1 ? '' : 's'}`
+  const { length } = read.problems
+  const list = read.problems
+    .slice(0, PROBLEMS_SHOWN_MAX)
+    .map(({ place, text }) => `\n  ${place.file}:${String(place.line)}: ${text}`)
+  if (length > list.length) list.push(`\n  and ${length - list.length} more`)
+  const count = `${length} error${length === 1 ? '' : 's'}`
   throw new SdkError('INVALID_PARAMETER', `cannot be read: ${count}${list.join('')}`)
 }
 
