@@ -6,18 +6,17 @@ import { z } from 'zod'
  */
 
 export type Bytes = Uint8Array
-const bytes: z.ZodType<Bytes, Bytes> = z.instanceof(Uint8Array)
+const bytes = z.instanceof(Uint8Array)
 
 /** Bytes, at most or exactly so many. */
 export function clBytes(
   limit: { readonly length?: number; readonly max?: number } = {},
 ): z.ZodType<Bytes, Bytes> {
   const { length, max } = limit
-  if (length !== undefined) {
-    return bytes.refine((value) => value.byteLength === length, `must be ${length} bytes`)
-  }
+  // Checks that say their bound, so that releases of an interface can be compared.
+  if (length !== undefined) return bytes.check(z.length(length, `must be ${length} bytes`))
   if (max === undefined) return bytes
-  return bytes.refine((value) => value.byteLength <= max, `must be at most ${max} bytes`)
+  return bytes.check(z.maxLength(max, `must be at most ${max} bytes`))
 }
 
 const unsigned = (bits: number): z.ZodInt =>

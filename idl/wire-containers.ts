@@ -223,7 +223,8 @@ export function unionWire(options: readonly Wire[]): Wire {
   }
 }
 
-function disjoint(options: readonly Wire[]): boolean {
+/** True when the msgpack type of a value tells its option. */
+export function disjoint(options: readonly Pick<Wire, 'types'>[]): boolean {
   let seen = 0
   for (const { types } of options) {
     if ((seen & types) !== 0) return false
