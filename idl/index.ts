@@ -12,6 +12,7 @@ export type {
   Method,
   MethodSpec,
   MethodSpecs,
+  OneWayClientOf,
 } from './interface.ts'
 export { valueFromJson, valueToJson } from './json.ts'
 export {

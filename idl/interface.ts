@@ -83,6 +83,14 @@ export type ClientOf<M extends MethodSpecs, O = unknown> = {
     : Promise<z.output<M[K]['output']>>
 }
 
+/** A client whose calls are all one-way: there is no output to wait for, and so no stream. */
+export type OneWayClientOf<M extends MethodSpecs, O = unknown> = {
+  readonly [K in keyof M as M[K] extends { readonly stream: true } ? never : K]: (
+    input: z.input<M[K]['input']>,
+    options?: O,
+  ) => Promise<void>
+}
+
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
 const VERSION = /^[A-Z]\.\d{1,3}\.\d{1,3}$/
 /** Function numbers are 32 bits: 26 are left for the client id. */

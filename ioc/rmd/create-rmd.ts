@@ -1,4 +1,10 @@
-import { type ClientOf, type Interface, type MethodSpecs, versionNumber } from '../../idl/index.ts'
+import {
+  type ClientOf,
+  type Interface,
+  type MethodSpecs,
+  type OneWayClientOf,
+  versionNumber,
+} from '../../idl/index.ts'
 import type { NameResolver } from '../address.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
@@ -98,8 +104,13 @@ class PortRmd implements Rmd {
 
   client<M extends MethodSpecs>(
     face: Interface<M>,
+    options: RmdCallOptions & { readonly to: Destination; readonly oneWay: true },
+  ): OneWayClientOf<M, RmdCallOptions>
+  client<M extends MethodSpecs>(
+    face: Interface<M>,
     options: RmdCallOptions & { readonly to: Destination },
-  ): ClientOf<M, RmdCallOptions> {
+  ): ClientOf<M, RmdCallOptions>
+  client(face: Interface, options: RmdCallOptions & { readonly to: Destination }): object {
     const target = this.#target(options.to)
     const methods: Record<string, (input: unknown, extra?: RmdCallOptions) => unknown> = {}
     const defaults = checkOptions(options)
@@ -121,7 +132,7 @@ class PortRmd implements Rmd {
             }
           }
     }
-    return Object.freeze(methods) as ClientOf<M, RmdCallOptions>
+    return Object.freeze(methods)
   }
 
   async call(

@@ -1,4 +1,4 @@
-import type { ClientOf, Interface, MethodSpecs, SdkError } from '../../idl/index.ts'
+import type { ClientOf, Interface, MethodSpecs, OneWayClientOf, SdkError } from '../../idl/index.ts'
 import type { Epoch, IocAddress } from '../address.ts'
 import type { RmdCounters } from './statistics.ts'
 
@@ -111,6 +111,10 @@ export interface Rmd {
   readonly address: IocAddress
   /** 16 hex digits that name this life of this program. */
   readonly caller: string
+  client<M extends MethodSpecs>(
+    face: Interface<M>,
+    options: RmdCallOptions & { readonly to: Destination; readonly oneWay: true },
+  ): OneWayClientOf<M, RmdCallOptions>
   client<M extends MethodSpecs>(
     face: Interface<M>,
     options: RmdCallOptions & { readonly to: Destination },

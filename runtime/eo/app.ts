@@ -1,4 +1,10 @@
-import type { ClientOf, HandlersOf, Interface, MethodSpecs } from '../../idl/index.ts'
+import type {
+  ClientOf,
+  HandlersOf,
+  Interface,
+  MethodSpecs,
+  OneWayClientOf,
+} from '../../idl/index.ts'
 import type {
   Destination,
   Epoch,
@@ -67,6 +73,10 @@ export interface AppCallOptions extends RmdCallOptions {
 /** Calls of a component; each carries the epoch of its role. */
 export interface AppRmd extends Pick<Rmd, 'statistics'> {
   /** As {@link Rmd.client}. */
+  client<M extends MethodSpecs>(
+    face: Interface<M>,
+    options: AppCallOptions & { readonly to: Destination; readonly oneWay: true },
+  ): OneWayClientOf<M, AppCallOptions>
   client<M extends MethodSpecs>(
     face: Interface<M>,
     options: AppCallOptions & { readonly to: Destination },

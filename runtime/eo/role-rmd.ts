@@ -1,4 +1,4 @@
-import type { ClientOf, Interface, MethodSpecs } from '../../idl/index.ts'
+import type { Interface } from '../../idl/index.ts'
 import { DEFAULT_TIMEOUT_MS, type Destination, type Epoch, type Rmd } from '../../ioc/index.ts'
 import type { AppCallOptions, AppRmd } from './app.ts'
 import type { CallContext } from './call-context.ts'
@@ -36,10 +36,7 @@ export function roleRmd(rmd: Rmd, epoch: () => Epoch, context: CallContext): App
       if (options?.within === undefined) context.follow()
       return made(options, {}, (all) => rmd.call(to, functionNumber, payload, all))
     },
-    client: <M extends MethodSpecs>(
-      face: Interface<M>,
-      options: AppCallOptions & { readonly to: Destination },
-    ) => {
+    client: ((face: Interface, options: AppCallOptions & { readonly to: Destination }) => {
       if (options.within === undefined) context.follow()
       type Method = (input: unknown, extra?: AppCallOptions) => unknown
       const client = rmd.client(face, options) as Readonly<Record<string, Method>>
@@ -47,8 +44,8 @@ export function roleRmd(rmd: Rmd, epoch: () => Epoch, context: CallContext): App
         name,
         (input, extra) => made(extra, options, (all) => method(input, all)),
       ])
-      return Object.freeze(Object.fromEntries(methods)) as ClientOf<M, AppCallOptions>
-    },
+      return Object.freeze(Object.fromEntries(methods))
+    }) as AppRmd['client'],
     statistics: () => rmd.statistics(),
   }
 }

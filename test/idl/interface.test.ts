@@ -6,6 +6,7 @@ import {
   type HandlersOf,
   makeMethodCodec,
   makeShapeCodec,
+  type OneWayClientOf,
   SERVICE_ID_MAX,
   shapeSchema,
   type Shape,
@@ -13,6 +14,7 @@ import {
   valueFromJson,
   valueToJson,
 } from '../../idl/index.ts'
+import type { Rmd, RmdCallOptions } from '../../ioc/index.ts'
 
 const Sequence = defineInterface({
   name: 'Sequence',
@@ -82,6 +84,57 @@ test('types follow from the schemas', () => {
     first: number
     last: number
   }>()
+})
+
+test('what does not fit an interface does not compile', () => {
+  const Feed = defineInterface({
+    name: 'Feed',
+    clientId: 21,
+    version: 'B.1.1',
+    methods: {
+      items: { serviceId: 0, input: z.void(), output: z.int(), stream: true },
+      size: { serviceId: 1, input: z.strictObject({ of: z.string() }), output: z.int() },
+    },
+  })
+  type Methods = (typeof Feed)['spec']
+  type Options = { readonly timeoutMs?: number; readonly oneWay?: boolean }
+  type Client = ClientOf<Methods, Options>
+  expectTypeOf<ReturnType<Client['items']>>().toEqualTypeOf<AsyncIterableIterator<number>>()
+
+  type Functions = HandlersOf<Methods, string>
+  expectTypeOf<keyof Functions>().toEqualTypeOf<'items' | 'size'>()
+  expectTypeOf<{
+    items: () => number[]
+    size: (input: { of: string }, call: string) => Promise<number>
+  }>().toExtend<Functions>()
+  // One is missing, gives another result, no stream, takes another argument.
+  expectTypeOf<{ items: () => number[] }>().not.toExtend<Functions>()
+  expectTypeOf<{ items: () => number[]; size: () => string }>().not.toExtend<Functions>()
+  expectTypeOf<{ items: () => number; size: () => number }>().not.toExtend<Functions>()
+  type OtherInput = { items: () => number[]; size: (input: { of: number }) => number }
+  expectTypeOf<OtherInput>().not.toExtend<Functions>()
+
+  expectTypeOf<keyof Client>().toEqualTypeOf<'items' | 'size'>()
+  type Size = [input: { of: string }, options?: Options | undefined]
+  expectTypeOf<Parameters<Client['size']>>().toEqualTypeOf<Size>()
+  for (const wrong of [[{ of: 1 }], [], [{ of: 'x' }, { timeoutMs: 'x' }]] as const) {
+    expectTypeOf(wrong).not.toExtend<Readonly<Size>>()
+  }
+  expectTypeOf<ReturnType<Client['size']>>().toEqualTypeOf<Promise<number>>()
+
+  // One-way calls give nothing, and there is no stream to wait for.
+  type OneWay = OneWayClientOf<Methods, Options>
+  expectTypeOf<keyof OneWay>().toEqualTypeOf<'size'>()
+  expectTypeOf<Parameters<OneWay['size']>>().toEqualTypeOf<Size>()
+  expectTypeOf<ReturnType<OneWay['size']>>().toEqualTypeOf<Promise<void>>()
+  const made = (rmd: Rmd): unknown => {
+    const options = { to: '@feed' }
+    expectTypeOf(rmd.client(Feed, options)).toEqualTypeOf<ClientOf<Methods, RmdCallOptions>>()
+    const oneWay = rmd.client(Feed, { ...options, oneWay: true })
+    expectTypeOf(oneWay).toEqualTypeOf<OneWayClientOf<Methods, RmdCallOptions>>()
+    return oneWay
+  }
+  expect(made).toBeTypeOf('function')
 })
 
 describe('a shape as data', () => {
