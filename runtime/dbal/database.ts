@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import { SdkError } from '../../idl/index.ts'
+import { lmdbFileProblem } from '../../ioc/internal.ts'
 import { compareBytes, PendingWrites } from './pending-writes.ts'
 
 /**
@@ -38,11 +39,13 @@ const TRANSACTION_BYTES_MAX = 64 * 1_024 * 1_024
 /** Marks a directory as a database of this library: others, the cluster's own stores above all, are out of reach. */
 const MARK_FILE = 'holdfast-dbal.json'
 const DATA_FILE = 'data.mdb'
+const LOCK_FILE = 'lock.mdb'
 const MARK = '{"format":1}\n'
 
 /**
  * Records by key, in one LMDB environment. Reads inside a transaction see its writes; what a process had not
- * committed when it ended is not there. Several processes may read; one writes.
+ * committed when it ended is not there. Several processes may have it open: their writes exclude each other, and what a
+ * transaction has written wins at its commit over what others wrote before.
  */
 export class Database {
   readonly #store: RootDatabase<Buffer, Buffer>
@@ -70,9 +73,10 @@ export class Database {
 
   /** @throws SdkError DUPLICATE when the key is there. */
   insert(key: Uint8Array, record: Uint8Array): void {
-    if (this.get(key) !== undefined)
-      throw new SdkError('DUPLICATE', 'there is a record of this key')
-    this.#write(key, record)
+    this.#check(key)
+    this.#write(key, record, (isThere) => {
+      if (isThere) throw new SdkError('DUPLICATE', 'there is a record of this key')
+    })
   }
 
   /** Inserts, or replaces what is there. */
@@ -83,17 +87,19 @@ export class Database {
 
   /** @throws SdkError NOT_EXIST. */
   delete(key: Uint8Array): void {
-    if (this.get(key) === undefined)
-      throw new SdkError('NOT_EXIST', 'there is no record of this key')
-    this.#write(key, null)
+    this.#check(key)
+    this.#write(key, null, (isThere) => {
+      if (!isThere) throw new SdkError('NOT_EXIST', 'there is no record of this key')
+    })
   }
 
-  /** The record; undefined where there is none. */
+  /** The record; undefined where there is none. It is the caller's. */
   get(key: Uint8Array): Uint8Array | undefined {
     this.#check(key)
     const pending = this.#transaction?.get(key)
-    if (pending !== undefined) return pending.record ?? undefined
-    return guarded('get', () => this.#store.get(asBuffer(key)))
+    if (pending !== undefined) return copyOf(pending.record) ?? undefined
+    const stored = guarded('get', () => this.#store.get(asBuffer(key)))
+    return stored === undefined ? undefined : new Uint8Array(stored)
   }
 
   /** The record with the smallest key. */
@@ -159,20 +165,28 @@ export class Database {
     await this.#store.close()
   }
 
-  #write(key: Uint8Array, record: Uint8Array | null): void {
+  /** @param check - whether the record's being there fits: asked under the lock of all writers. */
+  #write(
+    key: Uint8Array,
+    record: Uint8Array | null,
+    check: (isThere: boolean) => void = () => {},
+  ): void {
     if (record !== null && record.byteLength > this.#recordBytesMax) {
       const message = `a record of ${record.byteLength} bytes: at most ${this.#recordBytesMax}`
       throw new SdkError('TOO_BIG', message)
     }
     if (this.#transaction !== undefined) {
+      check(this.get(key) !== undefined)
       checkRoom(this.#transaction)
-      this.#transaction.set({ key: key.slice(), record: record?.slice() ?? null })
+      this.#transaction.set({ key: new Uint8Array(key), record: copyOf(record) })
       return
     }
-    guarded('write', () => {
+    const step = (): void => {
+      check(this.#store.doesExist(asBuffer(key)))
       if (record === null) this.#store.removeSync(asBuffer(key))
       else this.#store.putSync(asBuffer(key), asBuffer(record))
-    })
+    }
+    guarded('write', () => this.#store.transactionSync(step))
   }
 
   #after(key: Uint8Array | undefined): DatabaseRecord | undefined {
@@ -181,7 +195,9 @@ export class Database {
       const pending = this.#transaction?.after(from)
       if (pending === undefined) return stored
       if (stored !== undefined && compareBytes(stored.key, pending.key) < 0) return stored
-      if (pending.record !== null) return { key: pending.key, record: pending.record }
+      if (pending.record !== null) {
+        return { key: new Uint8Array(pending.key), record: new Uint8Array(pending.record) }
+      }
       from = pending.key
     }
   }
@@ -190,7 +206,8 @@ export class Database {
     // Nothing is between a key and the same key with a zero byte after it.
     const start = key === undefined ? {} : { start: Buffer.concat([key, Buffer.of(0)]) }
     const [found] = guarded('read', () => [...this.#store.getRange({ ...start, limit: 1 })])
-    return found === undefined ? undefined : { key: found.key, record: found.value }
+    if (found === undefined) return undefined
+    return { key: new Uint8Array(found.key), record: new Uint8Array(found.value) }
   }
 
   #endTransaction(): PendingWrites {
@@ -228,6 +245,7 @@ function openStore(
     const message = `the database in ${directory} is not one of this library: use a directory of its own`
     throw new SdkError('OP_NOT_PERMITTED', message)
   }
+  if (isThere) checkFile(directory, mode)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   writeFileSync(join(directory, MARK_FILE), MARK)
   const lmdb = createRequire(import.meta.url)('lmdb') as typeof import('lmdb')
@@ -242,6 +260,19 @@ function openStore(
   })
   if (mode === 'create') store.clearSync()
   return store
+}
+
+/** LMDB ends the process over a file that is torn: it gets none. What `create` would empty is removed instead. */
+function checkFile(directory: string, mode: DatabaseMode): void {
+  const path = join(directory, DATA_FILE)
+  const problem = statSync(path).size === 0 ? undefined : lmdbFileProblem(path)
+  if (problem === undefined) return
+  if (mode === 'create') {
+    for (const file of [DATA_FILE, LOCK_FILE]) rmSync(join(directory, file), { force: true })
+    return
+  }
+  const remedy = 'remove the directory, or open it with mode create, and fill it again'
+  throw new SdkError('DB_ERROR', `${path}: ${problem}; remedy: ${remedy}`)
 }
 
 /** Errors of LMDB and of the file system in the library's words. */
@@ -263,6 +294,11 @@ function checkRoom({ all, bytes }: PendingWrites): void {
 function checkBound(name: string, value: number, max: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= max) return
   throw new SdkError('INVALID_PARAMETER', `${name} is ${value}: 1 to ${max} are possible`)
+}
+
+/** Not by `slice`: that of a Buffer is a view. */
+function copyOf(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes === null ? null : new Uint8Array(bytes)
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -109,7 +109,7 @@ test('keys and records have bounds', async () => {
   const database = new Database({ directory, mode: 'create', recordBytesMax: 10 })
   const longest = Buffer.alloc(1_024, 1)
   database.insert(longest, key('1'))
-  expect(database.next(longest.subarray(0, 1_023))?.key).toEqual(longest)
+  expect(database.next(longest.subarray(0, 1_023))?.key).toEqual(new Uint8Array(longest))
   expect(database.next(longest)).toBeUndefined()
   expect(() => database.get(Buffer.alloc(1_025))).toThrow(refused('INVALID_PARAMETER'))
   expect(() => database.get(Buffer.alloc(0))).toThrow(refused('INVALID_PARAMETER'))
@@ -117,6 +117,66 @@ test('keys and records have bounds', async () => {
   await database.close()
   const wrong = { directory, mode: 'open', keyBytesMax: 2_000 } as const
   expect(() => new Database(wrong)).toThrow(refused('INVALID_PARAMETER'))
+})
+
+test('bytes that are given and got are not shared', async () => {
+  const database = new Database({ directory, mode: 'create' })
+  const record = key('before')
+  const name = key('k')
+  database.begin()
+  database.insert(name, record)
+  record.fill(0)
+  name.fill(0)
+  const expected = new Uint8Array(key('before'))
+  for (const isCommitted of [false, true]) {
+    database.get(key('k'))!.fill(1)
+    database.first()!.record.fill(1)
+    if (isCommitted) database.commit()
+    expect(database.get(key('k'))).toStrictEqual(expected)
+    expect(database.first()).toStrictEqual({ key: new Uint8Array(key('k')), record: expected })
+  }
+  await database.close()
+})
+
+test('two that have it open see and exclude each other', async () => {
+  const one = new Database({ directory, mode: 'create' })
+  const other = new Database({ directory, mode: 'open' })
+  one.insert(key('a'), key('1'))
+  expect(() => other.insert(key('a'), key('2'))).toThrow(refused('DUPLICATE'))
+  other.delete(key('a'))
+  expect(() => one.delete(key('a'))).toThrow(refused('NOT_EXIST'))
+  await one.close()
+  other.insert(key('b'), key('3'))
+  expect(keysOf(other)).toEqual(['b'])
+  await other.close()
+})
+
+test('a file that was torn does not end the process', async () => {
+  const database = new Database({ directory, mode: 'create' })
+  for (let i = 0; i < 100; i += 1) database.insert(key(`k${i}`), Buffer.alloc(1_000, i))
+  await database.close()
+  const file = join(directory, 'data.mdb')
+  const whole = readFileSync(file)
+  const torn = [
+    Buffer.alloc(8_192, 7),
+    Buffer.alloc(100),
+    whole.subarray(0, whole.byteLength / 2),
+    Buffer.concat([whole.subarray(0, 8_192), Buffer.alloc(whole.byteLength - 8_192)]),
+  ]
+  for (const bytes of torn) {
+    writeFileSync(file, bytes)
+    for (const mode of ['open', 'append'] as const) {
+      expect(() => new Database({ directory, mode })).toThrow(/data\.mdb: .*; remedy: remove/)
+    }
+  }
+  const again = new Database({ directory, mode: 'create' })
+  expect(again.first()).toBeUndefined()
+  again.insert(key('a'), key('1'))
+  await again.close()
+  writeFileSync(file, '')
+  const empty = new Database({ directory, mode: 'open' })
+  expect(empty.first()).toBeUndefined()
+  await empty.close()
 })
 
 test('of a transaction that a process was killed in nothing is there', async () => {
