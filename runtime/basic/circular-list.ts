@@ -91,11 +91,17 @@ export class CircularList<V> {
     return this.#mine(node).previous ?? this.#chain.last!
   }
 
-  /** Visits each node once, from the first, until `visit` returns false. The visited node may be deleted. */
+  /**
+   * Visits each node once, from the first, until `visit` returns false. The visited node may be deleted, the next one
+   * may not (INVALID_STATE).
+   */
   walk(visit: (data: V, node: CircularListNode<V>) => boolean | void): void {
     this.#check()
     let place = this.#chain.first
-    while (place?.owner === this.#mark) {
+    while (place !== undefined) {
+      if (place.owner !== this.#mark) {
+        throw new SdkError('INVALID_STATE', 'a visit deleted the node that comes next')
+      }
       const next: Place<V> | undefined = place.next
       if (visit(place.data, place) === false) return
       place = next
@@ -115,16 +121,17 @@ export class CircularList<V> {
   #insert(data: V, successor: () => Place<V> | undefined): CircularListNode<V> {
     this.#check()
     const { sizeMax, policy, onDelete } = this.#options
-    if (this.#chain.isFull) {
+    const dropped = this.#chain.isFull ? this.#chain.first! : undefined
+    if (dropped !== undefined) {
       if (policy !== 'dropFirst') {
         throw new SdkError('MAXSIZE_REACHED', `the list has its ${sizeMax} nodes`)
       }
-      const dropped = this.#chain.first!
       this.#takeOut(dropped)
-      onDelete?.(dropped.data)
     }
     const place = new Place(data, this.#mark)
     this.#chain.insert(place, successor())
+    // The list is whole again: what is told may use it.
+    if (dropped !== undefined) onDelete?.(dropped.data)
     return place
   }
 

@@ -35,7 +35,8 @@ const BYTES_MAX_DEFAULT = 1_024 * 1_024 * 1_024
  */
 export class Heap {
   readonly #bytesMax: number
-  readonly #live = new WeakSet<Uint8Array>()
+  /** Bytes of each: memory that was transferred to another thread has none left. */
+  readonly #live = new WeakMap<Uint8Array, number>()
   #current = 0
   #peak = 0
   #allocations = 0
@@ -56,7 +57,7 @@ export class Heap {
       throw new SdkError('NO_MEMORY', `${bytes} bytes more would pass the bound ${this.#bytesMax}`)
     }
     const memory = new Uint8Array(bytes)
-    this.#live.add(memory)
+    this.#live.set(memory, bytes)
     this.#current += bytes
     this.#peak = Math.max(this.#peak, this.#current)
     this.#allocations += 1
@@ -65,7 +66,7 @@ export class Heap {
 
   /** The same content in another size; the old memory is freed. Without memory: allocate. */
   reallocate(memory: Uint8Array | null, bytes: number): Uint8Array {
-    if (memory !== null) this.#checkLive(memory)
+    if (memory !== null) this.#liveBytes(memory)
     const made = this.allocate(bytes)
     if (memory !== null) {
       made.set(memory.subarray(0, bytes))
@@ -79,9 +80,9 @@ export class Heap {
    */
   free(memory: Uint8Array | null): void {
     if (memory === null) return
-    this.#checkLive(memory)
+    const bytes = this.#liveBytes(memory)
     this.#live.delete(memory)
-    this.#current -= memory.byteLength
+    this.#current -= bytes
     this.#frees += 1
   }
 
@@ -96,8 +97,9 @@ export class Heap {
     }
   }
 
-  #checkLive(memory: Uint8Array): void {
-    if (this.#live.has(memory)) return
+  #liveBytes(memory: Uint8Array): number {
+    const bytes = this.#live.get(memory)
+    if (bytes !== undefined) return bytes
     throw new SdkError('INVALID_PARAMETER', 'this memory is freed, or was not allocated here')
   }
 }

@@ -3,6 +3,7 @@ import { Chain, Link } from './chain.ts'
 
 class Place<V> extends Link<Place<V>> {
   readonly data: V
+  isQueued = true
 
   constructor(data: V) {
     super()
@@ -68,19 +69,21 @@ export class Queue<V> {
     const { first } = this.#chain
     if (first === undefined) throw new SdkError('NOT_EXIST', 'the queue is empty')
     this.#chain.remove(first)
+    first.isQueued = false
     this.#dequeued += 1
     this.#options.onDequeue?.(first.data)
     return first.data
   }
 
-  /** Visits each element from the first until `visit` returns false. */
+  /** Visits each element from the first until `visit` returns false. Those that a visit dequeues are passed over. */
   walk(visit: (data: V) => boolean | void): void {
     this.#check()
     let place = this.#chain.first
     while (place !== undefined) {
       const next: Place<V> | undefined = place.next
       if (visit(place.data) === false) return
-      place = next
+      // Elements only go at the front: what is there now comes after all that was visited.
+      place = next === undefined || next.isQueued ? next : this.#chain.first
     }
   }
 
@@ -97,7 +100,10 @@ export class Queue<V> {
   /** Ends the queue: `onDestroy` for each element, INVALID_HANDLE for every use afterwards. */
   destroy(): void {
     this.#check()
-    this.#chain.drain(({ data }) => this.#options.onDestroy?.(data))
+    this.#chain.drain((place) => {
+      place.isQueued = false
+      this.#options.onDestroy?.(place.data)
+    })
     this.#destroyed = true
   }
 

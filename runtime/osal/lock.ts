@@ -7,6 +7,7 @@ export const WAIT_MS_DEFAULT = 30_000
 const OWNER = 0
 const DEPTH = 1
 const FREE = 0
+const SEMAPHORE_MAX = 2 ** 30
 
 /** What a thread may do with a lock that it holds already: nothing, or lock it again and unlock it as often. */
 export type MutexKind = 'plain' | 'recursive'
@@ -36,13 +37,13 @@ export class Mutex {
   }
 
   /**
-   * @throws SdkError TIMEOUT; MUTEX_ERROR when this thread has locked it and it is not recursive: nobody could ever
-   * unlock it.
+   * @throws SdkError TIMEOUT, naming the thread that has it; MUTEX_ERROR when this thread has locked it and it is not
+   * recursive: nobody could ever unlock it; INVALID_PARAMETER for no time-out.
    */
   lock(timeoutMs = WAIT_MS_DEFAULT): void {
     if (this.#tryLock()) return
     if (this.#isMine()) throw new SdkError('MUTEX_ERROR', 'this thread has locked it already')
-    const endMs = performance.now() + timeoutMs
+    const endMs = performance.now() + checkedTimeout(timeoutMs)
     for (;;) {
       const owner = Atomics.load(this.#cells, OWNER)
       if (owner === FREE) {
@@ -50,7 +51,10 @@ export class Mutex {
         continue
       }
       const leftMs = endMs - performance.now()
-      if (leftMs <= 0) throw new SdkError('TIMEOUT', `the mutex was not free in ${timeoutMs} ms`)
+      if (leftMs <= 0) {
+        const holder = `thread ${owner - 1} holds it, or ended with it`
+        throw new SdkError('TIMEOUT', `the mutex was not free in ${timeoutMs} ms: ${holder}`)
+      }
       Atomics.wait(this.#cells, OWNER, owner, leftMs)
     }
   }
@@ -90,7 +94,8 @@ export class Semaphore {
 
   /** @param from - the count to begin with, 0 to 2^30, or another thread's. @throws SdkError INVALID_PARAMETER. */
   constructor(from: number | SharedArrayBuffer) {
-    if (typeof from === 'number' && !(Number.isInteger(from) && from >= 0 && from <= 2 ** 30)) {
+    const isCount = Number.isInteger(from) && Number(from) >= 0 && Number(from) <= SEMAPHORE_MAX
+    if (typeof from === 'number' && !isCount) {
       throw new SdkError('INVALID_PARAMETER', `a semaphore begins with 0 to 2^30, not ${from}`)
     }
     this.shared =
@@ -105,7 +110,7 @@ export class Semaphore {
 
   /** Takes one, waiting for it; blocks the thread. @throws SdkError TIMEOUT. */
   wait(timeoutMs = WAIT_MS_DEFAULT): void {
-    const endMs = performance.now() + timeoutMs
+    const endMs = performance.now() + checkedTimeout(timeoutMs)
     while (!this.tryWait()) {
       const leftMs = endMs - performance.now()
       if (leftMs <= 0) throw new SdkError('TIMEOUT', `the semaphore stayed 0 for ${timeoutMs} ms`)
@@ -121,9 +126,12 @@ export class Semaphore {
     return false
   }
 
-  /** Gives one back, or a new one. */
+  /** Gives one back, or a new one. @throws SdkError NO_SPACE at 2^30. */
   post(): void {
-    Atomics.add(this.#cells, 0, 1)
+    for (let value = this.value; ; value = this.value) {
+      if (value >= SEMAPHORE_MAX) throw new SdkError('NO_SPACE', `it is ${value} already`)
+      if (Atomics.compareExchange(this.#cells, 0, value, value + 1) === value) break
+    }
     Atomics.notify(this.#cells, 0, 1)
   }
 }
@@ -146,6 +154,7 @@ export class Condition {
    * @throws SdkError TIMEOUT; MUTEX_ERROR when this thread has not locked the mutex.
    */
   wait(mutex: Mutex, timeoutMs = WAIT_MS_DEFAULT): void {
+    checkedTimeout(timeoutMs)
     const signals = Atomics.load(this.#cells, 0)
     mutex.unlock()
     const outcome = Atomics.wait(this.#cells, 0, signals, timeoutMs)
@@ -167,6 +176,12 @@ export class Condition {
     Atomics.add(this.#cells, 0, 1)
     Atomics.notify(this.#cells, 0, count)
   }
+}
+
+/** What is no number would be waited for without end. */
+export function checkedTimeout(ms: number): number {
+  if (ms >= 0) return ms
+  throw new SdkError('INVALID_PARAMETER', `a wait of ${ms} ms: 0 or more is needed`)
 }
 
 /** The calling thread in a cell; 0 is nobody. */

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { SdkError } from '../../idl/index.ts'
 
 export interface ProcessOptions {
@@ -34,16 +34,20 @@ export class OsProcess {
     })
   }
 
-  /** Starts it. @throws SdkError OS_ERROR with the cause when it cannot be started. */
-  static start(options: ProcessOptions): Promise<OsProcess> {
+  /**
+   * Starts it.
+   * @throws SdkError OS_ERROR with the cause when it cannot be started; INVALID_PARAMETER for what is no command.
+   */
+  static async start(options: ProcessOptions): Promise<OsProcess> {
     const { command, args = [], env, ownGroup = false, output = 'inherit' } = options
-    const child = spawn(command, args, {
+    const child = spawned(command, args, {
       stdio: ['ignore', output, output],
       detached: ownGroup,
       ...(env === undefined ? {} : { env }),
     })
-    return new Promise((resolve, reject) => {
-      child.once('error', (cause) => {
+    return await new Promise((resolve, reject) => {
+      // Told again when a signal cannot be sent: that is no reason to end this process.
+      child.on('error', (cause) => {
         reject(new SdkError('OS_ERROR', `${command} cannot be started`, { cause }))
       })
       child.once('spawn', () => resolve(new OsProcess(child, child.pid!, ownGroup)))
@@ -59,7 +63,22 @@ export class OsProcess {
   signal(signal: NodeJS.Signals): boolean {
     if (!this.#ownGroup) return this.#child.kill(signal)
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return false
-    return process.kill(-this.pid, signal)
+    try {
+      return process.kill(-this.pid, signal)
+    } catch (error) {
+      // It ended, and Node.js has not told so yet.
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+      throw error
+    }
+  }
+}
+
+function spawned(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  try {
+    return spawn(command, args, options)
+  } catch (cause) {
+    const message = `${JSON.stringify(command)} is no command: ${String(cause)}`
+    throw new SdkError('INVALID_PARAMETER', message, { cause })
   }
 }
 

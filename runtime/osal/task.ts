@@ -1,5 +1,6 @@
 import { Worker, isMainThread, threadId, workerData } from 'node:worker_threads'
 import { SdkError } from '../../idl/index.ts'
+import { checkedTimeout } from './lock.ts'
 
 /** A task's name, 1 to 32 characters. SAFplus, section 21. */
 const NAME_LENGTH_MAX = 32
@@ -87,9 +88,9 @@ export function taskId(): number {
   return threadId
 }
 
-/** Blocks the calling thread, its event loop too. */
+/** Blocks the calling thread, its event loop too. @throws SdkError INVALID_PARAMETER for no number from 0. */
 export function delay(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, checkedTimeout(ms))
 }
 
 function isTaskStart(value: unknown): value is TaskStart {

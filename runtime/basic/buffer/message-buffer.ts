@@ -30,10 +30,15 @@ export class BufferPool {
   createAndAllocate(bytes: number): MessageBuffer {
     checkCount('size', bytes)
     const segments: Segment[] = []
-    for (let left = bytes; left > 0;) {
-      const chunk = this.#chunks.allocate(left)
-      segments.push({ chunk, start: 0, end: 0 })
-      left -= chunk.bytes.byteLength
+    try {
+      for (let left = bytes; left > 0;) {
+        const chunk = this.#chunks.allocate(left)
+        segments.push({ chunk, start: 0, end: 0 })
+        left -= chunk.bytes.byteLength
+      }
+    } catch (error) {
+      this.#release(segments)
+      throw error
     }
     return this.#made(segments)
   }
@@ -117,12 +122,23 @@ export class MessageBuffer {
     return bytes
   }
 
-  /** Puts bytes at the write offset, which moves behind them. They are copied. @throws SdkError NO_MEMORY. */
+  /**
+   * Puts bytes at the write offset, which moves behind them. They are copied.
+   * @throws SdkError NO_MEMORY; nothing changes.
+   */
   write(bytes: Uint8Array): void {
     this.#check()
     const inside = Math.min(bytes.byteLength, this.#length - this.#writeOffset)
+    // What may fail comes before the first byte is written.
+    this.#unshareRange(this.#writeOffset, inside)
+    const tail = bytes.subarray(inside)
+    const rooms = this.#rooms()
+    const room = rooms.reduce((sum, { chunk, end }) => sum + chunk.bytes.byteLength - end, 0)
+    const added = this.#filled(tail.subarray(room))
     this.#overwrite(this.#writeOffset, bytes.subarray(0, inside))
-    this.#append(bytes.subarray(inside))
+    fill(rooms, tail)
+    this.#segments.push(...added)
+    this.#length += tail.byteLength
     this.#writeOffset += bytes.byteLength
   }
 
@@ -288,36 +304,40 @@ export class MessageBuffer {
   }
 
   *#pieces(offset: number, count: number): Generator<Uint8Array> {
-    let skipped = offset
-    let left = count
-    for (const { chunk, start, end } of this.#segments) {
-      if (left === 0) return
-      const size = end - start
-      if (skipped >= size) {
-        skipped -= size
-        continue
-      }
-      const taken = Math.min(left, size - skipped)
-      yield chunk.bytes.subarray(start + skipped, start + skipped + taken)
-      skipped = 0
-      left -= taken
+    for (const [{ chunk, start }, at, taken] of this.#touched(offset, count)) {
+      yield chunk.bytes.subarray(start + at, start + at + taken)
     }
   }
 
-  #overwrite(offset: number, bytes: Uint8Array): void {
+  /** Segments that a range touches, each with the place where the range begins in it. */
+  *#touched(offset: number, count: number): Generator<readonly [Segment, number, number]> {
     let skipped = offset
-    let done = 0
+    let left = count
     for (const segment of this.#segments) {
-      if (done === bytes.byteLength) return
+      if (left === 0) return
       const size = segment.end - segment.start
       if (skipped >= size) {
         skipped -= size
         continue
       }
-      const taken = Math.min(bytes.byteLength - done, size - skipped)
-      if (segment.chunk.users > 1) this.#unshare(segment)
-      segment.chunk.bytes.set(bytes.subarray(done, done + taken), segment.start + skipped)
+      const taken = Math.min(left, size - skipped)
+      yield [segment, skipped, taken]
       skipped = 0
+      left -= taken
+    }
+  }
+
+  #unshareRange(offset: number, count: number): void {
+    for (const [segment] of this.#touched(offset, count)) {
+      if (segment.chunk.users > 1) this.#unshare(segment)
+    }
+  }
+
+  /** @pre The segments of the range are the message's own. */
+  #overwrite(offset: number, bytes: Uint8Array): void {
+    let done = 0
+    for (const [{ chunk, start }, at, taken] of this.#touched(offset, bytes.byteLength)) {
+      chunk.bytes.set(bytes.subarray(done, done + taken), start + at)
       done += taken
     }
   }
@@ -328,7 +348,8 @@ export class MessageBuffer {
     if (bytes.byteLength > own.bytes.byteLength) {
       // Adopted bytes may be longer than any chunk.
       this.#pool.release(own)
-      const copy = this.#pool.adopt(bytes.slice())
+      // `slice` of a Buffer would be a view of the same bytes.
+      const copy = this.#pool.adopt(new Uint8Array(bytes))
       this.#pool.release(segment.chunk)
       Object.assign(segment, { chunk: copy, start: 0, end: bytes.byteLength })
       return
@@ -338,20 +359,10 @@ export class MessageBuffer {
     Object.assign(segment, { chunk: own, start: 0, end: bytes.byteLength })
   }
 
-  #append(bytes: Uint8Array): void {
-    let rest = bytes
+  /** Segments at the end that more bytes fit into, in their order. */
+  #rooms(): readonly Segment[] {
     const from = Math.max(0, this.#lastFilled())
-    for (const segment of this.#segments.slice(from)) {
-      if (rest.byteLength === 0 || segment.chunk.users > 1) continue
-      const room = segment.chunk.bytes.subarray(segment.end)
-      const part = rest.subarray(0, room.byteLength)
-      room.set(part)
-      segment.end += part.byteLength
-      this.#length += part.byteLength
-      rest = rest.subarray(part.byteLength)
-    }
-    this.#segments.push(...this.#filled(rest))
-    this.#length += rest.byteLength
+    return this.#segments.slice(from).filter(({ chunk }) => chunk.users === 1)
   }
 
   /** New chunks with these bytes; all or none. */
@@ -411,6 +422,18 @@ export class MessageBuffer {
 
   #check(): void {
     if (this.#deleted) throw new SdkError('INVALID_HANDLE', 'the message is deleted')
+  }
+}
+
+/** Puts as many bytes behind each segment as its chunk has room for. */
+function fill(rooms: readonly Segment[], bytes: Uint8Array): void {
+  let rest = bytes
+  for (const segment of rooms) {
+    const room = segment.chunk.bytes.subarray(segment.end)
+    const part = rest.subarray(0, room.byteLength)
+    room.set(part)
+    segment.end += part.byteLength
+    rest = rest.subarray(part.byteLength)
   }
 }
 

@@ -39,7 +39,7 @@ export class Container<K, V> {
   #size = 0
   #destroyed = false
 
-  /** @throws SdkError INVALID_PARAMETER for a number of buckets out of bounds. */
+  /** @throws SdkError INVALID_PARAMETER for a number of buckets out of bounds; NULL_POINTER without a hash. */
   constructor(kind: ContainerKind<K>, options: ContainerOptions<K, V>) {
     this.#order = orderOf(kind, options.compare)
     this.#options = options
@@ -47,6 +47,7 @@ export class Container<K, V> {
 
   /** How many nodes there are. */
   get size(): number {
+    this.#check()
     return this.#size
   }
 
@@ -156,10 +157,13 @@ export class Container<K, V> {
     this.#check()
     const found: Entry<K, V>[] = []
     const { compare } = this.#options
-    for (let at = this.#order.find(key); at !== undefined; at = this.#order.next(at)) {
+    const isTree = this.#order instanceof TreeOrder
+    let at = this.#order.find(key)
+    while (at !== undefined) {
       if (compare(at.key, key) === 0) found.push(at)
-      // In a tree equal keys are neighbours; elsewhere others may stand between them.
-      else if (this.#order instanceof TreeOrder) break
+      // In a tree equal keys are neighbours; in a list, and a bucket is one, others may be between.
+      else if (isTree) break
+      at = isTree ? this.#order.next(at) : at.next
     }
     return found
   }
@@ -189,6 +193,9 @@ function orderOf<K, V>(kind: ContainerKind<K>, compare: Compare<K>): Order<K, V>
     case 'tree':
       return new TreeOrder(compare)
     case 'hash':
+      if (typeof kind.hash !== 'function') {
+        throw new SdkError('NULL_POINTER', 'a hash table needs a hash function')
+      }
       if (!Number.isInteger(kind.buckets) || kind.buckets < 1 || kind.buckets > BUCKETS_MAX) {
         throw new SdkError(
           'INVALID_PARAMETER',

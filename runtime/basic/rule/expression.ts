@@ -181,9 +181,9 @@ export function localizeRule(rule: RuleExpression): void {
 }
 
 /** Elements of a rule, the first first. */
-export function elementsOf(rule: RuleExpression): readonly RuleExpression[] {
+export function elementsOf(rule: RuleExpression | undefined): readonly RuleExpression[] {
   const elements: RuleExpression[] = []
-  for (let at: RuleExpression | undefined = rule; at !== undefined; at = at.next) elements.push(at)
+  for (let at = rule; at !== undefined; at = at.next) elements.push(at)
   return elements
 }
 

@@ -53,6 +53,8 @@ export class Timers {
   readonly #separateMax: number
   readonly #heap = new DueHeap<Timer>()
   readonly #waiting: { readonly timer: Timer; readonly changes: number }[] = []
+  /** Counts calls of `stopAll`: what was due before one is not armed again after it. */
+  #generation = 0
   #separate = 0
   #order = 0
   /** When the real timer is set for, and what takes it back. */
@@ -77,22 +79,27 @@ export class Timers {
   create(options: TimerOptions): Timer {
     return new Timer(options, {
       nowMs: () => this.#clock.nowMs(),
+      generation: () => this.#generation,
+      checkRoom: () => this.#checkRoom(),
       arm: (timer, dueMs) => this.#arm(timer, dueMs),
       disarm: (timer) => this.#heap.remove(timer),
     })
   }
 
-  /** Stops every timer. Functions that run go on. */
+  /** Stops every timer, those that are due and wait for their turn too. Functions that run go on. */
   stopAll(): void {
+    this.#generation += 1
     for (let timer = this.#heap.peek(); timer !== undefined; timer = this.#heap.peek()) timer.stop()
     this.#waiting.length = 0
     this.#setSleep()
   }
 
+  #checkRoom(): void {
+    if (this.#heap.size < this.#armedMax) return
+    throw new SdkError('NO_SPACE', `${this.#armedMax} timers are running: the bound is armedMax`)
+  }
+
   #arm(timer: Timer, dueMs: number): void {
-    if (this.#heap.size >= this.#armedMax) {
-      throw new SdkError('NO_SPACE', `${this.#armedMax} timers are running: the bound is armedMax`)
-    }
     timer.dueMs = dueMs
     timer.order = this.#order++
     this.#heap.add(timer)
@@ -121,10 +128,12 @@ export class Timers {
       return
     }
     this.#separate += 1
+    const generation = this.#generation
     this.#clock.after(0, () => {
       let running = Promise.resolve()
+      const isDue = timer.changes === changes && generation === this.#generation
       try {
-        if (timer.changes === changes) running = timer.fire(this.#clock.nowMs())
+        if (isDue) running = timer.fire(this.#clock.nowMs())
       } finally {
         void running.finally(() => this.#separateDone())
       }
@@ -154,6 +163,9 @@ export class Timers {
 /** What a timer needs of those that it belongs to. */
 interface TimerHome {
   nowMs(): number
+  generation(): number
+  /** @throws SdkError NO_SPACE when no timer more may run. */
+  checkRoom(): void
   arm(timer: Timer, dueMs: number): void
   disarm(timer: Timer): void
 }
@@ -209,6 +221,7 @@ export class Timer implements Due {
   /** Runs down from the full time-out; one that runs down already begins again. @throws SdkError NO_SPACE. */
   start(): void {
     this.stop()
+    this.#home.checkRoom()
     this.#home.arm(this, this.#home.nowMs() + this.#timeoutMs)
   }
 
@@ -248,11 +261,18 @@ export class Timer implements Due {
   fire(nowMs: number): Promise<void> {
     if (this.#deleted) return Promise.resolve()
     const { changes } = this
+    const generation = this.#home.generation()
     this.#running += 1
     const settle = (): void => {
       this.#running -= 1
-      if (this.type === 'volatile') this.#deleted = true
+      if (this.type === 'volatile') {
+        // Its function may have started it again.
+        this.#home.disarm(this)
+        this.#deleted = true
+      }
       if (this.type !== 'repetitive' || changes !== this.changes || this.#deleted) return
+      if (generation !== this.#home.generation()) return
+      // A place is kept for it while it runs: no bound is looked at.
       const dueMs = this.dueMs + this.#timeoutMs
       this.#home.arm(this, dueMs > nowMs ? dueMs : nowMs + this.#timeoutMs)
     }

@@ -71,7 +71,9 @@ export class SectionDraft {
     }
     for (let piece = 0; piece < pieceCount(size); piece++) {
       const from = piece * PIECE_SIZE_BYTES
-      this.#putPiece(id, piece, data.slice(from, from + PIECE_SIZE_BYTES))
+      // `slice` of a Buffer would be a view of the caller's bytes.
+      const bytes = new Uint8Array(data.subarray(from, from + PIECE_SIZE_BYTES))
+      this.#putPiece(id, piece, bytes)
     }
     this.#writes.set(sectionKey(id), sectionValue({ ...header, size }))
   }

@@ -120,6 +120,32 @@ describe('buffer', () => {
     expect(pool.statistics().bytes).toBe(0)
   })
 
+  test('what memory does not reach for is not begun', () => {
+    const pool = new BufferPool({ bytesMax: 40_000 })
+    for (let i = 0; i < 3; i += 1) {
+      expect(() => pool.createAndAllocate(70_000)).toThrow(refused('NO_MEMORY'))
+    }
+    expect(pool.statistics()).toMatchObject({ bytes: 0, failures: 3 })
+    const message = pool.create()
+    message.write(bytesOf('abc'))
+    const clone = message.clone()
+    message.seekWrite(1)
+    expect(() => message.write(new Uint8Array(70_000))).toThrow(refused('NO_MEMORY'))
+    expect([text(message), message.writeOffset, message.length]).toEqual(['abc', 1, 3])
+    message.write(bytesOf('xyz'))
+    expect([text(message), text(clone)]).toEqual(['axyz', 'abc'])
+    for (const each of [message, clone]) each.delete()
+    expect(pool.statistics().bytes).toBe(0)
+  })
+
+  test('a clone of adopted bytes that no chunk holds has bytes of its own', () => {
+    const message = new BufferPool().create()
+    message.adopt(Buffer.alloc(40_000, 'a'))
+    const clone = message.clone()
+    message.write(bytesOf('b'))
+    expect([text(message)[0], text(clone)[0]]).toEqual(['b', 'a'])
+  })
+
   test('checksums of a known packet', () => {
     const message = new BufferPool().create()
     // The header of RFC 1071's method as it is in any text on IPv4: its checksum is b861.

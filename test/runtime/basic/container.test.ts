@@ -145,6 +145,24 @@ describe.each(KINDS)('container: $kind', (kind) => {
   })
 })
 
+test('equal keys of a hash table are looked for in their bucket only', () => {
+  let compared = 0
+  const count = (a: number, b: number): number => {
+    compared += 1
+    return a - b
+  }
+  const kind = { kind: 'hash', buckets: 64, hash: (key: number) => key } as const
+  const table = new Container<number, number>(kind, { compare: count, unique: false })
+  for (let key = 0; key < 640; key += 1) table.add(key % 320, key)
+  compared = 0
+  expect(table.findAll(5).map(({ data }) => data)).toEqual([5, 325])
+  expect(compared).toBeLessThan(32)
+  table.destroy()
+  expect(codeOf(() => table.size)).toBe('INVALID_HANDLE')
+  const noHash = { kind: 'hash', buckets: 1 } as never
+  expect(codeOf(() => new Container(noHash, { compare }))).toBe('NULL_POINTER')
+})
+
 test('a hash table needs buckets', () => {
   const kind = { kind: 'hash', buckets: 0, hash: () => 0 } as const
   expect(codeOf(() => new Container(kind, { compare }))).toBe('INVALID_PARAMETER')
@@ -189,6 +207,33 @@ describe('circular list', () => {
     expect(list.next(list.addAfter(a, 'b')).data).toBe('b')
     expect(list.size).toBe(1)
   })
+})
+
+test('what a visit takes out is not visited', () => {
+  const queue = new Queue<number>({ sizeMax: 0 })
+  for (const data of [1, 2, 3, 4]) queue.enqueue(data)
+  const seen: number[] = []
+  queue.walk((data) => {
+    seen.push(data)
+    if (data === 1) for (let i = 0; i < 2; i += 1) queue.dequeue()
+  })
+  expect(seen).toEqual([1, 3, 4])
+  queue.walk(() => queue.destroy())
+  const list = new CircularList<number>({ sizeMax: 0 })
+  const [, second] = [list.addLast(1), list.addLast(2), list.addLast(3)]
+  const walk = (): void => list.walk((data) => (data === 1 ? list.delete(second!) : undefined))
+  expect(codeOf(walk)).toBe('INVALID_STATE')
+})
+
+test('a full list is whole again when it tells what it dropped', () => {
+  const sizes: number[] = []
+  const list: CircularList<number> = new CircularList({
+    sizeMax: 2,
+    policy: 'dropFirst',
+    onDelete: () => void sizes.push(list.size, list.first()!.data),
+  })
+  for (const data of [1, 2, 3]) list.addLast(data)
+  expect(sizes).toEqual([2, 2])
 })
 
 test('a queue is first in first out, bounded, and counts', () => {

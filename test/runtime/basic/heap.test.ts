@@ -51,3 +51,11 @@ test('marks of the heap are told as they are passed', async () => {
   const { used, limit } = heapUse()
   expect(limit).toBeGreaterThan(used)
 })
+
+test('memory that went to another thread is counted out as what it was', () => {
+  const heap = new Heap()
+  const memory = heap.allocate(100)
+  structuredClone(memory, { transfer: [memory.buffer as ArrayBuffer] })
+  heap.free(memory)
+  expect(heap.statistics()).toMatchObject({ current: 0, frees: 1 })
+})

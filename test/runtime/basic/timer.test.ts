@@ -168,6 +168,73 @@ describe('timers', () => {
     expect([a, b, c].map((timer) => timer.isRunning)).toEqual([false, false, true])
   })
 
+  test('after stopAll nothing fires, what runs or waits for its turn included', () => {
+    const clock = new FakeClock()
+    const timers = new Timers({ clock, separateMax: 1 })
+    let fired = 0
+    const make = (context: 'task' | 'separate', run: () => void): Timer => {
+      const timer = timers.create({ timeoutMs: 10, type: 'repetitive', context, run })
+      timer.start()
+      return timer
+    }
+    for (let i = 0; i < 3; i += 1) make('separate', () => void (fired += 1))
+    make('task', () => {
+      fired += 1
+      timers.stopAll()
+    })
+    clock.runTo(100)
+    expect([fired, timers.armed]).toEqual([1, 0])
+  })
+
+  test('a volatile timer that starts itself again is gone all the same', () => {
+    const clock = new FakeClock()
+    const timers = new Timers({ clock })
+    let fired = 0
+    const timer: Timer = timers.create({
+      timeoutMs: 5,
+      type: 'volatile',
+      run: () => {
+        fired += 1
+        timer.start()
+      },
+    })
+    timer.start()
+    clock.runTo(50)
+    expect([fired, timers.armed, clock.pending]).toEqual([1, 0, 0])
+  })
+
+  test('a repetitive timer keeps its place while it runs', () => {
+    const clock = new FakeClock()
+    const timers = new Timers({ clock, armedMax: 1 })
+    const other = timers.create({ timeoutMs: 1_000, run: () => {} })
+    let fired = 0
+    const timer = timers.create({
+      timeoutMs: 10,
+      type: 'repetitive',
+      run: () => {
+        fired += 1
+        if (fired === 1) other.start()
+      },
+    })
+    timer.start()
+    clock.runTo(35)
+    expect([fired, timers.armed]).toEqual([3, 2])
+  })
+
+  test('delays beyond what a timer of Node.js sleeps', () => {
+    const clock = new FakeClock()
+    const timers = new Timers({ clock })
+    const fired: number[] = []
+    for (const days of [30, 60]) {
+      const timeoutMs = days * 86_400_000
+      timers.create({ timeoutMs, run: () => void fired.push(days) }).start()
+    }
+    clock.runTo(30 * 86_400_000 - 1)
+    expect(fired).toEqual([])
+    clock.runTo(61 * 86_400_000)
+    expect(fired).toEqual([30, 60])
+  })
+
   test('a function that throws stops no other timer', () => {
     const clock = new FakeClock()
     const timers = new Timers({ clock })

@@ -61,7 +61,26 @@ describe('locks', () => {
     const foreign = new Mutex()
     new Int32Array(foreign.shared.cells).set([99, 1])
     expect(foreign.tryLock()).toBe(false)
-    expect(() => foreign.lock(5)).toThrow(refused('TIMEOUT'))
+    expect(() => foreign.lock(5)).toThrow(/not free in 5 ms: thread 98 holds it, or ended with it/)
+  })
+
+  test('a wait without a time is refused, and does not begin', () => {
+    const mutex = new Mutex()
+    mutex.lock()
+    const waits = [
+      () => delay(Number.NaN),
+      () => delay(-1),
+      () => new Semaphore(0).wait(Number.NaN),
+      () => new Condition().wait(mutex, Number.NaN),
+    ]
+    for (const wait of waits) expect(wait).toThrow(refused('INVALID_PARAMETER'))
+    mutex.unlock()
+  })
+
+  test('a semaphore has an upper end', () => {
+    const semaphore = new Semaphore(2 ** 30)
+    expect(() => semaphore.post()).toThrow(refused('NO_SPACE'))
+    expect(semaphore.value).toBe(2 ** 30)
   })
 
   test('a thread that would wait for itself is told at once', () => {
@@ -126,6 +145,9 @@ describe('processes', () => {
     expect(sleeping.signal('SIGKILL')).toBe(true)
     expect(await sleeping.wait()).toEqual({ code: null, signal: 'SIGKILL' })
     await expect(OsProcess.start({ command: '/no/such' })).rejects.toThrow(refused('OS_ERROR'))
+    for (const command of ['', 'a\0b', null as never]) {
+      await expect(OsProcess.start({ command })).rejects.toThrow(refused('INVALID_PARAMETER'))
+    }
   })
 
   test('signals tell instead of ending the process', async () => {
