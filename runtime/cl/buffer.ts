@@ -1,7 +1,7 @@
-import type { ClRcT } from '../../idl/index.ts'
-import { BufferPool, type MessageBuffer, type SeekFrom } from '../basic/buffer/message-buffer.ts'
+import { SdkError, type ClRcT } from '../../idl/index.ts'
+import { BufferPool, MessageBuffer, type SeekFrom } from '../basic/buffer/message-buffer.ts'
 import type { BufferStatistics } from '../basic/buffer/pool.ts'
-import { ClLibrary, given, handle } from './library.ts'
+import { ClLibrary, given, handlesOf, uint32 } from './library.ts'
 import type { ClOut } from './process.ts'
 
 /** A message. */
@@ -14,6 +14,7 @@ export const CL_BUFFER_SEEK_END = 2
 const FROM: readonly SeekFrom[] = ['start', 'current', 'end']
 
 const LIBRARY = new ClLibrary('BUFFER')
+const handle = handlesOf(MessageBuffer)
 /** The messages of the original are of one pool a process. */
 const POOL = new BufferPool()
 
@@ -83,7 +84,7 @@ export function clBufferNBytesWrite(
   source: Uint8Array,
   count: number,
 ): ClRcT {
-  return LIBRARY.run(() => handle(message).write(given('source', source).subarray(0, count)))
+  return LIBRARY.run(() => handle(message).write(begin(source, count)))
 }
 
 /** Puts the first `count` bytes of `source` before the first byte. */
@@ -92,7 +93,7 @@ export function clBufferDataPrepend(
   source: Uint8Array,
   count: number,
 ): ClRcT {
-  return LIBRARY.run(() => handle(message).prepend(given('source', source).subarray(0, count)))
+  return LIBRARY.run(() => handle(message).prepend(begin(source, count)))
 }
 
 /** `MessageBuffer.trimHeader`. */
@@ -116,18 +117,14 @@ export function clBufferConcatenate(
   })
 }
 
-/** Copies up to `count.value` bytes from `offset` on; `count` becomes how many there were. */
+/** Copies up to `count` bytes from `offset` on to where the destination is written next. */
 export function clBufferToBufferCopy(
   source: ClBufferHandleT,
   offset: number,
   destination: ClBufferHandleT,
-  count: ClOut<number>,
+  count: number,
 ): ClRcT {
-  return LIBRARY.run(() => {
-    const bytes = handle(source).slice(offset, given('count', count).value)
-    handle(destination).write(bytes)
-    count.value = bytes.byteLength
-  })
+  return LIBRARY.run(() => handle(destination).write(handle(source).slice(offset, count)))
 }
 
 /** `MessageBuffer.duplicate`. */
@@ -225,4 +222,13 @@ export function clBufferStatsGet(out: ClOut<BufferStatistics | undefined>): ClRc
 /** Chunks in use by their size. */
 export function clBufferPoolStatsGet(out: ClOut<ReadonlyMap<number, number> | undefined>): ClRcT {
   return LIBRARY.get(out, () => POOL.statistics().chunks)
+}
+
+/** @throws SdkError INVALID_PARAMETER when there are not so many bytes. */
+function begin(source: Uint8Array, count: number): Uint8Array {
+  if (uint32('count', count) <= given('source', source).byteLength) {
+    return source.subarray(0, count)
+  }
+  const message = `${count} bytes of a source of ${source.byteLength}`
+  throw new SdkError('INVALID_PARAMETER', message)
 }

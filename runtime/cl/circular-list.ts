@@ -1,6 +1,6 @@
-import { type ClRcT } from '../../idl/index.ts'
+import { SdkError, type ClRcT } from '../../idl/index.ts'
 import { CircularList, type CircularListNode } from '../basic/circular-list.ts'
-import { ClLibrary, given, handle, walked } from './library.ts'
+import { ClLibrary, given, handlesOf, walked } from './library.ts'
 import type { ClOut } from './process.ts'
 
 /** A circular list, and a node of it. */
@@ -10,10 +10,15 @@ export type ClClistNodeT<V> = CircularListNode<V>
 /** What a full list does. SAFplus, section 20.5. */
 export const CL_NO_DROP = 0
 export const CL_DROP_FIRST = 1
+const POLICIES = ['noDrop', 'dropFirst'] as const
 
 const LIBRARY = new ClLibrary('CLIST')
+const handle = handlesOf(CircularList)
 
-/** A list of `maxSize` nodes at most, 0: no limit. Both callbacks are needed: NULL_POINTER. */
+/**
+ * A list of `maxSize` nodes at most, 0: no limit. INVALID_PARAMETER for another drop policy; NULL_POINTER without one
+ * of the callbacks.
+ */
 export function clClistCreate<V>(
   maxSize: number,
   dropPolicy: number,
@@ -21,16 +26,18 @@ export function clClistCreate<V>(
   onDestroy: (data: V) => void,
   out: ClOut<ClClistT<V> | undefined>,
 ): ClRcT {
-  return LIBRARY.get(
-    out,
-    () =>
-      new CircularList<V>({
-        sizeMax: maxSize,
-        policy: dropPolicy === CL_DROP_FIRST ? 'dropFirst' : 'noDrop',
-        onDelete: given('onDelete', onDelete),
-        onDestroy: given('onDestroy', onDestroy),
-      }),
-  )
+  return LIBRARY.get(out, () => {
+    const policy = POLICIES[dropPolicy]
+    if (policy === undefined) {
+      throw new SdkError('INVALID_PARAMETER', `there is no drop policy ${dropPolicy}`)
+    }
+    return new CircularList<V>({
+      sizeMax: maxSize,
+      policy,
+      onDelete: given('onDelete', onDelete),
+      onDestroy: given('onDestroy', onDestroy),
+    })
+  })
 }
 
 /** `CircularList.addFirst`. */

@@ -1,8 +1,8 @@
-import { CL_OK, type ClRcT } from '../../idl/index.ts'
+import { CL_OK, SdkError, type ClRcT } from '../../idl/index.ts'
 import { Container, type ContainerKind } from '../basic/container/container.ts'
 import type { Compare, ContainerNode } from '../basic/container/order.ts'
 import type { RuleExpression } from '../basic/rule/expression.ts'
-import { ClLibrary, given, handle, walked } from './library.ts'
+import { ClLibrary, given, handlesOf, walked } from './library.ts'
 import type { ClOut } from './process.ts'
 
 /** A container, and a node of it. */
@@ -19,6 +19,7 @@ export type ClCntDeleteCallbackT<K, V> = ((key: K, data: V) => void) | null
 export type ClCntWalkCallbackT<K, V, A> = (key: K, data: V, argument: A, length: number) => ClRcT
 
 const LIBRARY = new ClLibrary('CNT')
+const handle = handlesOf(Container)
 
 /** A doubly linked list in the order of insertion. */
 export function clCntLlistCreate<K, V>(
@@ -177,29 +178,27 @@ export function clCntDataForKeyGet<K, V>(
   return rc === CL_OK ? LIBRARY.run(() => void (given('out', out).value = node.value!.data)) : rc
 }
 
-/** The first node with this key whose data compares as equal. */
+/** Data of the first node with this key whose data compares as equal; `compare` gets `data` first. */
 export function clCntNonUniqueKeyFind<K, V>(
   container: ClCntHandleT<K, V>,
   key: K,
   data: V,
-  compare: (left: V, right: V) => number,
-  out: ClOut<ClCntNodeHandleT<K, V> | undefined>,
+  compare: (given: V, there: V) => number,
+  out: ClOut<V>,
 ): ClRcT {
-  return LIBRARY.get(out, () => equal(container, key, data, compare)[0])
+  return LIBRARY.run(() => {
+    given('out', out).value = firstEqual(container, key, data, compare).data
+  })
 }
 
-/** Deletes the nodes with this key whose data compares as equal; NOT_EXIST when there is none. */
+/** Deletes the first node with this key whose data compares as equal; NOT_EXIST when there is none. */
 export function clCntNonUniqueKeyDelete<K, V>(
   container: ClCntHandleT<K, V>,
   key: K,
   data: V,
-  compare: (left: V, right: V) => number,
+  compare: (given: V, there: V) => number,
 ): ClRcT {
-  return LIBRARY.get({ value: 0 }, () => {
-    const found = equal(container, key, data, compare)
-    for (const node of found) container.delete(node)
-    return found.length === 0 ? undefined : found.length
-  })
+  return LIBRARY.run(() => container.delete(firstEqual(container, key, data, compare)))
 }
 
 /** How many nodes there are. */
@@ -280,23 +279,27 @@ function created<K, V>(
   keyType: number,
   out: ClOut<ClCntHandleT<K, V> | undefined>,
 ): ClRcT {
-  return LIBRARY.get(
-    out,
-    () =>
-      new Container<K, V>(kind, {
-        compare: given('compare', compare),
-        unique: keyType === CL_CNT_UNIQUE_KEY,
-        ...(onDelete === null ? {} : { onDelete }),
-        ...(onDestroy === null ? {} : { onDestroy }),
-      }),
-  )
+  return LIBRARY.get(out, () => {
+    if (keyType !== CL_CNT_UNIQUE_KEY && keyType !== CL_CNT_NON_UNIQUE_KEY) {
+      throw new SdkError('INVALID_PARAMETER', `there is no key type ${keyType}`)
+    }
+    return new Container<K, V>(kind, {
+      compare: given('compare', compare),
+      unique: keyType === CL_CNT_UNIQUE_KEY,
+      ...(onDelete === null ? {} : { onDelete }),
+      ...(onDestroy === null ? {} : { onDestroy }),
+    })
+  })
 }
 
-function equal<K, V>(
+function firstEqual<K, V>(
   container: ClCntHandleT<K, V>,
   key: K,
   data: V,
-  compare: (left: V, right: V) => number,
-): readonly ClCntNodeHandleT<K, V>[] {
-  return handle(container).findAll(key, (other) => given('compare', compare)(other, data) === 0)
+  compare: (given: V, there: V) => number,
+): ClCntNodeHandleT<K, V> {
+  const isEqual = given('compare', compare)
+  const [found] = handle(container).findAll(key, (there) => isEqual(data, there) === 0)
+  if (found !== undefined) return found
+  throw new SdkError('NOT_EXIST', 'no node has this key and such data')
 }

@@ -2,6 +2,8 @@ import {
   CL_CID,
   CL_ERR,
   CL_OK,
+  CL_PRIVATE_ERR,
+  isSdkError,
   rcOf,
   rcText,
   SdkError,
@@ -69,7 +71,9 @@ export class ClCpmHandleT {
     const invocation = ++this.#invocation
     return new Promise((resolve, reject) => {
       this.#answers.set(invocation, { resolve, reject })
-      Promise.resolve(run(invocation)).catch((error: unknown) => {
+      // What it throws, at once or later, is its answer.
+      const running = (async () => run(invocation))()
+      running.catch((error: unknown) => {
         this.#answers.delete(invocation)
         reject(error instanceof Error ? error : new Error(String(error)))
       })
@@ -96,6 +100,7 @@ export function clCpmClientInitialize(
   callbacks: ClCpmCallbacksT,
   version?: ClOut<string>,
 ): Promise<ClRcT> {
+  if (!handle || !callbacks) return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.NULL_POINTER))
   const app = boundApp()
   if (app === undefined) return Promise.resolve(rcOf(CL_CID.CPM, CL_ERR.INVALID_STATE))
   if (version !== undefined) {
@@ -146,7 +151,7 @@ export function clCpmComponentRegister(
   compName?: string,
   _proxyCompName?: string | null,
 ): Promise<ClRcT> {
-  return rcOfAsync(() =>
+  return ofLife(handle, () =>
     handle.app.cpm.register(compName === undefined ? {} : { component: compName }),
   )
 }
@@ -157,19 +162,19 @@ export function clCpmComponentUnregister(
   compName?: string,
   _proxyCompName?: string | null,
 ): Promise<ClRcT> {
-  return rcOfAsync(() =>
+  return ofLife(handle, () =>
     handle.app.cpm.unregister(compName === undefined ? {} : { component: compName }),
   )
 }
 
 /** `app.cpm.finalize`. */
 export function clCpmClientFinalize(handle: ClCpmHandleT): Promise<ClRcT> {
-  return rcOfAsync(() => handle.app.cpm.finalize())
+  return ofLife(handle, () => handle.app.cpm.finalize())
 }
 
 /** Answers a callback. DOESNT_EXIST for an invocation that nobody waits for. */
 export function clCpmResponse(handle: ClCpmHandleT, invocation: number, rc: ClRcT): ClRcT {
-  return handle.answer(invocation, rc)
+  return isHandle(handle) ? handle.answer(invocation, rc) : INVALID_HANDLE
 }
 
 /** Answers csiSet QUIESCING when the work is drained. */
@@ -178,11 +183,13 @@ export function clCpmCSIQuiescingComplete(
   invocation: number,
   rc: ClRcT,
 ): ClRcT {
-  return handle.answer(invocation, rc)
+  return isHandle(handle) ? handle.answer(invocation, rc) : INVALID_HANDLE
 }
 
 /** The component's name. */
 export function clCpmComponentNameGet(handle: ClCpmHandleT, out: ClOut<string>): ClRcT {
+  if (!isHandle(handle)) return INVALID_HANDLE
+  if (!out) return NULL_POINTER
   out.value = handle.app.component
   return CL_OK
 }
@@ -196,36 +203,82 @@ export function clCpmComponentIdGet(
   compName: string,
   out: ClOut<number>,
 ): ClRcT {
+  if (!isHandle(handle)) return INVALID_HANDLE
+  if (!out) return NULL_POINTER
   const { component, address } = handle.app
   if (compName !== component) return rcOf(CL_CID.CPM, CL_ERR.DOESNT_EXIST)
   out.value = address.node * 0x1_0000 + address.port
   return CL_OK
 }
 
-/** The component's state for a CSI, `CL_AMS_HA_STATE_NONE` when it has none. */
-export function clCpmHAStateGet(handle: ClCpmHandleT, csi: string, out: ClOut<number>): ClRcT {
+/** The component's state for a CSI, `CL_AMS_HA_STATE_NONE` when it has none. DOESNT_EXIST for another component. */
+export function clCpmHAStateGet(
+  handle: ClCpmHandleT,
+  compName: string,
+  csi: string,
+  out: ClOut<number>,
+): ClRcT {
+  if (!isHandle(handle)) return INVALID_HANDLE
+  if (!out) return NULL_POINTER
+  if (compName !== handle.app.component) return rcOf(CL_CID.CPM, CL_ERR.DOESNT_EXIST)
   const haState = handle.app.cpm.haStateGet(csi)
   out.value = haState === null ? CL_AMS_HA_STATE_NONE : HA_NUMBER[haState]
   return CL_OK
 }
 
-/** `app.cpm.errorReport`. */
+/**
+ * `app.cpm.errorReport`. The time, in ns since 1970, goes into the message; 0: now. Where the original takes the handle
+ * of an alarm stands what is told of the error.
+ */
 export function clCpmComponentFailureReport(
   handle: ClCpmHandleT,
   compName: string,
+  errorDetectionTime: bigint,
   recovery: Recovery,
   message: string,
 ): Promise<ClRcT> {
-  return rcOfAsync(() => handle.app.cpm.errorReport(message, recovery, compName))
+  const at = new Date(Number(BigInt(errorDetectionTime) / 1_000_000n))
+  const text = at.getTime() === 0 ? message : `${message} (detected at ${at.toISOString()})`
+  return ofLife(handle, () => handle.app.cpm.errorReport(text, recovery, compName))
 }
 
 /** `app.cpm.errorClear`. */
 export function clCpmComponentFailureClear(handle: ClCpmHandleT, compName: string): Promise<ClRcT> {
-  return rcOfAsync(() => handle.app.cpm.errorClear(compName))
+  return ofLife(handle, () => handle.app.cpm.errorClear(compName))
 }
 
 /** Name of the node that the component runs on. */
 export function clCpmLocalNodeNameGet(handle: ClCpmHandleT, out: ClOut<string>): ClRcT {
+  if (!isHandle(handle)) return INVALID_HANDLE
+  if (!out) return NULL_POINTER
   out.value = handle.app.node
   return CL_OK
+}
+
+const INVALID_HANDLE = rcOf(CL_CID.CPM, CL_ERR.INVALID_HANDLE)
+const NULL_POINTER = rcOf(CL_CID.CPM, CL_ERR.NULL_POINTER)
+
+function isHandle(handle: unknown): boolean {
+  return handle instanceof ClCpmHandleT
+}
+
+/** Codes of the component manager for what is in the wrong order in a component's life. SAFplus AMF, section 7.1. */
+const CODES_OF_LIFE = new Map([
+  ['NOT_INITIALIZED', CL_PRIVATE_ERR.CPM.INIT],
+  ['ALREADY_EXIST', CL_PRIVATE_ERR.CPM.EXIST],
+  ['BAD_OPERATION', CL_PRIVATE_ERR.CPM.BAD_OPERATION],
+])
+
+async function ofLife(handle: ClCpmHandleT, step: () => Promise<unknown>): Promise<ClRcT> {
+  if (!isHandle(handle)) return INVALID_HANDLE
+  let code: number | undefined
+  const rc = await rcOfAsync(async () => {
+    try {
+      await step()
+    } catch (error) {
+      if (isSdkError(error)) code = CODES_OF_LIFE.get(error.code)
+      throw error
+    }
+  })
+  return code === undefined ? rc : rcOf(CL_CID.CPM, code)
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { SdkError, type ClRcT } from '../../idl/index.ts'
 import { Database, type DatabaseMode, type DatabaseRecord } from '../dbal/database.ts'
-import { ClLibrary, given, handle } from './library.ts'
+import { ClLibrary, given, handlesOf } from './library.ts'
 import type { ClOut } from './process.ts'
 
 /** A database. */
@@ -19,6 +19,7 @@ const MODES: Readonly<Record<number, DatabaseMode>> = {
 }
 
 const LIBRARY = new ClLibrary('DBAL')
+const handle = handlesOf(Database)
 
 /** Opens the database `name` in the directory `file`. A flag that is none is INVALID_PARAMETER. */
 export function clDbalOpen(

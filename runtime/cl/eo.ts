@@ -9,6 +9,7 @@ import {
 import type { Destination } from '../../ioc/index.ts'
 import type { App, Call, ClientInstallOptions } from '../eo/app.ts'
 import { EoManagement } from '../eo/management-interface.ts'
+import { given } from './library.ts'
 import { rcOfAsync, rcOfError, type ClOut } from './process.ts'
 
 /** Values of the health callback's feedback. SAFplus EO, section 3.7. */
@@ -32,12 +33,14 @@ export function clEoClientInstall<M extends MethodSpecs>(
   options?: ClientInstallOptions,
 ): ClRcT {
   // What is missing is found out, and named, where it is installed.
-  return rcOfCall(() => eo.eo.clientInstall(face, functions as HandlersOf<M, Call>, options))
+  return rcOfCall(() =>
+    app(eo).eo.clientInstall(given('face', face), functions as HandlersOf<M, Call>, options),
+  )
 }
 
 /** Removes the latest function table: `app.eo.clientUninstall`. */
 export function clEoClientUninstall<M extends MethodSpecs>(eo: App, face: Interface<M>): ClRcT {
-  return rcOfCall(() => eo.eo.clientUninstall(face))
+  return rcOfCall(() => app(eo).eo.clientUninstall(face))
 }
 
 /** Sets what functions of a table find as `call.data`: `app.eo.clientDataSet`. */
@@ -46,7 +49,7 @@ export function clEoClientDataSet<M extends MethodSpecs>(
   face: Interface<M>,
   data: unknown,
 ): ClRcT {
-  return rcOfCall(() => eo.eo.clientDataSet(face, data))
+  return rcOfCall(() => app(eo).eo.clientDataSet(face, data))
 }
 
 /** `app.eo.clientDataGet`. */
@@ -55,7 +58,7 @@ export function clEoClientDataGet<M extends MethodSpecs>(
   face: Interface<M>,
   out: ClOut<unknown>,
 ): ClRcT {
-  return rcOfCall(() => void (out.value = eo.eo.clientDataGet(face)))
+  return rcOfCall(() => void (given('out', out).value = app(eo).eo.clientDataGet(face)))
 }
 
 /** Visits the stacked functions of a method, the latest first, until one visit answers with another code than OK. */
@@ -67,7 +70,7 @@ export function clEoWalk<M extends MethodSpecs, K extends keyof M & string>(
 ): ClRcT {
   let rc: ClRcT = CL_OK
   const walked = rcOfCall(() =>
-    eo.eo.walk(face, method, (run) => {
+    app(eo).eo.walk(face, method, (run) => {
       rc = caller(run)
       return rc === CL_OK
     }),
@@ -77,17 +80,17 @@ export function clEoWalk<M extends MethodSpecs, K extends keyof M & string>(
 
 /** OK when a function answers to the number: `app.eo.serviceValidate`. */
 export function clEoServiceValidate(eo: App, functionNumber: number): ClRcT {
-  return rcOfCall(() => eo.eo.serviceValidate(functionNumber))
+  return rcOfCall(() => app(eo).eo.serviceValidate(functionNumber))
 }
 
 /** `app.eo.privateDataSet`. */
 export function clEoPrivateDataSet(eo: App, key: number, value: unknown): ClRcT {
-  return rcOfCall(() => eo.eo.privateDataSet(key, value))
+  return rcOfCall(() => app(eo).eo.privateDataSet(key, value))
 }
 
 /** `app.eo.privateDataGet`; NOT_EXIST when nothing was set. */
 export function clEoPrivateDataGet(eo: App, key: number, out: ClOut<unknown>): ClRcT {
-  return rcOfCall(() => void (out.value = eo.eo.privateDataGet(key)))
+  return rcOfCall(() => void (given('out', out).value = app(eo).eo.privateDataGet(key)))
 }
 
 /** `app.eo.customActionRegister`. */
@@ -95,7 +98,7 @@ export function clEoCustomActionRegister(
   eo: App,
   action: Parameters<App['eo']['customActionRegister']>[0],
 ): ClRcT {
-  return rcOfCall(() => eo.eo.customActionRegister(action))
+  return rcOfCall(() => app(eo).eo.customActionRegister(action))
 }
 
 function rcOfCall(step: () => void): ClRcT {
@@ -161,14 +164,16 @@ export function clEoCustomActionTrigger(
   data: Uint8Array,
 ): Promise<ClRcT> {
   return rcOfAsync(() =>
-    eo.rmd.client(EoManagement, { to }).customAction({ type, data: Uint8Array.from(data) }),
+    app(eo)
+      .rmd.client(EoManagement, { to })
+      .customAction({ type, data: Uint8Array.from(data) }),
   )
 }
 
 /** Name of an EO, `clEoConfig.name`: management function 8. */
 export function clEoNameGet(eo: App, to: Destination, out: ClOut<string>): Promise<ClRcT> {
   return rcOfAsync(async () => {
-    out.value = (await eo.rmd.client(EoManagement, { to }).describe({})).eo
+    given('out', out).value = (await app(eo).rmd.client(EoManagement, { to }).describe({})).eo
   })
 }
 
@@ -179,12 +184,18 @@ export function clEoQueueStatsGet(
   out: ClOut<Readonly<Record<string, number>>>,
 ): Promise<ClRcT> {
   return rcOfAsync(async () => {
-    out.value = (await eo.rmd.client(EoManagement, { to }).statistics({})).eo
+    given('out', out).value = (await app(eo).rmd.client(EoManagement, { to }).statistics({})).eo
   })
 }
 
 /** Name of the program's file. */
 export function clEoProgNameGet(out: ClOut<string>): ClRcT {
-  out.value = basename(process.argv[1] ?? process.execPath)
-  return CL_OK
+  return rcOfCall(() => {
+    given('out', out).value = basename(process.argv[1] ?? process.execPath)
+  })
+}
+
+/** @throws SdkError NULL_POINTER where there is no EO. */
+function app(eo: App): App {
+  return given('eo', eo)
 }

@@ -348,6 +348,10 @@ export {
 export {
   CL_IOC_NODE_DOWN,
   CL_IOC_NODE_UP,
+  CL_IOC_NOTIFICATION_DISABLE,
+  CL_IOC_NOTIFICATION_ENABLE,
+  CL_IOC_RELIABLE_MESSAGING,
+  CL_IOC_UNRELIABLE_MESSAGING,
   clIocCommPortCreate,
   clIocCommPortDelete,
   clIocCommPortGet,
@@ -364,7 +368,12 @@ export {
   clIocSend,
   clIocTotalNeighborEntryGet,
 } from './ioc.ts'
-export type { ClIocCommPortHandleT, ClIocNotificationT } from './ioc.ts'
+export type {
+  ClIocCommPortHandleT,
+  ClIocNotificationT,
+  ClIocRecvOptionT,
+  ClIocSendOptionT,
+} from './ioc.ts'
 export {
   clCpmNotificationCallbackInstall,
   clCpmNotificationCallbackUninstall,
@@ -593,7 +602,8 @@ export {
   clTimerTypeGet,
   clTimerUpdate,
 } from './timer.ts'
-export type { ClTimerHandleT, ClTimerTimeOutT } from './timer.ts'
+export type { ClTimerHandleT } from './timer.ts'
+export type { ClTimerTimeOutT } from './time-out.ts'
 export {
   CL_TXN_COMPONENT_CFG_1PC_CAPABLE,
   CL_TXN_COMPONENT_CFG_2PC_CAPABLE,

@@ -1,4 +1,4 @@
-import { SdkError, type ClRcT } from '../../idl/index.ts'
+import { CL_CID, CL_PRIVATE_ERR, rcOf, SdkError, type ClRcT } from '../../idl/index.ts'
 import {
   openPort,
   unixTransport,
@@ -15,6 +15,8 @@ import { boundApp, type ClOut } from './process.ts'
 
 /** Messages that wait for `clIocReceive` at most: the next one is dropped, as a message to a full queue is. */
 const WAITING_MAX = 4_096
+/** The longest that a timer of Node.js sleeps. */
+const RECV_TIMEOUT_MAX = 2 ** 31 - 1
 /** Protocols of programs. SAFplus, section 3.9. */
 const PROTOCOLS = Array.from({ length: 0x7f }, (_, i) => 0x80 + i)
 
@@ -25,6 +27,8 @@ export interface ClIocCommPortHandleT {
   readonly waiting: IocMessage[]
   /** Who waits for the next message; undefined ends a wait. */
   readonly receivers: ((message: IocMessage | undefined) => void)[]
+  /** Ends the notifications that are on. */
+  stopNotifications: (() => void) | null
 }
 
 /** What is told of ports and nodes that come and go. */
@@ -32,16 +36,37 @@ export type ClIocNotificationT = PresenceEvent | NodePresenceEvent
 
 export const CL_IOC_NODE_UP: number = 1
 export const CL_IOC_NODE_DOWN: number = 0
+/** Kinds of ports: both are reliable here. SAFplus, section 4.2. */
+export const CL_IOC_UNRELIABLE_MESSAGING = 0
+export const CL_IOC_RELIABLE_MESSAGING = 1
+export const CL_IOC_NOTIFICATION_DISABLE = 0
+export const CL_IOC_NOTIFICATION_ENABLE = 1
+
+/** How a message is sent. */
+export interface ClIocSendOptionT {
+  /** 0 to 16. SAFplus, section 4.2. @defaultValue 0 */
+  readonly priority?: number
+}
+
+/** How long a message is waited for. */
+export interface ClIocRecvOptionT {
+  /** Milliseconds; -1: however long. */
+  readonly recvTimeout: number
+}
 
 const LIBRARY = new ClLibrary('IOC')
 
 /** Opens a port of this node, 0: an ephemeral one. INVALID_STATE before `clEoMyEoObjectSet`. */
 export function clIocCommPortCreate(
   portId: number,
+  portType: number,
   out: ClOut<ClIocCommPortHandleT | undefined>,
 ): Promise<ClRcT> {
   return LIBRARY.wait(async () => {
     const place = given('out', out)
+    if (portType !== CL_IOC_UNRELIABLE_MESSAGING && portType !== CL_IOC_RELIABLE_MESSAGING) {
+      throw new SdkError('INVALID_PARAMETER', `there is no port type ${portType}`)
+    }
     const app = boundApp()
     const runDir = process.env[COMPONENT_ENV.runDir]
     if (app === undefined || runDir === undefined) {
@@ -50,13 +75,13 @@ export function clIocCommPortCreate(
     const transport = unixTransport({ runDir })
     const { node } = app.address
     const port = await openPort({ transport, node, port: portId, name: app.component })
-    const made: ClIocCommPortHandleT = { port, waiting: [], receivers: [] }
+    const made: ClIocCommPortHandleT = { port, waiting: [], receivers: [], stopNotifications: null }
     for (const protocol of PROTOCOLS) port.onMessage(protocol, (message) => arrived(made, message))
     place.value = made
   })
 }
 
-/** Closes the port; receives that wait end with INTERRUPT. */
+/** Closes the port; receives that wait end with RECV_UNBLOCKED. */
 export function clIocCommPortDelete(comm: ClIocCommPortHandleT): Promise<ClRcT> {
   return LIBRARY.wait(async () => {
     unblock(handle(comm))
@@ -75,27 +100,36 @@ export function clIocSend(
   message: Uint8Array,
   protocol: number,
   to: IocDestination | string,
-  priority?: number,
+  options: ClIocSendOptionT | null = null,
 ): ClRcT {
   return LIBRARY.run(() => {
     const { port } = handle(comm)
-    if (message.byteLength === 0) throw new SdkError('INVALID_BUFFER', 'the message is empty')
+    const { byteLength } = given('message', message)
+    if (byteLength === 0) throw new SdkError('INVALID_BUFFER', 'the message is empty')
+    const priority = options?.priority
     port.send(to, message, { protocol, ...(priority === undefined ? {} : { priority }) })
   })
 }
 
-/**
- * The next message, within `timeoutMs`, -1: however long. TIMEOUT; INTERRUPT after `clIocCommPortReceiverUnblock`.
- */
-export function clIocReceive(
+/** The next message. TIMEOUT; RECV_UNBLOCKED after `clIocCommPortReceiverUnblock`. */
+export async function clIocReceive(
   comm: ClIocCommPortHandleT,
-  timeoutMs: number,
+  options: ClIocRecvOptionT,
   out: ClOut<IocMessage | undefined>,
 ): Promise<ClRcT> {
-  return LIBRARY.wait(async () => {
+  let isUnblocked = false
+  const rc = await LIBRARY.wait(async () => {
     const place = given('out', out)
-    place.value = handle(comm).waiting.shift() ?? (await nextMessage(comm, timeoutMs))
+    const { recvTimeout } = given('options', options)
+    if (!(recvTimeout >= -1 && recvTimeout <= RECV_TIMEOUT_MAX)) {
+      const message = `recvTimeout is ${recvTimeout}: -1 to ${RECV_TIMEOUT_MAX} are possible`
+      throw new SdkError('INVALID_PARAMETER', message)
+    }
+    const message = handle(comm).waiting.shift() ?? (await nextMessage(comm, recvTimeout))
+    if (message === undefined) isUnblocked = true
+    else place.value = message
   })
+  return isUnblocked ? rcOf(CL_CID.IOC, CL_PRIVATE_ERR.IOC.RECV_UNBLOCKED) : rc
 }
 
 /** Ends the receives that wait. */
@@ -103,14 +137,26 @@ export function clIocCommPortReceiverUnblock(comm: ClIocCommPortHandleT): ClRcT 
   return LIBRARY.run(() => unblock(handle(comm)))
 }
 
-/** Tells `callback` of ports and nodes that come and go, until the port is closed. */
+/**
+ * ENABLE: tells `callback`, and nobody else, of ports and nodes that come and go, until the port is closed. DISABLE: no
+ * more.
+ */
 export function clIocPortNotification(
   comm: ClIocCommPortHandleT,
-  callback: (news: ClIocNotificationT) => void,
+  action: number,
+  callback: ((news: ClIocNotificationT) => void) | null,
 ): ClRcT {
   return LIBRARY.run(() => {
-    handle(comm).port.onPresence(given('callback', callback))
-    comm.port.onNodePresence(callback)
+    const { port } = handle(comm)
+    if (action !== CL_IOC_NOTIFICATION_ENABLE && action !== CL_IOC_NOTIFICATION_DISABLE) {
+      throw new SdkError('INVALID_PARAMETER', `there is no action ${action}`)
+    }
+    const tell = action === CL_IOC_NOTIFICATION_ENABLE ? given('callback', callback) : null
+    comm.stopNotifications?.()
+    comm.stopNotifications = null
+    if (tell === null) return
+    const stops = [port.onPresence(tell), port.onNodePresence(tell)]
+    comm.stopNotifications = () => stops.forEach((stop) => stop())
   })
 }
 
@@ -184,12 +230,15 @@ function unblock(comm: ClIocCommPortHandleT): void {
   for (const receiver of comm.receivers.splice(0)) receiver(undefined)
 }
 
-function nextMessage(comm: ClIocCommPortHandleT, timeoutMs: number): Promise<IocMessage> {
+/** The next message within the time; undefined when the receiver was unblocked. */
+function nextMessage(
+  comm: ClIocCommPortHandleT,
+  timeoutMs: number,
+): Promise<IocMessage | undefined> {
   return new Promise((resolve, reject) => {
     const receiver = (message: IocMessage | undefined): void => {
       clearTimeout(timer)
-      if (message !== undefined) resolve(message)
-      else reject(new SdkError('INTERRUPT', 'the receiver was unblocked'))
+      resolve(message)
     }
     const giveUp = (): void => {
       comm.receivers.splice(comm.receivers.indexOf(receiver), 1)

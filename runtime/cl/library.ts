@@ -76,6 +76,22 @@ export function handle<T>(value: T | null | undefined): T {
   throw new SdkError('INVALID_HANDLE', 'there is no handle')
 }
 
+/** Handles of one kind: INVALID_HANDLE for what is none, whatever it is. @internal */
+export function handlesOf(
+  kind: Readonly<Record<typeof Symbol.hasInstance, (value: unknown) => boolean>>,
+): <T>(value: T | null | undefined) => T {
+  return (value) => {
+    if (value instanceof kind) return value as NonNullable<typeof value>
+    throw new SdkError('INVALID_HANDLE', 'there is no handle, or one of something else')
+  }
+}
+
+/** A number of 32 bits without a sign. @throws SdkError INVALID_PARAMETER. @internal */
+export function uint32(name: string, value: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value
+  throw new SdkError('INVALID_PARAMETER', `${name} is ${value}: 0 to 2^32 - 1 are possible`)
+}
+
 /** Walks with the original's callbacks: the first code that is not OK ends the walk and is its code. @internal */
 export function walked(walk: (visit: (rc: ClRcT) => boolean) => ClRcT): ClRcT {
   let last: ClRcT = CL_OK

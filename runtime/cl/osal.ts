@@ -10,8 +10,9 @@ import {
   taskLocal,
   type TaskKey,
 } from '../osal/task-local.ts'
-import { ClLibrary, given, handle } from './library.ts'
+import { ClLibrary, given, handlesOf } from './library.ts'
 import type { ClOut } from './process.ts'
+import { milliseconds, type ClTimerTimeOutT } from './time-out.ts'
 
 export type ClOsalMutexIdT = Mutex
 export type ClOsalSemIdT = Semaphore
@@ -21,6 +22,11 @@ export type ClOsalTaskKeyT = TaskKey
 export type ClOsalPidT = OsProcess
 
 const LIBRARY = new ClLibrary('OSAL')
+const mutexOf = handlesOf(Mutex)
+const semOf = handlesOf(Semaphore)
+const condOf = handlesOf(Condition)
+const taskOf = handlesOf(Task)
+const processOf = handlesOf(OsProcess)
 
 /** INITIALIZED the second time. */
 export function clOsalInitialize(): ClRcT {
@@ -56,25 +62,25 @@ export function clOsalMutexCreateAndLock(out: ClOut<ClOsalMutexIdT | undefined>)
 
 /** `Mutex.lock`: blocks the thread. */
 export function clOsalMutexLock(mutex: ClOsalMutexIdT): ClRcT {
-  return LIBRARY.run(() => handle(mutex).lock())
+  return LIBRARY.run(() => mutexOf(mutex).lock())
 }
 
 /** `Mutex.tryLock`; INUSE when another thread has it. */
 export function clOsalMutexTryLock(mutex: ClOsalMutexIdT): ClRcT {
   return LIBRARY.run(() => {
-    if (!handle(mutex).tryLock()) throw new SdkError('INUSE', 'another thread has the mutex')
+    if (!mutexOf(mutex).tryLock()) throw new SdkError('INUSE', 'another thread has the mutex')
   })
 }
 
 /** `Mutex.unlock`. */
 export function clOsalMutexUnlock(mutex: ClOsalMutexIdT): ClRcT {
-  return LIBRARY.run(() => handle(mutex).unlock())
+  return LIBRARY.run(() => mutexOf(mutex).unlock())
 }
 
 /** The handle becomes null; the garbage collector does the rest. */
 export function clOsalMutexDelete(mutex: ClOut<ClOsalMutexIdT | null>): ClRcT {
   return LIBRARY.run(() => {
-    handle(given('mutex', mutex).value)
+    mutexOf(given('mutex', mutex).value)
     mutex.value = null
   })
 }
@@ -87,28 +93,28 @@ export function clOsalCondCreate(out: ClOut<ClOsalCondIdT | undefined>): ClRcT {
 /** The handle becomes null; the garbage collector does the rest. */
 export function clOsalCondDelete(condition: ClOut<ClOsalCondIdT | null>): ClRcT {
   return LIBRARY.run(() => {
-    handle(given('condition', condition).value)
+    condOf(given('condition', condition).value)
     condition.value = null
   })
 }
 
-/** `Condition.wait`, with the time-out in ms. */
+/** `Condition.wait`. */
 export function clOsalCondWait(
   condition: ClOsalCondIdT,
-  timeoutMs: number,
+  timeOut: ClTimerTimeOutT,
   mutex: ClOsalMutexIdT,
 ): ClRcT {
-  return LIBRARY.run(() => handle(condition).wait(handle(mutex), timeoutMs))
+  return LIBRARY.run(() => condOf(condition).wait(mutexOf(mutex), milliseconds(timeOut)))
 }
 
 /** `Condition.signal`. */
 export function clOsalCondSignal(condition: ClOsalCondIdT): ClRcT {
-  return LIBRARY.run(() => handle(condition).signal())
+  return LIBRARY.run(() => condOf(condition).signal())
 }
 
 /** `Condition.broadcast`. */
 export function clOsalCondBroadcast(condition: ClOsalCondIdT): ClRcT {
-  return LIBRARY.run(() => handle(condition).broadcast())
+  return LIBRARY.run(() => condOf(condition).broadcast())
 }
 
 /** A semaphore that begins with `count`. */
@@ -118,30 +124,30 @@ export function clOsalSemCreate(count: number, out: ClOut<ClOsalSemIdT | undefin
 
 /** `Semaphore.wait`: blocks the thread. */
 export function clOsalSemLock(semaphore: ClOsalSemIdT): ClRcT {
-  return LIBRARY.run(() => handle(semaphore).wait())
+  return LIBRARY.run(() => semOf(semaphore).wait())
 }
 
 /** `Semaphore.tryWait`; INUSE when there is none. */
 export function clOsalSemTryLock(semaphore: ClOsalSemIdT): ClRcT {
   return LIBRARY.run(() => {
-    if (!handle(semaphore).tryWait()) throw new SdkError('INUSE', 'the semaphore is 0')
+    if (!semOf(semaphore).tryWait()) throw new SdkError('INUSE', 'the semaphore is 0')
   })
 }
 
 /** `Semaphore.post`. */
 export function clOsalSemUnlock(semaphore: ClOsalSemIdT): ClRcT {
-  return LIBRARY.run(() => handle(semaphore).post())
+  return LIBRARY.run(() => semOf(semaphore).post())
 }
 
 /** `Semaphore.value`. */
 export function clOsalSemValueGet(semaphore: ClOsalSemIdT, out: ClOut<number>): ClRcT {
-  return LIBRARY.get(out, () => handle(semaphore).value)
+  return LIBRARY.get(out, () => semOf(semaphore).value)
 }
 
 /** The handle becomes null; the garbage collector does the rest. */
 export function clOsalSemDelete(semaphore: ClOut<ClOsalSemIdT | null>): ClRcT {
   return LIBRARY.run(() => {
-    handle(given('semaphore', semaphore).value)
+    semOf(given('semaphore', semaphore).value)
     semaphore.value = null
   })
 }
@@ -163,26 +169,26 @@ export function clOsalTaskCreateDetached(options: TaskOptions): ClRcT {
 export function clOsalTaskJoin(task: ClOsalTaskIdT, out: ClOut<number>): Promise<ClRcT> {
   return LIBRARY.wait(async () => {
     const place = given('out', out)
-    place.value = await handle(task).join()
+    place.value = await taskOf(task).join()
   })
 }
 
 /** `Task.detach`. */
 export function clOsalTaskDetach(task: ClOsalTaskIdT): ClRcT {
-  return LIBRARY.run(() => handle(task).detach())
+  return LIBRARY.run(() => taskOf(task).detach())
 }
 
 /** `Task.kill`. */
 export function clOsalTaskKill(task: ClOsalTaskIdT): Promise<ClRcT> {
-  return LIBRARY.wait(async () => handle(task).kill())
+  return LIBRARY.wait(async () => taskOf(task).kill())
 }
 
 /** The same. */
 export const clOsalTaskDelete = clOsalTaskKill
 
 /** `delay`: blocks the thread. */
-export function clOsalTaskDelay(ms: number): ClRcT {
-  return LIBRARY.run(() => delay(ms))
+export function clOsalTaskDelay(timeOut: ClTimerTimeOutT): ClRcT {
+  return LIBRARY.run(() => delay(milliseconds(timeOut)))
 }
 
 /** Number of the calling thread. */
@@ -233,14 +239,14 @@ export function clOsalProcessWait(
 ): Promise<ClRcT> {
   return LIBRARY.wait(async () => {
     const place = given('out', out)
-    place.value = await handle(process).wait()
+    place.value = await processOf(process).wait()
   })
 }
 
 /** Ends it by SIGKILL; NOT_EXIST when it has ended. */
 export function clOsalProcessDelete(process: ClOsalPidT): ClRcT {
   return LIBRARY.run(() => {
-    if (!handle(process).signal('SIGKILL')) throw new SdkError('NOT_EXIST', 'it has ended')
+    if (!processOf(process).signal('SIGKILL')) throw new SdkError('NOT_EXIST', 'it has ended')
   })
 }
 
@@ -254,9 +260,12 @@ export function clOsalSigHandlerInitialize(callback: (signal: NodeJS.Signals) =>
   return LIBRARY.run(() => void handleSignals(given('callback', callback)))
 }
 
-/** Milliseconds since 1970. */
-export function clOsalTimeOfDayGet(out: ClOut<number>): ClRcT {
-  return LIBRARY.get(out, () => Date.now())
+/** Seconds since 1970, and milliseconds of the present one. */
+export function clOsalTimeOfDayGet(out: ClOut<ClTimerTimeOutT | undefined>): ClRcT {
+  return LIBRARY.get(out, () => {
+    const nowMs = Date.now()
+    return { tsSec: Math.floor(nowMs / 1_000), tsMilliSec: nowMs % 1_000 }
+  })
 }
 
 /** Microseconds on a clock that only goes forward. */

@@ -16,6 +16,8 @@ export interface ClOut<T> {
   value: T
 }
 
+const NULL_POINTER = rcOf(CL_CID.EO, CL_ERR.NULL_POINTER)
+
 /** The EO of the calling thread, undefined when it is bound to none. */
 function bound(): EoIdentity | undefined {
   try {
@@ -27,12 +29,14 @@ function bound(): EoIdentity | undefined {
 
 /** Binds the calling thread to an EO: first line of a ported `clCompAppInitialize`, and of a thread of its own. */
 export function clEoMyEoObjectSet(eo: EoIdentity): ClRcT {
+  if (!eo) return NULL_POINTER
   bindMyEo(eo)
   return CL_OK
 }
 
 /** INVALID_STATE on a thread that is bound to no EO. SAFplus EO, section 3.4. */
 export function clEoMyEoObjectGet(out: ClOut<EoIdentity | undefined>): ClRcT {
+  if (!out) return NULL_POINTER
   out.value = bound()
   return out.value === undefined ? rcOf(CL_CID.EO, CL_ERR.INVALID_STATE) : CL_OK
 }
@@ -40,6 +44,7 @@ export function clEoMyEoObjectGet(out: ClOut<EoIdentity | undefined>): ClRcT {
 /** The EO's port; INVALID_STATE on a thread that is bound to no EO. */
 export function clEoMyEoIocPortGet(out: ClOut<number>): ClRcT {
   const eo = bound()
+  if (!out) return NULL_POINTER
   if (eo === undefined) return rcOf(CL_CID.EO, CL_ERR.INVALID_STATE)
   out.value = eo.address.port
   return CL_OK

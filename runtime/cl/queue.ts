@@ -1,12 +1,13 @@
 import type { ClRcT } from '../../idl/index.ts'
 import { Queue } from '../basic/queue.ts'
-import { ClLibrary, given, handle, walked } from './library.ts'
+import { ClLibrary, given, handlesOf, walked } from './library.ts'
 import type { ClOut } from './process.ts'
 
 /** A queue. */
 export type ClQueueT<V> = Queue<V>
 
 const LIBRARY = new ClLibrary('QUEUE')
+const handle = handlesOf(Queue)
 
 /** A queue of `maxSize` elements at most, 0: no limit. */
 export function clQueueCreate<V>(

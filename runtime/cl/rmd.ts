@@ -99,24 +99,28 @@ export function clRmdWithMsgVer<C>(
 
 /** What the EO's calls have come to: `app.rmd.statistics()`, in the order of SAFplus RMD, section 5.6. */
 export function clRmdStatsGet(out: ClOut<RmdCounters | undefined>): ClRcT {
+  if (!out) return NULL_POINTER
   out.value = boundApp()?.rmd.statistics()
   return out.value === undefined ? INVALID_STATE : CL_OK
 }
 
 /** Most retries that a call may ask for. */
 export function clRmdMaxNumbRetriesGet(out: ClOut<number>): ClRcT {
+  if (!out) return NULL_POINTER
   out.value = RETRY_COUNT_MAX
   return CL_OK
 }
 
 /** Bytes of the largest input. */
 export function clRmdMaxPayloadSizeGet(out: ClOut<number>): ClRcT {
+  if (!out) return NULL_POINTER
   out.value = DEFAULT_IOC_LIMITS.messageSizeBytesMax
   return CL_OK
 }
 
 /** Who made the call that a function was given. */
 export function clRmdSourceAddressGet(call: Call, out: ClOut<IocAddress | undefined>): ClRcT {
+  if (!out) return NULL_POINTER
   out.value = call.source
   return CL_OK
 }
@@ -135,7 +139,7 @@ export class ClRmdResponseContextHandleT<T> {
   /** @internal */
   send(output: T, rc: ClRcT): ClRcT {
     const settle = this.#settle
-    if (settle === null) return rcOf(CL_CID.RMD, CL_ERR.INVALID_HANDLE)
+    if (settle === null) return INVALID_HANDLE
     this.#settle = null
     if (rc === CL_OK) settle.resolve(output)
     else settle.reject(errorOf(rc))
@@ -147,6 +151,7 @@ export class ClRmdResponseContextHandleT<T> {
 export function clRmdResponseDefer<T>(
   out: ClOut<ClRmdResponseContextHandleT<T> | undefined>,
 ): ClRcT {
+  if (!out) return NULL_POINTER
   out.value = new ClRmdResponseContextHandleT<T>()
   return CL_OK
 }
@@ -157,9 +162,12 @@ export function clRmdSyncResponseSend<T>(
   output: T,
   rc: ClRcT,
 ): ClRcT {
+  if (!(handle instanceof ClRmdResponseContextHandleT)) return INVALID_HANDLE
   return handle.send(output, rc)
 }
 
+const INVALID_HANDLE = rcOf(CL_CID.RMD, CL_ERR.INVALID_HANDLE)
+const NULL_POINTER = rcOf(CL_CID.RMD, CL_ERR.NULL_POINTER)
 const INVALID_STATE = rcOf(CL_CID.RMD, CL_ERR.INVALID_STATE)
 const INVALID_PARAMETER = rcOf(CL_CID.RMD, CL_ERR.INVALID_PARAMETER)
 const INVALID_BUFFER = rcOf(CL_CID.RMD, CL_ERR.INVALID_BUFFER)
@@ -208,7 +216,8 @@ function check<C>({ inMessage, outMessage, flags, options, asyncOptions }: Order
     retries <= RETRY_COUNT_MAX &&
     timeout >= 0 &&
     (!needsReply || outMessage !== null) &&
-    (isAsync && needsReply) === (asyncOptions !== null)
+    (isAsync && needsReply) === (asyncOptions !== null) &&
+    (asyncOptions === null || typeof asyncOptions.fpCallback === 'function')
   if (!isSound) return INVALID_PARAMETER
   return outMessage !== null && !needsReply ? INVALID_BUFFER : CL_OK
 }

@@ -61,7 +61,7 @@ export function clRuleExprEvaluate(
   data: Uint32Array | null,
   length: number,
 ): boolean {
-  return evaluateRule(rule ?? undefined, data?.subarray(0, length))
+  return evaluateRule(rule ?? undefined, data?.subarray(0, Math.max(0, length)))
 }
 
 /** `evaluateDouble`. */
@@ -122,15 +122,18 @@ export function clRuleExprValueGet(rule: ClRuleExprT, word: number, out: ClOut<n
   return LIBRARY.get(out, () => given('rule', rule).value[rule.indexOf(word)])
 }
 
-/** Bytes of one element in the original: 8, and 8 a word. */
-export function clRuleExprMemLenGet(rule: ClRuleExprT): number {
-  return HEADER_BYTES + BYTES_PER_WORD * rule.length
+/** Bytes of all elements in the original: 8 each, and 8 a word; 0 without a rule. */
+export function clRuleExprMemLenGet(rule: ClRuleExprT | null): number {
+  return elementsOf(rule ?? undefined).reduce(
+    (sum, { length }) => sum + HEADER_BYTES + BYTES_PER_WORD * length,
+    0,
+  )
 }
 
 /** `packRule`. */
 export function clRuleExprPack(rule: ClRuleExprT | null, out: ClOut<Uint8Array | null>): ClRcT {
   return LIBRARY.run(() => {
-    given('out', out).value = rule === null ? null : packRule(rule)
+    given('out', out).value = rule ? packRule(rule) : null
   })
 }
 
@@ -140,8 +143,8 @@ export function clRuleExprUnpack(
   out: ClOut<ClRuleExprT | null> | null,
 ): ClRcT {
   return LIBRARY.run(() => {
-    if (bytes === null && out === null) return
-    if (bytes === null || out === null) {
+    if (!bytes && !out) return
+    if (!bytes || !out) {
       throw new SdkError('INVALID_PARAMETER', 'bytes and a place for the rule go together')
     }
     out.value = unpackRule(bytes) ?? null

@@ -1,22 +1,17 @@
 import { SdkError, type ClRcT } from '../../idl/index.ts'
 import {
   Timers,
-  type Timer,
+  Timer,
   type TimerContext,
   type TimerStatistics,
   type TimerType,
 } from '../basic/timer/timers.ts'
-import { ClLibrary, given, handle } from './library.ts'
+import { ClLibrary, given, handlesOf } from './library.ts'
 import type { ClOut } from './process.ts'
+import { milliseconds, type ClTimerTimeOutT } from './time-out.ts'
 
 /** A timer. */
 export type ClTimerHandleT = Timer
-
-/** A time-out: seconds and milliseconds. SAFplus, section 2.3. */
-export interface ClTimerTimeOutT {
-  readonly tsSec: number
-  readonly tsMilliSec: number
-}
 
 /** Types and contexts of timers. SAFplus, section 20.3. */
 export const CL_TIMER_ONE_SHOT = 0
@@ -28,6 +23,7 @@ const TYPES: readonly TimerType[] = ['oneShot', 'repetitive', 'volatile']
 const CONTEXTS: readonly TimerContext[] = ['task', 'separate']
 
 const LIBRARY = new ClLibrary('TIMER')
+const handle = handlesOf(Timer)
 /** The timers of the original are of one set a process. */
 const TIMERS = new Timers()
 
@@ -139,13 +135,8 @@ export function clTimerStatsGet(
   return LIBRARY.get(out, () => handle(timer).statistics())
 }
 
-function milliseconds(timeOut: ClTimerTimeOutT): number {
-  const { tsSec, tsMilliSec } = given('timeOut', timeOut)
-  return tsSec * 1_000 + tsMilliSec
-}
-
 /** Starting and stopping no timer is INVALID_PARAMETER, everything else INVALID_HANDLE. */
 function needed(timer: ClTimerHandleT | null): ClTimerHandleT {
-  if (timer !== null) return timer
+  if (timer) return handle(timer)
   throw new SdkError('INVALID_PARAMETER', 'there is no timer')
 }

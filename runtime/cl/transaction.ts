@@ -93,7 +93,7 @@ export function clTxnJobAdd(
   out: ClOut<number>,
 ): ClRcT {
   return run(() => {
-    const bytes = given('definition', definition).slice(0, size)
+    const bytes = new Uint8Array(given('definition', definition).subarray(0, size))
     given('out', out).value = handleOf(transaction).jobAdd({ serviceType, definition: bytes })
   })
 }

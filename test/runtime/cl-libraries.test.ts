@@ -152,7 +152,8 @@ test('a database and a port of the original', async () => {
 
     const [a, b] = [out<cl.ClIocCommPortHandleT>(), out<cl.ClIocCommPortHandleT>()]
     bindMyEo(app)
-    for (const port of [a, b]) expect(await cl.clIocCommPortCreate(0, port)).toBe(CL_OK)
+    for (const port of [a, b])
+      expect(await cl.clIocCommPortCreate(0, cl.CL_IOC_RELIABLE_MESSAGING, port)).toBe(CL_OK)
     const port = { value: 0 }
     expect(cl.clIocCommPortGet(b.value!, port)).toBe(CL_OK)
     const told: string[] = []
@@ -166,7 +167,7 @@ test('a database and a port of the original', async () => {
       return handle
     })
     const received = out<{ readonly payload: Uint8Array }>()
-    const receive = cl.clIocReceive(b.value!, 10_000, received as never)
+    const receive = cl.clIocReceive(b.value!, { recvTimeout: 10_000 }, received as never)
     expect(cl.clIocSend(a.value!, bytes('hi'), 0x80, `1:${port.value}`)).toBe(CL_OK)
     expect(await receive).toBe(CL_OK)
     expect(Buffer.from(received.value!.payload).toString()).toBe('hi')
@@ -179,10 +180,13 @@ test('a database and a port of the original', async () => {
     expect(parts(cl.clEoNotificationCallbackUninstall(ofProgram!))).toEqual([CL_CID.EO, 0x05])
     const empty = cl.clIocSend(a.value!, new Uint8Array(0), 0x80, '1:1')
     expect(parts(empty)).toEqual([CL_CID.IOC, 0x06])
-    expect(parts(await cl.clIocReceive(b.value!, 1, out()))).toEqual([CL_CID.IOC, 0x14])
-    const waiting = cl.clIocReceive(b.value!, -1, out())
+    expect(parts(await cl.clIocReceive(b.value!, { recvTimeout: 1 }, out()))).toEqual([
+      CL_CID.IOC,
+      0x14,
+    ])
+    const waiting = cl.clIocReceive(b.value!, { recvTimeout: -1 }, out())
     for (const { value } of [a, b]) expect(await cl.clIocCommPortDelete(value!)).toBe(CL_OK)
-    expect(parts(await waiting)).toEqual([CL_CID.IOC, 0x26])
+    expect(parts(await waiting)).toEqual([CL_CID.IOC, 0x112])
   } finally {
     delete process.env['HOLDFAST_RUN_DIR']
     rmSync(directory, { recursive: true, force: true })
