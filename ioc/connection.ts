@@ -1,3 +1,4 @@
+// Longer than usual: what arrives and what leaves on one connection share its state, its limits and its end.
 import type { IocAddress } from './address.ts'
 import type {
   ConnectionEvents,

@@ -112,8 +112,8 @@ export class JobQueue<T extends QueuedJob> {
   }
 
   /**
-   * Takes a job in and hands it out in one, as {@link take} does. False: something waits, its priority runs as many as it
-   * may, or its deadline has passed; then {@link push} it.
+   * Takes a job in and hands it out in one, as {@link take} does. False: something waits, its priority runs as many as
+   * it may, or its deadline has passed; then {@link push} it.
    */
   start(job: T, nowMs: number): boolean {
     const lane = this.#laneOf(job.priority)

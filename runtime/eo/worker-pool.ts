@@ -184,12 +184,17 @@ export class WorkerPool {
 
   /**
    * A function that ignores its deadline keeps its thread from everybody else: it is called stuck, and then both end.
-   * Neighbours run elsewhere.
+   * Neighbours run elsewhere; those whose deadline has passed behind it are not run at all.
    */
   #lookForOverdue(nowMs: number): void {
     for (const session of this.#sessions) {
       for (const [slot, job] of session.jobs()) {
-        if (nowMs < job.deadlineMs || !session.hasBegun(slot)) continue
+        if (nowMs < job.deadlineMs) continue
+        if (session.withdraw(slot)) {
+          this.#queue.release(job.priority)
+          expire(job)
+        }
+        if (!session.hasBegun(slot)) continue
         this.#overdue.add(job, job.deadlineMs)
         if (nowMs - job.deadlineMs < this.#options.overdueMs) continue
         if (session.killer.signal.aborted) continue

@@ -91,6 +91,20 @@ test('errors of functions come back as they are, and missing functions are named
   expect(await outcome(run('square', { n: 2 }))).toBe('done')
 })
 
+test('a job that waits past its deadline behind one that was short before is not run either', async () => {
+  start({ threads: 1 })
+  for (let i = 0; i < 200; i++) await run('hold', { ms: 0 })
+  await run('square', { n: 1 })
+  const finished = pool.statistics()['jobsFinished']
+  const long = run('hold', { ms: 300 })
+  const late = outcome(run('square', { n: 1 }, 50))
+  await sweepUntil(late)
+  expect(await late).toBe('DEADLINE_PASSED')
+  await long
+  await run('square', { n: 2 })
+  expect(pool.statistics()['jobsFinished']).toBe(finished! + 2)
+})
+
 test('a job that waits past its deadline is answered, not run', async () => {
   start({ threads: 1 })
   await run('square', { n: 1 })
