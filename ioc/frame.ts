@@ -39,8 +39,8 @@ export const PROTOCOL = {
   cancel: 0x1c,
 } as const
 
-/** Protocol ids that programs use for messages of their own, beside RMD. */
-export const USER_PROTOCOL = { first: 0x80, last: 0xff } as const
+/** Protocol ids that programs use for messages of their own, beside RMD; 0xff is none. SAFplus EO, section 3.9. */
+export const USER_PROTOCOL = { first: 0x80, last: 0xfe } as const
 
 /** Bits of the flags byte. */
 export const FLAG = {

@@ -32,7 +32,7 @@ export const SEND_PRIORITY = {
 
 /** How a message is sent. */
 export interface IocSendOptions {
-  /** 0x80 to 0xff: which handler at the receiver gets it. */
+  /** 0x80 to 0xfe: which handler at the receiver gets it. */
   readonly protocol: number
   /** 0 to 16, see {@link SEND_PRIORITY}. @defaultValue 0 */
   readonly priority?: number
@@ -309,5 +309,5 @@ const addressOf = (connection: Connection): IocAddress =>
 function checkProtocol(protocol: number): void {
   const { first, last } = USER_PROTOCOL
   if (Number.isInteger(protocol) && protocol >= first && protocol <= last) return
-  throw invalidParameter(`protocol is ${protocol}: a program's own are 0x80 to 0xff`)
+  throw invalidParameter(`protocol is ${protocol}: a program's own are 0x80 to 0xfe`)
 }

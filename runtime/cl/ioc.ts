@@ -2,6 +2,7 @@ import { CL_CID, CL_PRIVATE_ERR, rcOf, SdkError, type ClRcT } from '../../idl/in
 import {
   openPort,
   unixTransport,
+  USER_PROTOCOL,
   type IocAddress,
   type IocDestination,
   type IocMessage,
@@ -18,7 +19,8 @@ const WAITING_MAX = 4_096
 /** The longest that a timer of Node.js sleeps. */
 const RECV_TIMEOUT_MAX = 2 ** 31 - 1
 /** Protocols of programs. SAFplus, section 3.9. */
-const PROTOCOLS = Array.from({ length: 0x7f }, (_, i) => 0x80 + i)
+const { first, last } = USER_PROTOCOL
+const PROTOCOLS = Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
 /** A communication port of a program's own, beside that of its EO. */
 export interface ClIocCommPortHandleT {
@@ -27,6 +29,7 @@ export interface ClIocCommPortHandleT {
   readonly waiting: IocMessage[]
   /** Who waits for the next message; undefined ends a wait. */
   readonly receivers: ((message: IocMessage | undefined) => void)[]
+  isOpen: boolean
   /** Ends the notifications that are on. */
   stopNotifications: (() => void) | null
 }
@@ -75,23 +78,30 @@ export function clIocCommPortCreate(
     const transport = unixTransport({ runDir })
     const { node } = app.address
     const port = await openPort({ transport, node, port: portId, name: app.component })
-    const made: ClIocCommPortHandleT = { port, waiting: [], receivers: [], stopNotifications: null }
+    const made: ClIocCommPortHandleT = {
+      port,
+      waiting: [],
+      receivers: [],
+      isOpen: true,
+      stopNotifications: null,
+    }
     for (const protocol of PROTOCOLS) port.onMessage(protocol, (message) => arrived(made, message))
     place.value = made
   })
 }
 
-/** Closes the port; receives that wait end with RECV_UNBLOCKED. */
+/** Closes the port; receives that wait end with RECV_UNBLOCKED, every use afterwards with INVALID_HANDLE. */
 export function clIocCommPortDelete(comm: ClIocCommPortHandleT): Promise<ClRcT> {
   return LIBRARY.wait(async () => {
-    unblock(handle(comm))
+    unblock(opened(comm))
+    comm.isOpen = false
     await comm.port.close()
   })
 }
 
 /** The port's number. */
 export function clIocCommPortGet(comm: ClIocCommPortHandleT, out: ClOut<number>): ClRcT {
-  return LIBRARY.get(out, () => handle(comm).port.address.port)
+  return LIBRARY.get(out, () => opened(comm).port.address.port)
 }
 
 /** `port.send`, with one of the protocols 0x80 to 0xfe. An empty message is INVALID_BUFFER. */
@@ -103,7 +113,7 @@ export function clIocSend(
   options: ClIocSendOptionT | null = null,
 ): ClRcT {
   return LIBRARY.run(() => {
-    const { port } = handle(comm)
+    const { port } = opened(comm)
     const { byteLength } = given('message', message)
     if (byteLength === 0) throw new SdkError('INVALID_BUFFER', 'the message is empty')
     const priority = options?.priority
@@ -125,7 +135,7 @@ export async function clIocReceive(
       const message = `recvTimeout is ${recvTimeout}: -1 to ${RECV_TIMEOUT_MAX} are possible`
       throw new SdkError('INVALID_PARAMETER', message)
     }
-    const message = handle(comm).waiting.shift() ?? (await nextMessage(comm, recvTimeout))
+    const message = opened(comm).waiting.shift() ?? (await nextMessage(comm, recvTimeout))
     if (message === undefined) isUnblocked = true
     else place.value = message
   })
@@ -134,7 +144,7 @@ export async function clIocReceive(
 
 /** Ends the receives that wait. */
 export function clIocCommPortReceiverUnblock(comm: ClIocCommPortHandleT): ClRcT {
-  return LIBRARY.run(() => unblock(handle(comm)))
+  return LIBRARY.run(() => unblock(opened(comm)))
 }
 
 /**
@@ -147,7 +157,7 @@ export function clIocPortNotification(
   callback: ((news: ClIocNotificationT) => void) | null,
 ): ClRcT {
   return LIBRARY.run(() => {
-    const { port } = handle(comm)
+    const { port } = opened(comm)
     if (action !== CL_IOC_NOTIFICATION_ENABLE && action !== CL_IOC_NOTIFICATION_DISABLE) {
       throw new SdkError('INVALID_PARAMETER', `there is no action ${action}`)
     }
@@ -162,24 +172,24 @@ export function clIocPortNotification(
 
 /** `port.joinGroup`. */
 export function clIocMulticastRegister(comm: ClIocCommPortHandleT, group: string): ClRcT {
-  return LIBRARY.run(() => handle(comm).port.joinGroup(group))
+  return LIBRARY.run(() => opened(comm).port.joinGroup(group))
 }
 
 /** `port.leaveGroup`. */
 export function clIocMulticastDeregister(comm: ClIocCommPortHandleT, group: string): ClRcT {
-  return LIBRARY.run(() => handle(comm).port.leaveGroup(group))
+  return LIBRARY.run(() => opened(comm).port.leaveGroup(group))
 }
 
 /** Leaves every group. */
 export function clIocMulticastDeregisterAll(comm: ClIocCommPortHandleT): ClRcT {
   return LIBRARY.run(() => {
-    for (const group of [...handle(comm).port.groups]) comm.port.leaveGroup(group)
+    for (const group of [...opened(comm).port.groups]) comm.port.leaveGroup(group)
   })
 }
 
 /** How many nodes have a program that is connected to this port. */
 export function clIocTotalNeighborEntryGet(comm: ClIocCommPortHandleT, out: ClOut<number>): ClRcT {
-  return LIBRARY.get(out, () => handle(comm).port.nodes().length)
+  return LIBRARY.get(out, () => opened(comm).port.nodes().length)
 }
 
 /** Nodes that have a program that is connected to this port. */
@@ -187,7 +197,7 @@ export function clIocNeighborListGet(
   comm: ClIocCommPortHandleT,
   out: ClOut<readonly number[] | undefined>,
 ): ClRcT {
-  return LIBRARY.get(out, () => handle(comm).port.nodes())
+  return LIBRARY.get(out, () => opened(comm).port.nodes())
 }
 
 /** Whether a node has a program that is connected to this port. */
@@ -197,7 +207,7 @@ export function clIocRemoteNodeStatusGet(
   out: ClOut<number>,
 ): ClRcT {
   return LIBRARY.get(out, () =>
-    handle(comm).port.nodes().includes(node) ? CL_IOC_NODE_UP : CL_IOC_NODE_DOWN,
+    opened(comm).port.nodes().includes(node) ? CL_IOC_NODE_UP : CL_IOC_NODE_DOWN,
   )
 }
 
@@ -208,7 +218,7 @@ export function clIocCompStatusGet(
   out: ClOut<number>,
 ): ClRcT {
   return LIBRARY.get(out, () => {
-    const isThere = handle(comm)
+    const isThere = opened(comm)
       .port.peers()
       .some(({ address }) => address.node === node && address.port === port)
     return isThere ? CL_IOC_NODE_UP : CL_IOC_NODE_DOWN
@@ -217,7 +227,12 @@ export function clIocCompStatusGet(
 
 /** Bytes of the largest message. */
 export function clIocMaxPayloadSizeGet(comm: ClIocCommPortHandleT, out: ClOut<number>): ClRcT {
-  return LIBRARY.get(out, () => handle(comm).port.limits.messageSizeBytesMax)
+  return LIBRARY.get(out, () => opened(comm).port.limits.messageSizeBytesMax)
+}
+
+function opened(comm: ClIocCommPortHandleT): ClIocCommPortHandleT {
+  if (handle(comm).isOpen) return comm
+  throw new SdkError('INVALID_HANDLE', 'the port is closed')
 }
 
 function arrived(comm: ClIocCommPortHandleT, message: IocMessage): void {

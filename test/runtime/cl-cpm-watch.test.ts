@@ -110,3 +110,51 @@ test('types', () => {
     .toEqualTypeOf<number>()
   expectTypeOf(cl.clCpmHealthcheckStart).parameter(4).not.toEqualTypeOf<number>()
 })
+
+test.each<[code: string, call: Call, rc: number]>([
+  ['NOT_INITIALIZED', (h) => cl.clCpmComponentRegister(h, 'c1', null), 0x106],
+  ['ALREADY_EXIST', (h) => cl.clCpmComponentRegister(h, 'c1', null), 0x108],
+  ['BAD_OPERATION', (h) => cl.clCpmComponentUnregister(h, 'c1', null), 0x107],
+])('%s of a component life is a code of the component manager', async (code, call, rc) => {
+  const { handle } = made(() => {
+    throw new SdkError(code, 'x')
+  })
+  expect(await call(handle)).toBe(rcOf(CL_CID.CPM, rc))
+})
+
+test('an error is reported with its time', async () => {
+  const told: unknown[][] = []
+  const cpm = { errorReport: async (...args: unknown[]) => void told.push(args) }
+  const handle = new cl.ClCpmHandleT({ component: 'c1', cpm } as unknown as App)
+  for (const timeNs of [0n, 1_000_000_000n]) {
+    const rc = await cl.clCpmComponentFailureReport(handle, 'c1', timeNs, 'suRestart', 'broken')
+    expect(rc).toBe(0)
+  }
+  expect(told).toEqual([
+    ['broken', 'suRestart', 'c1'],
+    ['broken (detected at 1970-01-01T00:00:01.000Z)', 'suRestart', 'c1'],
+  ])
+})
+
+test('the state of another component is not known', () => {
+  const cpm = { haStateGet: (csi: string) => (csi === 'csi' ? 'STANDBY' : null) }
+  const handle = new cl.ClCpmHandleT({ component: 'c1', cpm } as unknown as App)
+  const state = (component: string, csi: string): readonly number[] => {
+    const out = { value: -1 }
+    return [cl.clCpmHAStateGet(handle, component, csi, out), out.value]
+  }
+  expect(state('c1', 'csi')).toEqual([0, cl.CL_AMS_HA_STATE_STANDBY])
+  expect(state('c1', 'other')).toEqual([0, cl.CL_AMS_HA_STATE_NONE])
+  expect(state('c2', 'csi')).toEqual([rcOf(CL_CID.CPM, CL_ERR.DOESNT_EXIST), -1])
+})
+
+test('a callback that throws has answered', async () => {
+  const { handle } = made()
+  let asked = 0
+  const answer = handle.ask((invocation) => {
+    asked = invocation
+    throw new Error('broken')
+  })
+  await expect(answer).rejects.toThrow('broken')
+  expect(cl.clCpmResponse(handle, asked, 0)).toBe(rcOf(CL_CID.CPM, CL_ERR.DOESNT_EXIST))
+})

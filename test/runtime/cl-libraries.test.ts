@@ -180,6 +180,20 @@ test('a database and a port of the original', async () => {
     expect(parts(cl.clEoNotificationCallbackUninstall(ofProgram!))).toEqual([CL_CID.EO, 0x05])
     const empty = cl.clIocSend(a.value!, new Uint8Array(0), 0x80, '1:1')
     expect(parts(empty)).toEqual([CL_CID.IOC, 0x06])
+    for (const protocol of [0x7f, 0xff]) {
+      const refused = cl.clIocSend(a.value!, bytes('x'), protocol, '1:1')
+      expect(parts(refused)).toEqual([CL_CID.IOC, 0x02])
+    }
+    const { CL_IOC_NOTIFICATION_ENABLE: on, CL_IOC_NOTIFICATION_DISABLE: off } = cl
+    expect(cl.clIocPortNotification(b.value!, on, () => {})).toBe(CL_OK)
+    expect(cl.clIocPortNotification(b.value!, off, null)).toBe(CL_OK)
+    expect(parts(cl.clIocPortNotification(b.value!, on, null))).toEqual([CL_CID.IOC, 0x03])
+    for (const id of [-1, 1_024, 0.5]) {
+      const wrong = cl.clIocCommPortCreate(id, cl.CL_IOC_RELIABLE_MESSAGING, out())
+      expect(parts(await wrong)).toEqual([CL_CID.IOC, 0x02])
+    }
+    const taken = cl.clIocCommPortCreate(port.value, cl.CL_IOC_RELIABLE_MESSAGING, out())
+    expect(parts(await taken)).toEqual([CL_CID.IOC, 0x10])
     expect(parts(await cl.clIocReceive(b.value!, { recvTimeout: 1 }, out()))).toEqual([
       CL_CID.IOC,
       0x14,
@@ -187,6 +201,7 @@ test('a database and a port of the original', async () => {
     const waiting = cl.clIocReceive(b.value!, { recvTimeout: -1 }, out())
     for (const { value } of [a, b]) expect(await cl.clIocCommPortDelete(value!)).toBe(CL_OK)
     expect(parts(await waiting)).toEqual([CL_CID.IOC, 0x112])
+    expect(parts(await cl.clIocCommPortDelete(a.value!))).toEqual([CL_CID.IOC, 0x05])
   } finally {
     delete process.env['HOLDFAST_RUN_DIR']
     rmSync(directory, { recursive: true, force: true })
