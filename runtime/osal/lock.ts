@@ -86,7 +86,7 @@ export class Mutex {
   }
 }
 
-/** A counting semaphore between the threads of a process. */
+/** A counting semaphore between the threads of a process. What a thread that ends has taken is not given back. */
 export class Semaphore {
   /** What another thread makes its own `Semaphore` of. */
   readonly shared: SharedArrayBuffer

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { isMainThread } from 'node:worker_threads'
 import { SdkError } from '../../idl/index.ts'
 
 export interface ProcessOptions {
@@ -86,12 +87,16 @@ function spawned(command: string, args: readonly string[], options: SpawnOptions
 export const HANDLED_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGALRM', 'SIGTERM'] as const
 
 /**
- * Has these signals tell `handle` instead of ending the process. The function returned undoes it. Main thread only.
+ * Has these signals tell `handle` instead of ending the process. The function returned undoes it.
+ * @throws SdkError INVALID_STATE on another thread than the main one: no signal would ever be told there.
  */
 export function handleSignals(
   handle: (signal: NodeJS.Signals) => void,
   signals: readonly NodeJS.Signals[] = HANDLED_SIGNALS,
 ): () => void {
+  if (!isMainThread) {
+    throw new SdkError('INVALID_STATE', 'signals are told to the main thread only: call it there')
+  }
   const listener = (signal: NodeJS.Signals): void => handle(signal)
   for (const signal of signals) process.on(signal, listener)
   return () => {
