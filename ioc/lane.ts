@@ -3,6 +3,7 @@ import { Outbox } from './outbox.ts'
 
 /** Lanes of a send queue in the order in which they leave. */
 export const LANES = ['urgent', 'normal', 'low'] as const
+/** One of {@link LANES}. */
 export type LaneName = (typeof LANES)[number]
 
 /**

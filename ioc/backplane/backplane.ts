@@ -13,6 +13,7 @@ export interface ProcessIdentity {
   readonly bootId: string
 }
 
+/** Who leads: one term of one process. */
 export interface Leader {
   readonly node: string
   /** Grows by one with each change of leader, over the life of the store. */
@@ -20,6 +21,7 @@ export interface Leader {
   readonly process: ProcessIdentity
 }
 
+/** A node that the leader hears. */
 export interface Member {
   readonly node: string
   readonly process: ProcessIdentity
@@ -35,6 +37,7 @@ export interface MembershipView {
   readonly members: readonly Member[]
 }
 
+/** What a backplane tells its user, one at a time, in one order everywhere under one term. */
 export type BackplaneEvent =
   /** This node leads from now on: the former leader is proven gone and the term is durable. */
   | { readonly kind: 'elected'; readonly term: number }
@@ -55,6 +58,7 @@ export type BackplaneEvent =
   /** This node led and does so no more (it found a newer term). It must stop directing at once. */
   | { readonly kind: 'deposed'; readonly term: number }
 
+/** One key of the store with its value. */
 export interface StoreEntry {
   readonly key: string
   readonly value: Uint8Array
@@ -83,6 +87,7 @@ export interface Store {
   ): void
 }
 
+/** What nodes share besides messages: who is there, who leads, and a small store. */
 export interface Backplane {
   readonly store: Store
   readonly leader: Leader | null

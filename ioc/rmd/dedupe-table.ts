@@ -31,6 +31,7 @@ export type DedupeVerdict =
   /** The table is full of what must not be forgotten: answer `TRY_AGAIN`. */
   | { readonly kind: 'full' }
 
+/** Bounds of the table: at the first two a new call gets `TRY_AGAIN`. */
 export interface DedupeLimits {
   /** Entries at most. @defaultValue 65_536 */
   readonly entryCountMax: number
@@ -42,6 +43,7 @@ export interface DedupeLimits {
   readonly callerAgeMsMax: number
 }
 
+/** The defaults of {@link DedupeLimits}. */
 export const DEFAULT_DEDUPE_LIMITS: DedupeLimits = {
   entryCountMax: 65_536,
   replyBytesMax: 64 * 1024 * 1024,

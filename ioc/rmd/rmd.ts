@@ -55,6 +55,10 @@ export interface RmdRawCallOptions extends RmdCallOptions {
   readonly version?: string
 }
 
+/**
+ * Which job queue of the callee a call waits in, and which lane of the send queue: high, notification and reserved
+ * leave first, low last. SAFplus IOC, section 4.2.
+ */
 export type RmdPriority = 'default' | 'high' | 'low' | 'ordered' | 'notification' | 'reserved'
 
 /** A request that arrived. Exactly one of `reply` and `fail` is called, once; later calls are ignored. */
@@ -111,6 +115,13 @@ export interface Rmd {
   readonly address: IocAddress
   /** 16 hex digits that name this life of this program. */
   readonly caller: string
+  /**
+   * A typed client: a function for each method of an interface. Input and output are checked at both ends.
+   * @param options - of all its calls, beneath those that a call is given.
+   * @throws SdkError INVALID_PARAMETER for a destination that is none, or an option out of its range. Each call rejects
+   * with what `ioc/README.md`, "What happens to a call", lists, or with the error of the callee, its code, message and
+   * context kept; `mayHaveRun` says whether it may have run.
+   */
   client<M extends MethodSpecs>(
     face: Interface<M>,
     options: RmdCallOptions & { readonly to: Destination; readonly oneWay: true },
@@ -119,7 +130,11 @@ export interface Rmd {
     face: Interface<M>,
     options: RmdCallOptions & { readonly to: Destination },
   ): ClientOf<M, RmdCallOptions>
-  /** One call by number and bytes: what typed clients are made of. */
+  /**
+   * One call by number and bytes: what typed clients are made of. Resolves with the output's bytes, none for a one-way
+   * call. @throws SdkError INVALID_PARAMETER for a number that is no u32 or a payload that is no Uint8Array; else as
+   * the calls of a {@link client}.
+   */
   call(
     to: Destination,
     functionNumber: number,
@@ -147,9 +162,11 @@ export interface Rmd {
   statistics(): RmdCounters
   /** Calls made and not finished: 0 means drained. */
   readonly pendingCount: number
+  /** Fails pending calls with INTERRUPT and closes the port. Idempotent, ends within about a second. */
   close(): Promise<void>
 }
 
+/** A peer program that is connected from now on, or no more: its pending calls have ended by then. */
 export interface PresenceEvent {
   readonly kind: 'arrival' | 'death'
   readonly address: IocAddress

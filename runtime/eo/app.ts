@@ -120,6 +120,7 @@ export interface CpmMediationCallbacks {
   readonly containedComponentCleanup?: (component: string) => void | Promise<void>
 }
 
+/** Whom `cpm.register` and `cpm.unregister` are about. */
 export interface CpmRegisterOptions {
   /**
    * A component that this one acts for: in its instantiate callback, and, for a proxied one that lived on under another
@@ -245,6 +246,7 @@ export interface ClientInstallOptions {
   readonly data?: unknown
 }
 
+/** Function tables, their data and private data of the Execution Object: `clEo...` of the seed. */
 export interface EoClient {
   /**
    * Installs the functions of an interface. With `options.worker`, those that are left out of `functions` (all: null)
@@ -329,6 +331,7 @@ export interface CheckpointClient {
   open(csi: string, options?: CheckpointOptions): Checkpoint
 }
 
+/** Bounds and wishes of one CSI's checkpoint. */
 export interface CheckpointOptions {
   /** At-most-once replies kept at most; a call beyond gets `TRY_AGAIN`. @defaultValue 65_536 */
   readonly replyCountMax?: number
@@ -348,6 +351,7 @@ export interface CheckpointOptions {
   readonly onUpdate?: (sections: ReadonlyMap<string, unknown>) => void
 }
 
+/** Hot-standby state of one CSI: sections by name, values as msgpack carries them. */
 export interface Checkpoint {
   /** The view of one call: its writes and its reply commit as one record before the reply leaves. */
   in(call: Call): CheckpointView
@@ -358,6 +362,7 @@ export interface Checkpoint {
   write(section: string, value: unknown): Promise<void>
 }
 
+/** Sections as one call sees them; what it writes is committed with its reply, or dropped with its error. */
 export interface CheckpointView {
   /** Reads what this call, or an earlier one not committed yet, wrote; such a call then answers after the earlier. */
   read(section: string): unknown
