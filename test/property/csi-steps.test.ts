@@ -157,7 +157,7 @@ class World implements InSyncAuthority {
     const epoch = ++this.epoch
     const inSync = this.inSync === null ? null : [...this.inSync]
     const role = { csi: CSI, epoch, replicas: [1, 2], inSync }
-    await node.process.run(() => node.server.becomePrimary(role))
+    node.process.run(() => node.server.becomePrimary(role))
     // It may have ended meanwhile, and then another one is chosen.
     if (this.components.get(id) !== component) return
     this.active = id
