@@ -219,7 +219,8 @@ class NodeProcess {
       name: `${what}:${name}`,
       log: this.#log.child({ part: 'ioc' }),
       onHeartbeat: ({ beat, stampAgeMs }, component) => {
-        this.#agent?.onHeartbeat(component, beat, stampAgeMs)
+        // The beat goes back first: frames of a turn leave before its microtasks run.
+        queueMicrotask(() => this.#agent?.onHeartbeat(component, beat, stampAgeMs))
         return true
       },
     })

@@ -90,6 +90,9 @@ function noteProgress(stampAgeMs: number): void {
 function tick(): void {
   if (Atomics.load(data.cells, CELL.stop) === 1) return end()
   const nowMs = monotonicMs()
+  const stampAgeMs = age.at(nowMs, Atomics.load(data.cells, CELL.stamp))
+  // First of all: what else there is to do can wait for the beat, and not the beat for it.
+  sendBeat(nowMs, stampAgeMs)
   if (data.parentPid !== 0 && process.ppid !== data.parentPid) {
     die(`its node process ${data.parentPid} is gone`)
   }
@@ -98,16 +101,18 @@ function tick(): void {
   if (wasLate) lostAtMs = nowMs
   lastTickMs = nowMs
   checkLease(nowMs, wasLate)
-  const stampAgeMs = age.at(nowMs, Atomics.load(data.cells, CELL.stamp))
   noteProgress(stampAgeMs)
   if (!connected && nowMs - lostAtMs > data.graceMs) {
     die(`no agent at ${data.socketPath} for ${data.graceMs} ms`)
   }
+}
+
+function sendBeat(nowMs: number, stampAgeMs: number): void {
   if (socket === undefined || !connected || socket.writableLength > UNSENT_BYTES_MAX) return
   beat++
-  lease.sent(beat, nowMs)
   const source = { node: data.nodeId, port: Atomics.load(data.cells, CELL.port) }
   socket.write(encodeHeartbeat({ source, beat, stampAgeMs }))
+  lease.sent(beat, nowMs)
 }
 
 function die(why: string): never {
