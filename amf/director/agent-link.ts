@@ -54,17 +54,21 @@ export class AgentLink {
     if (!this.#sending && !this.#closed && this.#waiting.length > 0) void this.#send()
   }
 
-  sendNames(names: readonly NameEntry[], complete: boolean): void {
+  /** @param isEcho - another agent tells those who watch every node; this one makes sure. */
+  sendNames(
+    names: readonly NameEntry[],
+    { complete = false, isEcho = false }: { complete?: boolean; isEcho?: boolean },
+  ): void {
     if (this.#closed) return
     const { term, log, node } = this.#options
     this.#client
-      .names({ term, names: [...names], complete }, { oneWay: true })
+      .names({ term, names: [...names], complete, isEcho }, { oneWay: true })
       .catch((err: unknown) => {
         if (this.#closed) return
         log.warn({ err, node }, 'names not sent; the whole table follows')
         this.#retryTimer ??= setTimeout(() => {
           this.#retryTimer = undefined
-          this.sendNames(this.#options.names(), true)
+          this.sendNames(this.#options.names(), { complete: true })
         }, RETRY_DELAY_MS)
       })
   }

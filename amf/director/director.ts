@@ -474,11 +474,20 @@ export class Director<State> {
       }
     }
     this.#sendAll(outgoing)
-    if (changedNames.length > 0) {
-      for (const link of this.#links.values()) link.sendNames(changedNames, false)
-    }
+    if (changedNames.length > 0) this.#tell(changedNames)
     this.#waiters.check()
     this.#groups.check()
+  }
+
+  /**
+   * One agent tells the clients of all nodes at once: if possible not that of a new active one, which has its role to
+   * give, and whose word would come milliseconds later.
+   */
+  #tell(changed: readonly NameEntry[]): void {
+    const busy = new Set(changed.map(({ address }) => address?.node))
+    const nodes = [...this.#links.keys()]
+    const teller = nodes.find((node) => !busy.has(this.#model.nodes.get(node)?.id)) ?? nodes[0]
+    for (const [node, link] of this.#links) link.sendNames(changed, { isEcho: node !== teller })
   }
 
   /** Everybody here gets the model before any command that follows; nodes that are in it no more end. */
@@ -493,7 +502,7 @@ export class Director<State> {
     }
     const known = new Set([...model.csis.values()].map((csi) => csi.logicalName)).add(DIRECTOR_NAME)
     if (!this.#names.keepOnly((name) => known.has(name))) return
-    for (const link of this.#links.values()) link.sendNames(this.#names.entries, true)
+    for (const link of this.#links.values()) link.sendNames(this.#names.entries, { complete: true })
   }
 
   /** A command for a node that is not here is dropped: the engine hears of the node's end, or of its facts. */

@@ -295,13 +295,17 @@ export const AgentCommands = defineInterface({
       }),
       output: none,
     },
-    /** Changed entries of the name table; the whole table when `complete`. Sent one-way. */
+    /**
+     * Changed entries of the name table; the whole table when `complete`. With `isEcho` another agent tells them to
+     * those who watch every node, and this one a moment later. Sent one-way.
+     */
     names: {
       serviceId: 1,
       input: z.strictObject({
         term: z.int(),
         names: z.array(nameEntrySchema),
         complete: z.boolean(),
+        isEcho: z.boolean(),
       }),
       output: none,
     },

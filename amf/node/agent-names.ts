@@ -7,11 +7,10 @@ import type { CallbackClient } from './component-ports.ts'
 /** Watchers at most: one a component or client of this node; one more is refused by the caller of `watch`. */
 export const WATCHER_COUNT_MAX = 4_096
 const RETRY_DELAY_MS = 50
-/** Who watches every node has heard of an address from its own node when this time is over. */
+/** Who watches every node has heard from another agent when this time is over. */
 const ECHO_AFTER_MS = 20
 
 export interface AgentNamesOptions {
-  readonly nodeId: number
   readonly callbacks: (caller: string) => CallbackClient
   readonly log: Logger
 }
@@ -23,7 +22,7 @@ export class AgentNames {
   readonly #watchers = new Map<string, Watcher>()
   readonly #options: AgentNamesOptions
   #complete = false
-  /** Names whose addresses on other nodes are told to those who watch everywhere later. */
+  /** Names that those who watch everywhere are still to be told of, in case nobody else could. */
   readonly #echoes = new Set<string>()
   #echoTimer: NodeJS.Timeout | undefined
   readonly #retries = new Set<NodeJS.Timeout>()
@@ -66,13 +65,12 @@ export class AgentNames {
     if (this.#table.replace(entries) || first) this.#push(this.#table.entries, true)
   }
 
-  merge(entries: readonly NameEntry[]): void {
+  /** @param isEcho - another agent tells those who watch everywhere at once. */
+  merge(entries: readonly NameEntry[], { isEcho }: { readonly isEcho: boolean }): void {
     const changed = this.#table.merge(entries)
     if (changed.length === 0) return
-    const { nodeId } = this.#options
-    const isElsewhere = changed.every(({ address }) => address !== null && address.node !== nodeId)
-    if (isElsewhere) this.#echo(changed)
-    this.#push(changed, false, { isElsewhere })
+    if (isEcho) this.#echo(changed)
+    this.#push(changed, false, { isEcho })
   }
 
   /** News of the name service. */
@@ -83,7 +81,7 @@ export class AgentNames {
   /** The director is gone: callers of its name wait for the next one instead of failing. */
   directorLost(): void {
     const entry = this.#table.get(DIRECTOR_NAME)
-    if (entry?.address) this.merge([{ ...entry, address: null }])
+    if (entry?.address) this.merge([{ ...entry, address: null }], { isEcho: false })
   }
 
   close(): void {
@@ -95,18 +93,15 @@ export class AgentNames {
   #push(
     names: NameEntry[],
     whole: boolean,
-    more: { readonly registered?: RegisteredNamesNews; readonly isElsewhere?: boolean } = {},
+    more: { readonly registered?: RegisteredNamesNews; readonly isEcho?: boolean } = {},
   ): void {
     const news = { names, whole, registered: more.registered }
     for (const [caller, { client, everywhere }] of this.#watchers) {
-      if (more.isElsewhere !== true || !everywhere) this.#send(caller, client, news)
+      if (more.isEcho !== true || !everywhere) this.#send(caller, client, news)
     }
   }
 
-  /**
-   * The node of an address tells it; the others only make sure. In a failover both would wake every client, at the
-   * expense of the new active.
-   */
+  /** In a failover the word of every agent would wake every client, at the expense of the new active. */
   #echo(changed: readonly NameEntry[]): void {
     for (const { name } of changed) this.#echoes.add(name)
     this.#echoTimer ??= setTimeout(() => {

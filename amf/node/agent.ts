@@ -94,7 +94,6 @@ export class Agent {
     this.#log = log.child({ part: 'agent' })
     this.#incarnation = options.firstIncarnation
     this.#names = new AgentNames({
-      nodeId: options.node.id,
       callbacks: (caller) => this.#callbacks(caller),
       log: this.#log,
     })
@@ -366,10 +365,10 @@ export class Agent {
         for (const command of commands) this.#perform(command)
         return {}
       },
-      names: ({ term, names, complete }) => {
+      names: ({ term, names, complete, isEcho }) => {
         this.#checkTerm(term)
         if (complete) this.#names.replace(names)
-        else this.#names.merge(names)
+        else this.#names.merge(names, { isEcho })
         return {}
       },
       protectionGroups: ({ term, groups }) => {

@@ -185,7 +185,7 @@ export const Cpm = defineInterface({
     },
     /**
      * Subscribes this connection to the name table. The table comes back; changes follow by `namesChanged`. Who watches
-     * `everywhere` hears of an address at once from its own node and a moment later from the others.
+     * `everywhere` hears of a change at once from one node and a moment later from the others.
      */
     namesWatch: {
       serviceId: 7,

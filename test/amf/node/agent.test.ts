@@ -164,9 +164,13 @@ describe('names', () => {
     const director = await joined()
     await until(() => component.names.length === 1, 'the table')
     const { term } = director
-    await director.client().names({ term, names: [director.name(2)], complete: false })
+    await director
+      .client()
+      .names({ term, names: [director.name(2)], complete: false, isEcho: false })
     await until(() => component.names.length === 2, 'the change')
-    await director.client().names({ term, names: [director.name(2)], complete: false })
+    await director
+      .client()
+      .names({ term, names: [director.name(2)], complete: false, isEcho: false })
     expect(await component.agent.namesWatch({})).toEqual({
       names: [director.name(2)],
       complete: true,
@@ -175,7 +179,7 @@ describe('names', () => {
     expect(component.names).toEqual([director.name(1), director.name(2)])
   })
 
-  it('on other nodes reach those who watch every node a moment after the others', async () => {
+  it('that another agent tells reach those who watch every node a moment after the others', async () => {
     const director = await joined()
     const { term } = director
     const near = await kit.component()
@@ -186,8 +190,8 @@ describe('names', () => {
       return { name, csi: 'csi', address: { node, port: 2_000 }, epoch: 1 }
     }
     const [there, here] = [entry('there', 2), entry('here', 1)]
-    await director.client().names({ term, names: [there], complete: false })
-    await director.client().names({ term, names: [here], complete: false })
+    await director.client().names({ term, names: [there], complete: false, isEcho: true })
+    await director.client().names({ term, names: [here], complete: false, isEcho: false })
     await until(() => near.names.length === 2 && wide.names.length === 2, 'both changes')
     expect(near.names).toEqual([there, here])
     expect(wide.names).toEqual([here, there])
@@ -197,7 +201,7 @@ describe('names', () => {
     const director = await joined()
     const { term } = director
     const amf = { name: 'amf', csi: '@amf', address: director.rmd.address, epoch: 1 }
-    await director.client().names({ term, names: [amf], complete: true })
+    await director.client().names({ term, names: [amf], complete: true, isEcho: false })
     const component = await kit.component()
     await component.agent.namesWatch({})
     kit.agent.directorLost()
