@@ -47,8 +47,9 @@ export class LogFile {
   #isFull = false
   #isFailing = false
   #dropped = 0
-  /** Those of `#dropped` that no record tells of. */
+  /** Lost records that no line tells of. */
   #untold = 0
+  #lossLine: ((lost: number) => string) | null = null
   #above: ReadonlySet<string> = new Set()
   readonly #readers = new Set<() => void>()
   /** Byte offsets of records, by `piece number`: where readers go on. */
@@ -80,11 +81,18 @@ export class LogFile {
     return this.#isFull
   }
 
-  /** Records that were dropped since this was last asked: to be told by a record. */
-  takeUntold(): number {
-    const untold = this.#isFull || this.#isFailing ? 0 : this.#untold
-    this.#untold -= untold
-    return untold
+  /** So many records were lost before they came here. */
+  lose(count: number): void {
+    this.#untold += count
+  }
+
+  /**
+   * Tells by a line of its own how many records are lost: in their place if there is room, else as soon as there is.
+   * @param lossLine - makes that line.
+   */
+  tellLosses(lossLine: (lost: number) => string): void {
+    this.#lossLine = lossLine
+    this.#tellLosses()
   }
 
   /** From here on these are the stream's attributes: they count from the next piece on. */
@@ -98,10 +106,7 @@ export class LogFile {
   append(line: string): boolean {
     const bytes = Buffer.from(line)
     const { attributes } = this.#header
-    const isTooMuch =
-      this.#waiting.length >= LOG_LIMITS.waitingCount ||
-      this.#waitingBytes + bytes.length > WAITING_BYTES_MAX
-    if (this.#isFull || isTooMuch) {
+    if (this.#isFull || !this.#hasRoom(bytes)) {
       this.#dropped += 1
       this.#untold += 1
       return false
@@ -150,6 +155,23 @@ export class LogFile {
     const closed = this.#after(() => this.#forget())
     for (const wake of this.#readers) wake()
     return closed
+  }
+
+  #hasRoom({ length }: Buffer): boolean {
+    return (
+      this.#waiting.length < LOG_LIMITS.waitingCount &&
+      this.#waitingBytes + length <= WAITING_BYTES_MAX
+    )
+  }
+
+  /** @returns whether there is a line more to write. */
+  #tellLosses(): boolean {
+    if (this.#untold === 0 || this.#lossLine === null || this.#isFull || this.#isFailing)
+      return false
+    const line = this.#lossLine(this.#untold)
+    if (!this.#hasRoom(Buffer.from(line))) return false
+    this.#untold = 0
+    return this.append(line)
   }
 
   #after(step: () => Promise<void>): Promise<void> {
@@ -276,6 +298,7 @@ export class LogFile {
         await this.#writeAll()
       })
       this.#isFailing = false
+      if (this.#tellLosses()) await this.#writeAll()
     } catch (error) {
       this.#failed(error)
     }

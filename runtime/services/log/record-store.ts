@@ -62,14 +62,15 @@ export class RecordStore {
     const [first] = records
     if (file === null || first === undefined) return false
     this.#names.set(`${scope} ${name}`, id)
-    if (lost > 0) file.append(recordLine(lossRecord(first, lost)))
+    const lossLine = (count: number): string => recordLine(lossRecord(first, count))
+    file.lose(lost)
+    file.tellLosses(lossLine)
     for (const record of records) {
       if (file.append(recordLine(record)) && attributes.syslog) {
         this.#syslog.write(name, record)
       }
     }
-    const untold = file.takeUntold()
-    if (untold > 0) file.append(recordLine(lossRecord(first, untold)))
+    file.tellLosses(lossLine)
     if (file.isFull) this.#haltedOnce(id, name)
     else this.#halted.delete(id)
     return file.isFull

@@ -90,12 +90,37 @@ describe('a log file', () => {
     expect(failures.splice(0)).toHaveLength(1)
     const taken = outcomes.filter(Boolean).length
     expect(taken).toBe(4_096)
-    expect(file.takeUntold()).toBe(0)
+    file.tellLosses((lost) => line(lost, 5))
     rmSync(place)
     const waiting = file.read({ file: '', from: 1, countMax: 1, waitMs: 10_000 })
     expect((await waiting).records.map(numberIn)).toEqual([1])
-    expect(await file.state()).toMatchObject({ first: 1, next: taken + 1, dropped: 904 })
-    expect([file.takeUntold(), file.takeUntold()]).toEqual([904, 0])
+    const { records } = await file.read({ file: '', from: taken + 1, countMax: 2, waitMs: 0 })
+    expect(records.map(numberIn)).toEqual([904])
+    expect(await file.state()).toMatchObject({ first: 1, next: taken + 2, dropped: 904 })
+    await file.close()
+  })
+
+  it('tells how many of a burst it dropped when it has room again, and needs no further record for it', async () => {
+    const file = fileOf({ fileUnitSize: 1_000_000 })
+    const told: number[] = []
+    const tell = (): void =>
+      file.tellLosses((lost) => {
+        told.push(lost)
+        return line(lost, 5)
+      })
+    file.lose(7)
+    tell()
+    for (let burst = 0; burst < 2; burst += 1) {
+      for (let n = 0; n < 5_000; n += 1) file.append(line(n + 1, 5))
+      tell()
+    }
+    await file.flush()
+    const { next, dropped } = await file.state()
+    // The line of the first seven took the place of a record.
+    expect([next, dropped]).toEqual([4_096 + 2, 10_000 - 4_095])
+    expect([told[0], told.at(-1)]).toEqual([7, dropped])
+    const { records } = await file.read({ file: '', from: 4_097, countMax: 2, waitMs: 0 })
+    expect(records.map(numberIn)).toEqual([dropped])
     await file.close()
   })
 
@@ -192,7 +217,13 @@ describe('a log file', () => {
         })
         await file.flush()
         expect(await file.state()).toMatchObject({ next: taken + 1, dropped: 5_000 - taken })
-        expect(file.takeUntold()).toBe(5_000 - taken)
+        const told: number[] = []
+        file.tellLosses((lost) => {
+          told.push(lost)
+          return line(lost, 100)
+        })
+        expect(told).toEqual([5_000 - taken])
+        await file.flush()
         const { first } = await file.state()
         const { records } = await file.read({ file: '', from: 1, countMax: 5, waitMs: 0 })
         expect(records.map(numberIn)).toEqual([0, 1, 2, 3, 4].map((n) => first + n))
