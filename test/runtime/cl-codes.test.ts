@@ -741,7 +741,7 @@ const RULE: readonly Row[] = [
     () => cl.clRuleExprUnpack(packed(), undefined as never),
     INVALID_PARAMETER,
   ],
-  ['ExprPrint', () => CL_OK, () => cl.clRuleExprPrint(none), NULL_POINTER],
+  ['ExprPrint', () => cl.clRuleExprPrint(rule()), () => cl.clRuleExprPrint(none), NULL_POINTER],
 ]
 
 const TASK = new URL('data:text/javascript,0')
