@@ -75,6 +75,7 @@ const callers: Record<System, () => Promise<Call>> = {
   },
   holdfast: rmdClient,
   'holdfast eo': rmdClient,
+  'holdfast eo app': rmdClient,
   'holdfast worker': rmdClient,
   'moleculer tcp': async () => {
     const broker = await moleculerBroker('client', ports())

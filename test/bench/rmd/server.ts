@@ -1,7 +1,9 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { parentPort, Worker } from 'node:worker_threads'
 import { pack, unpack } from 'msgpackr'
 import { frames } from './frames.ts'
 import {
@@ -35,6 +37,15 @@ const serve: Record<System, () => Promise<void>> = {
     })
   },
   'holdfast eo': () => serveEo(false),
+  'holdfast eo app': async () => {
+    const eo: System = 'holdfast eo'
+    // A thread's entry has to be JavaScript: the loader comes with its first import.
+    const entry = `import('tsx/esm/api').then(({ register }) => {
+      register()
+      return import(${JSON.stringify(import.meta.url)})
+    })`
+    await once(new Worker(entry, { eval: true, argv: [eo, directory] }), 'message')
+  },
   'holdfast worker': () => serveEo(true),
   'moleculer tcp': async () => {
     const broker = await moleculerBroker('server', await choosePorts())
@@ -142,4 +153,5 @@ process.on('message', () => {
   process.send!(user + inKernel)
 })
 await serve[system as System]()
-process.send!('ready')
+if (parentPort === null) process.send!('ready')
+else parentPort.postMessage('ready')

@@ -9,6 +9,8 @@ export const SYSTEMS = [
   'holdfast',
   /** Through an Execution Object: tables, roles, job queue; functions on its thread, or on one worker. */
   'holdfast eo',
+  /** Thread model `app`: the EO has a thread of its own, as where the main thread belongs to the application. */
+  'holdfast eo app',
   'holdfast worker',
   'grpc-js',
   'moleculer tcp',
